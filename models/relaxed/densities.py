@@ -1,0 +1,74 @@
+"""Log-probabilities in nats, of categories and of their relaxations, for logits ``... k``; masked classes are -inf.
+
+Everything is computed and returned in float32 at least, since a sum of half-precision log-probabilities is worthless.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from .sampling import align_temperature
+
+
+def log_prob(logits: Tensor, codes: Tensor) -> Tensor:
+    """log p(codes) in nats, ``...``, for logits ``... k`` and codes ``...``; -inf for a masked code."""
+    log_p = _log_softmax(logits)
+    return log_p.expand(*codes.shape, -1).gather(-1, codes[..., None]).squeeze(-1)
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """H(p) in nats, ``... k -> ...``."""
+    log_p = _log_softmax(logits)
+    return -(log_p.exp() * _zero_masked(log_p)).sum(-1)
+
+
+def categorical_kl(logits: Tensor, prior_logits: Tensor | None = None) -> Tensor:
+    """KL(p || prior) in nats per row, ``... k -> ...``; the prior is uniform over all k classes by default.
+
+    Infinite where a class that the prior masks has probability.
+
+    Args:
+        logits: of p, ``... k``.
+        prior_logits: of the prior, broadcastable to ``... k``.
+    """
+    log_p = _log_softmax(logits)
+    if prior_logits is None:
+        return (log_p.exp() * (_zero_masked(log_p) + math.log(logits.shape[-1]))).sum(-1)
+    ratio = log_p - _log_softmax(prior_logits)
+    return (log_p.exp() * ratio.masked_fill(log_p.isneginf(), 0.0)).sum(-1)
+
+
+def concrete_log_prob(log_y: Tensor, logits: Tensor, temperature: float | Tensor) -> Tensor:
+    """Log-density of the Concrete (RelaxedOneHotCategorical) distribution at y = exp(log_y), ``...``.
+
+    Maddison, Mnih & Teh 2017, eq. 10, in log space, so that it is finite where y itself underflows. The density is the
+    one over y; that over log_y (their ExpConcrete) is larger by ``log_y.sum(-1)``, which cancels in ratios.
+
+    Args:
+        log_y: logarithm of a point on the simplex, ``... k``; -inf at masked classes, which take no part.
+        logits: unnormalised log-probabilities ``... k``.
+        temperature: a number > 0, or a tensor as ``align_temperature`` takes it.
+
+    Raises:
+        ValueError: temperature <= 0.
+    """
+    temperature = torch.as_tensor(align_temperature(temperature, logits), device=logits.device)
+    log_y, log_p = log_y.to(torch.promote_types(log_y.dtype, torch.float32)), _log_softmax(logits)
+    masked = log_p.isneginf()
+    x = log_p - temperature * log_y.masked_fill(masked, 0.0)  # ... k
+    k = (~masked).sum(-1, keepdim=True).to(x.dtype)
+    constant = torch.lgamma(k) + (k - 1) * temperature.log()
+    terms = (x - log_y - x.logsumexp(-1, keepdim=True)).masked_fill(masked, 0.0)
+    return constant.squeeze(-1) + terms.sum(-1)
+
+
+def _log_softmax(logits: Tensor) -> Tensor:
+    return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+
+
+def _zero_masked(log_p: Tensor) -> Tensor:
+    """log_p with 0 for -inf, for products with p: 0 log 0 = 0, and its gradient is not NaN."""
+    return log_p.masked_fill(log_p.isneginf(), 0.0)

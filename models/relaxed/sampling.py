@@ -1,0 +1,218 @@
+"""Samples of a categorical and their relaxations, as pure functions of logits ``... k``.
+
+Gumbel-max: Gumbel 1954; Maddison et al. 2014. Gumbel-Softmax / Concrete: Jang, Gu & Poole 2017 (arXiv:1611.01144), eq. 2;
+Maddison, Mnih & Teh 2017 (arXiv:1611.00712), eq. 6. Straight-through: Bengio et al. 2013 (arXiv:1308.3432).
+
+Every function computes in float32 (float64 for float64 logits) and casts back, inside autocast too. A class is masked by
+a logit of -inf, or by ``mask``, boolean and broadcastable to the logits, True where allowed.
+
+Rows without an allowed class, NaN logits and temperatures <= 0 raise ValueError. That is checked where looking costs
+nothing: on the CPU, outside ``torch.compile`` and ``torch.func`` transforms. On an accelerator it would wait for the
+device, so there such rows come out as NaN.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from .noise import exponential_noise, gumbel_noise
+
+
+def gumbel_max(
+    logits: Tensor,
+    *,
+    noise: Tensor | None = None,
+    generator: torch.Generator | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """An exact draw argmax(logits + Gumbel noise), ``... k -> ...`` (int64).
+
+    Args:
+        logits: unnormalised log-probabilities ``... k``.
+        noise: standard Gumbel noise ``... k`` to use instead of drawing it.
+        generator: the source of the noise.
+        mask: True where a class is allowed.
+
+    Raises:
+        ValueError: a row has no allowed class or a NaN (see the module).
+    """
+    logits = mask_logits(logits.detach(), mask)
+    top, codes = _perturb(logits, noise, generator).max(-1)
+    _check(top, logits)
+    return codes
+
+
+def exponential_race(
+    logits: Tensor,
+    *,
+    noise: Tensor | None = None,
+    generator: torch.Generator | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """An exact draw argmin(E / p), ``... k -> ...`` (int64): the first arrival of k Poisson processes of rates p.
+
+    The same draw as ``gumbel_max`` with the Gumbel noise -log(E).
+
+    Args:
+        logits: unnormalised log-probabilities ``... k``.
+        noise: standard exponential noise E, ``... k``, to use instead of drawing it.
+        generator: the source of the noise.
+        mask: True where a class is allowed.
+
+    Raises:
+        ValueError: a row has no allowed class or a NaN (see the module).
+    """
+    logits = mask_logits(logits.detach(), mask)
+    race = exponential_noise(logits, generator=generator) if noise is None else noise
+    top, codes = (_compute(logits).softmax(-1) / race).max(-1)
+    _check(top, logits)
+    return codes
+
+
+def categorical_sample(
+    logits: Tensor, *, generator: torch.Generator | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """An exact draw, ``... k -> ...`` (int64).
+
+    Args:
+        logits: unnormalised log-probabilities ``... k``.
+        generator: the source of the noise.
+        mask: True where a class is allowed.
+
+    Raises:
+        ValueError: a row has no allowed class or a NaN (see the module).
+    """
+    return gumbel_max(logits, generator=generator, mask=mask)
+
+
+def gumbel_softmax(
+    logits: Tensor,
+    temperature: float | Tensor,
+    *,
+    noise: Tensor | None = None,
+    generator: torch.Generator | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """The relaxed sample softmax((logits + g) / temperature), ``... k``, with gradients to logits and temperature.
+
+    Args:
+        logits: unnormalised log-probabilities ``... k``.
+        temperature: a number > 0, or a tensor as ``align_temperature`` takes it.
+        noise: standard Gumbel noise ``... k`` to use instead of drawing it.
+        generator: the source of the noise.
+        mask: True where a class is allowed.
+
+    Raises:
+        ValueError: temperature <= 0 or NaN; a row has no allowed class or a NaN (see the module).
+    """
+    temperature = align_temperature(temperature, logits)
+    logits = mask_logits(logits, mask)
+    soft = _tempered(_perturb(logits, noise, generator), temperature).softmax(-1)
+    _check(soft[..., 0], logits)
+    return soft.to(logits.dtype)
+
+
+def tempered_softmax(logits: Tensor, temperature: float | Tensor) -> Tensor:
+    """softmax(logits / temperature), ``... k``, without noise; temperature and errors as for ``gumbel_softmax``."""
+    soft = _tempered(_compute(logits), align_temperature(temperature, logits)).softmax(-1)
+    _check(soft[..., 0], logits)
+    return soft.to(logits.dtype)
+
+
+def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
+    """The value of ``hard`` with the gradient of ``soft``, both ``... k``.
+
+    The bracket is exactly zero; ``hard + soft - soft.detach()`` rounds, and is not one-hot.
+    """
+    return hard + (soft - soft.detach())
+
+
+def one_hot(codes: Tensor, k: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """``... -> ... k`` with a 1 at each code."""
+    return torch.zeros(*codes.shape, k, dtype=dtype, device=codes.device).scatter_(-1, codes[..., None], 1)
+
+
+def hard_from_soft(soft: Tensor) -> Tensor:
+    """One-hot of the largest entry of each row ``... k``, the first one on ties; no gradient."""
+    soft = soft.detach()
+    return torch.zeros_like(soft).scatter_(-1, soft.argmax(-1, keepdim=True), 1)
+
+
+def mask_logits(logits: Tensor, mask: Tensor | None) -> Tensor:
+    """Logits ``... k`` with -inf where the boolean ``mask`` is False."""
+    return logits if mask is None else logits.masked_fill(~mask, -math.inf)
+
+
+def align_temperature(temperature: float | Tensor, logits: Tensor) -> float | Tensor:
+    """A temperature that broadcasts against logits ``... k``.
+
+    Args:
+        temperature: a number; or a tensor aligned with the logits from the left, never with the classes: a scalar, ``b``
+            or ``b n`` for logits ``b n k``, with axes of 1 repeated. A tensor with all axes, the last one 1, is kept.
+        logits: ``... k``.
+
+    Raises:
+        ValueError: temperature <= 0, infinite or NaN (tensors: see the module); a shape that does not fit.
+    """
+    if not isinstance(temperature, Tensor):
+        if not 0 < temperature < math.inf:
+            raise ValueError(_bad_temperature(temperature))
+        return temperature
+    if _may_look(temperature) and not bool(((temperature > 0) & (temperature < math.inf)).all()):
+        raise ValueError(_bad_temperature(temperature.min().item()))
+    shape = (*logits.shape[:-1], 1)
+    if temperature.ndim > len(shape) or any(t not in (1, n) for t, n in zip(temperature.shape, shape, strict=False)):
+        raise ValueError(
+            f"temperature of shape {tuple(temperature.shape)} does not fit logits of shape {tuple(logits.shape)}; "
+            "give a number or a leading part of the logits' axes without the last"
+        )
+    return temperature.reshape(*temperature.shape, *[1] * (len(shape) - temperature.ndim))
+
+
+def _compute(logits: Tensor) -> Tensor:
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def _perturb(logits: Tensor, noise: Tensor | None, generator: torch.Generator | None) -> Tensor:
+    """logits + Gumbel noise, in the dtype of the computation."""
+    if noise is None:
+        noise = gumbel_noise(logits, generator=generator)
+    return _compute(logits) + noise
+
+
+def _tempered(scores: Tensor, temperature: float | Tensor) -> Tensor:
+    """scores / temperature, where a score of -inf gives the temperature no gradient instead of NaN."""
+    if not isinstance(temperature, Tensor):
+        return scores / temperature
+    temperature = temperature.to(scores.dtype)
+    masked = scores.isneginf()
+    return (scores.masked_fill(masked, 0.0) / temperature).masked_fill(masked, -math.inf)
+
+
+def _may_look(value: Tensor) -> bool:
+    """Can the value be read without waiting for a device or breaking a transform?"""
+    return (
+        value.device.type == "cpu"
+        and not torch.compiler.is_compiling()
+        and not torch._C._are_functorch_transforms_active()
+    )
+
+
+def _check(per_row: Tensor, logits: Tensor) -> None:
+    """ValueError if a result that is finite in every good row is not; only then is the reason looked for."""
+    if not _may_look(per_row) or bool(per_row.isfinite().all()):
+        return
+    if bool(logits.isnan().any()):
+        raise ValueError("logits contain NaN; check what computes them (a smaller learning rate often helps)")
+    if bool(logits.isposinf().any()):
+        raise ValueError("logits contain +inf; check what computes them, or mask the other classes instead")
+    if bool(logits.isneginf().all(-1).any()):
+        raise ValueError("all classes of a row are masked; allow at least one class in every row")
+    raise ValueError("the sample is not finite: temperature is too small for the logits or noise holds NaN; raise it")
+
+
+def _bad_temperature(value: float) -> str:
+    return f"temperature must be > 0, got {value}; use gumbel_max or categorical_sample for exact samples"
