@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatch
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -15,7 +16,15 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    return f"unknown {kind} '{name}'; {hint}Known: {', '.join(known)}"
+    return f"unknown {kind}: '{name}'; {hint}known: {', '.join(known) or 'none'}"
+
+
+def unknown_arguments(owner: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+    """ValueError naming the nearest known argument if ``function`` does not take one of ``arguments``."""
+    known = list(inspect.signature(function).parameters)
+    for key in arguments:
+        if key not in known:
+            raise ValueError(unknown_name(f"argument of {owner}", key, known))
 
 
 class Registry(Generic[T]):

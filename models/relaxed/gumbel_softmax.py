@@ -1,0 +1,23 @@
+"""Gumbel-Softmax: the relaxed sample softmax((logits + g) / temperature) and the gradient through it.
+
+Jang, Gu & Poole 2017 (arXiv:1611.01144), eq. 2; Maddison, Mnih & Teh 2017 (arXiv:1611.00712), eq. 6.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from .estimator import ESTIMATORS, Estimator, NoiseSource
+from .sampling import gumbel_softmax
+
+
+@ESTIMATORS.register("gumbel_softmax")
+class GumbelSoftmax(Estimator):
+    """The cost sees relaxed samples, so value and gradient are biased; both biases vanish as temperature -> 0."""
+
+    unbiased = False
+    pathwise = True
+
+    def sample(self, logits: Tensor, temperature: Tensor | float, source: NoiseSource) -> Tensor:
+        """A relaxed sample ``... k``."""
+        return gumbel_softmax(logits, temperature, noise=source.gumbel(logits))

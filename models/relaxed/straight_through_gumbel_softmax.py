@@ -1,0 +1,24 @@
+"""Straight-through Gumbel-Softmax: one-hot forward, the gradient of the relaxed sample backward.
+
+Jang, Gu & Poole 2017 (arXiv:1611.01144), section 2.2.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from .estimator import ESTIMATORS, Estimator, NoiseSource
+from .sampling import gumbel_softmax, hard_from_soft, straight_through
+
+
+@ESTIMATORS.register("straight_through_gumbel_softmax")
+class StraightThroughGumbelSoftmax(Estimator):
+    """The cost sees exact one-hot samples: its value is unbiased, the gradient for the logits is not."""
+
+    unbiased = False
+    pathwise = True
+
+    def sample(self, logits: Tensor, temperature: Tensor | float, source: NoiseSource) -> Tensor:
+        """An exactly one-hot sample ``... k``."""
+        soft = gumbel_softmax(logits, temperature, noise=source.gumbel(logits))
+        return straight_through(hard_from_soft(soft), soft)

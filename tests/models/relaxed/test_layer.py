@@ -1,0 +1,221 @@
+"""The layer's interface: modes, masks, temperatures, noise, errors, numerics (pitfalls 3, 5-12)."""
+
+import pytest
+import torch
+from gumbelzoo.models.relaxed import ESTIMATORS, RelaxedCategorical
+from gumbelzoo.models.relaxed.noise import gumbel_noise
+from torch import Tensor
+
+PATHWISE = [name for name in ESTIMATORS.names() if ESTIMATORS[name].pathwise]
+SCORE = sorted(set(ESTIMATORS.names()) - set(PATHWISE))
+HARD = [name for name in PATHWISE if name.startswith("straight_through")]
+
+
+def is_one_hot(z: Tensor) -> bool:
+    return bool(((z == 0) | (z == 1)).all() and (z.sum(-1) == 1).all())
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("name", PATHWISE)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+def test_output_is_on_the_simplex_in_the_dtype_of_the_logits(name: str, dtype: torch.dtype) -> None:
+    logits = torch.randn(50, 20, 10, generator=generator()).to(dtype).requires_grad_()
+    z = RelaxedCategorical(name)(logits)
+    assert z.dtype == dtype and z.shape == logits.shape
+    assert torch.allclose(z.float().sum(-1), torch.ones(50, 20), atol=1e-2)
+    assert is_one_hot(z) == (name in HARD)
+    (z * torch.randn(10, generator=generator()).to(dtype)).sum().backward()
+    assert logits.grad is not None and logits.grad.isfinite().all() and logits.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", PATHWISE)
+def test_eval_is_deterministic_and_one_hot(name: str) -> None:
+    logits = torch.randn(5, 3, 4, generator=generator())
+    layer = RelaxedCategorical(name).eval()
+    z = layer(logits)
+    assert is_one_hot(z) and torch.equal(z, layer(logits))
+    assert torch.equal(z.argmax(-1), layer.mode(logits))
+
+
+@pytest.mark.parametrize("name", ESTIMATORS.names())
+def test_eval_expectation_sees_discrete_samples_only(name: str) -> None:
+    layer = RelaxedCategorical(name).eval()
+
+    def cost(z: Tensor) -> Tensor:
+        assert is_one_hot(z)
+        return z[..., 0].sum(-1)
+
+    logits = torch.zeros(4000, 3, 5)
+    value = layer.expectation(logits, cost, generator=generator())
+    assert value.shape == (4000,)
+    assert value.mean().item() == pytest.approx(3 / 5, abs=0.05)
+
+
+@pytest.mark.parametrize("name", SCORE)
+def test_score_function_estimators_name_expectation(name: str) -> None:
+    with pytest.raises(ValueError, match=r"layer\.expectation"):
+        RelaxedCategorical(name)(torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize("name", PATHWISE)
+def test_given_noise_and_generator_repeat_a_draw(name: str) -> None:
+    logits = torch.randn(6, 2, 5, generator=generator())
+    layer = RelaxedCategorical(name, 0.7)
+    noise = gumbel_noise(logits.shape, generator=generator(3))
+    assert torch.equal(layer(logits, noise=noise), layer(logits, noise=noise))
+    assert torch.equal(layer(logits, generator=generator(3)), layer(logits, noise=noise))
+    assert not torch.equal(layer(logits, generator=generator(4)), layer(logits, noise=noise))
+    with pytest.raises(ValueError, match="noise must have shape"):
+        layer(logits, noise=noise[0])
+
+
+@pytest.mark.parametrize("name", PATHWISE)
+@pytest.mark.parametrize("how", ["mask", "logits"])
+def test_masked_categories_are_never_drawn(name: str, how: str) -> None:
+    mask = torch.tensor([[True, False, True, True], [False, False, True, False]])
+    logits = torch.randn(500, 2, 4, generator=generator()).requires_grad_()
+    layer = RelaxedCategorical(name, {"name": "learned", "initial": 0.5})
+    if how == "mask":
+        z = layer(logits, mask=mask)
+        codes = layer.sample(logits, mask=mask)
+    else:
+        masked = logits.masked_fill(~mask, -torch.inf)
+        z, codes = layer(masked), layer.sample(masked)
+    assert (z[:, ~mask] == 0).all() and mask[torch.arange(2), codes].all() and (z[:, 1, 2] == 1).all()
+    (z * torch.randn(4, generator=generator())).sum().backward()
+    assert logits.grad is not None and logits.grad.isfinite().all() and (logits.grad[:, ~mask] == 0).all()
+    assert layer.log_temperature is not None and layer.log_temperature.grad.isfinite()
+
+
+@pytest.mark.parametrize("name", PATHWISE)
+def test_a_row_that_is_masked_whole_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="mask"):
+        RelaxedCategorical(name)(torch.randn(2, 3), mask=torch.tensor([[True, True, True], [False, False, False]]))
+
+
+@pytest.mark.parametrize("temperature", [0.0, -0.5, float("nan"), torch.tensor(0.0)])
+def test_a_temperature_of_zero_is_refused(temperature: float | Tensor) -> None:
+    with pytest.raises(ValueError, match="temperature must be > 0"):
+        RelaxedCategorical()(torch.randn(2, 3), temperature=temperature)
+
+
+@pytest.mark.parametrize("name", PATHWISE)
+def test_a_tiny_temperature_is_finite(name: str) -> None:
+    logits = torch.randn(100, 10, generator=generator()).requires_grad_()
+    z = RelaxedCategorical(name, 1e-4)(logits)
+    (z * torch.randn(10)).sum().backward()
+    assert z.isfinite().all() and logits.grad is not None and logits.grad.isfinite().all()
+
+
+def test_temperatures_per_call_scalar_per_example_per_latent_and_from_a_network() -> None:
+    logits = torch.randn(4, 3, 5, generator=generator())
+    noise = gumbel_noise(logits.shape, generator=generator())
+    layer = RelaxedCategorical("gumbel_softmax")
+    per_example = torch.tensor([0.1, 0.5, 1.0, 5.0])
+    per_latent = torch.rand(4, 3, generator=generator()) + 0.1
+    rows = layer(logits, temperature=per_example, noise=noise)
+    latents = layer(logits, temperature=per_latent, noise=noise)
+    for b in range(4):
+        alone = layer(logits[b], temperature=per_example[b].item(), noise=noise[b])
+        assert torch.allclose(rows[b], alone)
+        for n in range(3):
+            alone = layer(logits[b, n], temperature=per_latent[b, n].item(), noise=noise[b, n])
+            assert torch.allclose(latents[b, n], alone)
+    network = torch.nn.Linear(7, 1)
+    predicted = torch.nn.functional.softplus(network(torch.randn(4, 7))).squeeze(-1)
+    layer(logits, temperature=predicted, noise=noise).square().sum().backward()
+    assert network.weight.grad is not None and network.weight.grad.abs().sum() > 0
+
+
+def test_temperature_per_example_with_several_samples() -> None:
+    layer = RelaxedCategorical("gumbel_softmax", estimator_options={"samples": 3})
+    logits, temperature = torch.randn(4, 2, 5), torch.tensor([0.1, 0.5, 1.0, 5.0])
+    noise = gumbel_noise((3, 4, 2, 5))
+    value = layer.expectation(logits, lambda z: z.square().sum((-1, -2)), temperature=temperature, noise=noise)
+    single = RelaxedCategorical("gumbel_softmax")
+    by_hand = [single(logits, temperature=temperature, noise=noise[s]).square().sum((-1, -2)) for s in range(3)]
+    assert torch.allclose(value, torch.stack(by_hand).mean(0))
+
+
+def test_sample_frequencies_and_mode() -> None:
+    logits = torch.tensor([0.5, -1.0, 2.0, 0.0])
+    layer = RelaxedCategorical()
+    counts = torch.bincount(layer.sample(logits.expand(40_000, 4), generator=generator()), minlength=4)
+    expected = logits.softmax(-1) * 40_000
+    assert ((counts - expected) ** 2 / expected).sum() < 16.3  # 99.9% of chi-square with 3 degrees of freedom
+    assert layer.mode(logits).item() == 2
+
+
+@pytest.mark.parametrize("name", PATHWISE)
+def test_compiled_equals_eager_for_the_same_noise(name: str) -> None:
+    logits = torch.randn(16, 4, 8, generator=generator())
+    noise = gumbel_noise(logits.shape, generator=generator())
+    layer = RelaxedCategorical(name, 0.5)
+    compiled = torch.compile(layer, fullgraph=True)
+    weight = torch.randn(8, generator=generator())
+    gradients = []
+    for function in (layer, compiled):
+        leaf = logits.clone().requires_grad_()
+        z = function(leaf, noise=noise)
+        (z * weight).sum().backward()
+        gradients.append((z.detach(), leaf.grad))
+    assert torch.allclose(gradients[0][0], gradients[1][0], atol=1e-6)
+    assert torch.allclose(gradients[0][1], gradients[1][1], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", PATHWISE)
+def test_vmap(name: str) -> None:
+    layer = RelaxedCategorical(name)
+    logits = torch.zeros(6, 3, 5)
+    z = torch.func.vmap(layer, randomness="different")(logits)
+    assert z.shape == logits.shape and not torch.equal(z[0], z[1])
+    noise = gumbel_noise(logits.shape)
+    mapped = torch.func.vmap(lambda row, g: layer(row, noise=g))(logits, noise)
+    assert torch.allclose(mapped, layer(logits, noise=noise), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", PATHWISE)
+def test_double_backward(name: str) -> None:
+    logits = torch.randn(3, 4, dtype=torch.float64, generator=generator()).requires_grad_()
+    noise = gumbel_noise((3, 4), generator=generator()).double()
+    layer = RelaxedCategorical(name, 0.8).double()
+    if name in HARD:  # the value is constant in the logits, so only the relaxed gradient can be differentiated again
+        (first,) = torch.autograd.grad(layer(logits, noise=noise).pow(2).sum(), logits, create_graph=True)
+        (second,) = torch.autograd.grad(first.pow(2).sum(), logits)
+        assert second.isfinite().all() and second.abs().sum() > 0
+    else:
+        assert torch.autograd.gradgradcheck(lambda x: layer(x, noise=noise), logits)
+
+
+@pytest.mark.parametrize("name", PATHWISE)
+def test_permuted_logits(name: str) -> None:
+    logits = torch.randn(5, 7, 6, generator=generator()).permute(2, 0, 1)
+    noise = gumbel_noise(logits.shape, generator=generator())
+    layer = RelaxedCategorical(name)
+    assert not logits.is_contiguous()
+    assert torch.equal(layer(logits, noise=noise), layer(logits.contiguous(), noise=noise))
+
+
+@pytest.mark.parametrize("name", PATHWISE)
+def test_autocast_changes_nothing(name: str) -> None:
+    logits = torch.randn(50, 10, generator=generator())
+    layer = RelaxedCategorical(name)
+    plain = layer(logits, generator=generator(1))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(layer(logits, generator=generator(1)), plain)
+
+
+def test_construction_errors_name_the_fix() -> None:
+    with pytest.raises(ValueError, match="did you mean 'gumbel_softmax'"):
+        RelaxedCategorical("gumble_softmax")
+    with pytest.raises(ValueError, match="did you mean 'samples'"):
+        RelaxedCategorical("reinforce", estimator_options={"sample": 3})
+    with pytest.raises(ValueError, match="samples >= 2"):
+        RelaxedCategorical("reinforce", estimator_options={"samples": 1})
+    with pytest.raises(ValueError, match="65536|configurations"):
+        RelaxedCategorical("exact").expectation(torch.zeros(1, 20, 10), lambda z: z.sum((-1, -2)))
+    with pytest.raises(ValueError, match="one value per example"):
+        RelaxedCategorical().expectation(torch.zeros(2, 3, 4), lambda z: z.sum((0, 2)))
