@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning as L
 import torch
@@ -22,6 +22,9 @@ class ZooModel(L.LightningModule):
     """
 
     registry_name: str
+    registry_name: ClassVar[str] = ""  # set by ``register_model``
+    monitor: ClassVar[str] = "val/elbo"  # what ``best.ckpt`` is best in, lower is better
+
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     lr_schedule: str = "constant"
