@@ -1,5 +1,93 @@
-"""The command line of gumbelzoo (placeholder while the house is being built)."""
+"""The command line of gumbelzoo: ``python train.py COMMAND`` in a checkout, ``gumbelzoo COMMAND`` once installed."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+COMMANDS = {
+    "fit": "train a model: --config configs/catvae_digits.yaml",
+    "validate": "metrics on the validation set",
+    "test": "metrics on the test set, of a run or a released model",
+    "sample": "draw samples into a picture",
+    "reconstruct": "test images beside their reconstructions",
+    "export": "write a release folder from a tested run",
+    "list": "models, estimators, data sets, configurations, released checkpoints",
+}
+LIGHTNING = ("fit", "validate", "test")
+HELP = """usage: {program} COMMAND [options]
+
+{commands}
+
+`{program} COMMAND --help` tells the options; --debug shows the traceback of an error.
+"""
 
 
-def main() -> None:
-    """Entry point of the console script ``gumbelzoo``."""
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise argparse.ArgumentError(None, message)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit code is 0, 1 (it failed), 2 (it was called wrongly) or 130 (Ctrl-C)."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        commands = "\n".join(f"  {name:12s} {line}" for name, line in COMMANDS.items())
+        print(HELP.format(program=_program(), commands=commands), end="")
+        return 0 if arguments else 2
+    try:
+        _dispatch(arguments[0], arguments[1:])
+    except KeyboardInterrupt:
+        return _interrupted(arguments)
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            return _interrupted(arguments)
+        return error.code if isinstance(error.code, int) else 0
+    except Exception as error:
+        if debug:
+            raise
+        from gumbelzoo.commands.errors import exit_code, explain
+
+        print(f"{_program()} {arguments[0]}: {explain(error)}", file=sys.stderr)
+        return exit_code(error)
+    return 0
+
+
+def _dispatch(command: str, rest: list[str]) -> None:
+    if command not in COMMANDS:
+        from gumbelzoo.registry import unknown_name
+
+        raise ValueError(unknown_name("command", command, COMMANDS))
+    if command == "test" and rest and not rest[0].startswith("-"):
+        from gumbelzoo.commands.test import test_source
+
+        test_source(rest[0], rest[1:])
+    elif command in LIGHTNING:
+        from gumbelzoo.commands.configs import named_configs
+        from gumbelzoo.commands.trainer import ZooCLI
+
+        ZooCLI([command, *named_configs(rest)])
+    else:
+        module = importlib.import_module(f"gumbelzoo.commands.{command}")
+        parser = _Parser(prog=f"{_program()} {command}", description=module.__doc__, allow_abbrev=False)
+        module.add_arguments(parser)
+        module.run(parser.parse_args(rest))
+
+
+def _interrupted(arguments: list[str]) -> int:
+    resume = f"; go on with the same command and --ckpt_path last" if arguments[0] == "fit" else ""
+    print(f"{_program()} {arguments[0]}: interrupted{resume}", file=sys.stderr)
+    return 130
+
+
+def _program() -> str:
+    return "python train.py" if os.path.basename(sys.argv[0]) == "train.py" else "gumbelzoo"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""``last.ckpt``: where a run that was stopped, or killed, goes on."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+
+
+class LastCheckpoint(Checkpoint):
+    """Overwrites one checkpoint every ``every`` training batches, in mid-epoch too, and when training ends.
+
+    A batch that ends an epoch is left to the epoch's end, after its validation. Ctrl-C lets the running batch finish,
+    writes the checkpoint and stops, so that nothing is lost; a second one stops at once. With several processes
+    Ctrl-C stops at once, since they need not be at the same batch.
+    """
+
+    def __init__(self, path: Path, every: int = 500) -> None:
+        if every < 1:
+            raise ValueError(f"checkpoint_every must be >= 1, got {every}")
+        self.path, self.every = path, every
+        self._saved = 0
+        self._asked = False
+        self._handler: Any = None
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Listen for Ctrl-C."""
+        self._asked = False
+        if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
+            self._handler = signal.signal(signal.SIGINT, self._ask)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count from where the run stands."""
+        self._saved = _batches(trainer)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save in mid-epoch."""
+        if not trainer.is_last_batch:
+            self._save_if_due(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save after the epoch's validation."""
+        self._save_if_due(trainer)
+
+    def on_validation_batch_end(self, *_: Any) -> None:
+        """Validation has nothing to save: stop at once."""
+        if self._asked:
+            raise KeyboardInterrupt
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the final state."""
+        if _batches(trainer) != self._saved:
+            self._save(trainer)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Give Ctrl-C back."""
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
+            self._handler = None
+
+    def _ask(self, number: int, frame: Any) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+
+    def _save_if_due(self, trainer: Trainer) -> None:
+        if self._asked or _batches(trainer) - self._saved >= self.every:
+            self._save(trainer)
+        if self._asked:
+            raise KeyboardInterrupt
+
+    def _save(self, trainer: Trainer) -> None:
+        if not trainer.fast_dev_run:
+            trainer.save_checkpoint(self.path, weights_only=False)
+        self._saved = _batches(trainer)
+
+
+def _batches(trainer: Trainer) -> int:
+    return trainer.fit_loop.total_batch_idx + 1

@@ -1,0 +1,137 @@
+"""Pictures while a model trains: reconstructions, samples, the latent table and the curves, as PNG and in the loggers."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from einops import rearrange
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from torch import Tensor
+from torchvision.utils import make_grid, save_image
+
+from .loggers import METRICS, read_metrics
+
+IMAGES = 32
+
+
+def reconstruction_grid(images: Tensor, reconstructions: Tensor, pairs: int = 8) -> Tensor:
+    """Images beside what the model makes of them, ``b c h w`` twice ``-> c H W``, ``pairs`` in a row."""
+    both = torch.stack([images, reconstructions], dim=1)  # b 2 c h w
+    return make_grid(rearrange(both, "b two c h w -> (b two) c h w"), nrow=2 * pairs, pad_value=0.5)
+
+
+def sample_grid(images: Tensor) -> Tensor:
+    """Images in a square, ``b c h w -> c H W``."""
+    return make_grid(images, nrow=max(1, round(len(images) ** 0.5)), pad_value=0.5)
+
+
+def table_grid(table: Tensor) -> Tensor:
+    """A latent table, ``n k c h w -> c H W``: one latent per row, one category per column."""
+    return make_grid(rearrange(table, "n k c h w -> (n k) c h w"), nrow=table.shape[1], pad_value=0.5)
+
+
+@torch.no_grad()
+def image_figures(model: Any, images: Tensor) -> dict[str, Tensor]:
+    """Grids ``c H W`` by name, of what an image model can do; ``images`` is ``b c h w``, the same noise every time."""
+    generator = torch.Generator(images.device).manual_seed(0)
+    figures = {
+        "reconstructions": reconstruction_grid(images, model.reconstruct(images)),
+        "samples": sample_grid(model.sample(64, generator=generator)),
+    }
+    if hasattr(model, "latent_table"):
+        figures["latents"] = table_grid(model.latent_table(model.encode(images[:1])[0]))
+    return {name: figure.clamp(0, 1).cpu() for name, figure in figures.items()}
+
+
+def save_picture(grid: Tensor, path: Path) -> Path:
+    """Write a grid ``c H W`` where the user asked for it.
+
+    Raises:
+        ValueError: the file's ending names no picture format.
+        OSError: the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        save_image(grid, path)
+    except ValueError:
+        raise ValueError(f"'{path.name}' names no picture format; use an ending such as .png") from None
+    return path
+
+
+def save_curves(metrics: Path, picture: Path) -> None:
+    """Draw ``metrics.csv``: one panel for each quantity, training and validation together."""
+    from matplotlib.figure import Figure
+
+    panels: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    for name, points in read_metrics(metrics).items():
+        stage, _, quantity = name.partition("/")
+        if stage in ("train", "val") and quantity:
+            panels.setdefault(quantity, {})[stage] = points
+    if not panels:
+        return
+    figure = Figure(figsize=(4 * len(panels), 3), layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axis, (quantity, stages) in zip(axes, panels.items(), strict=True):
+        for stage, points in sorted(stages.items()):
+            steps, values = zip(*points, strict=True)
+            axis.plot(steps, values, label=stage, marker="." if len(points) == 1 else None)
+        axis.set_title(quantity)
+        axis.set_xlabel("training batches")
+        axis.legend()
+    figure.savefig(picture, dpi=100)
+
+
+class Figures(Callback):
+    """Writes the pictures into ``folder`` after a validation, at most every ``seconds``, and when training ends.
+
+    Models and data without images get the curves only.
+    """
+
+    def __init__(self, folder: Path, seconds: float = 10.0) -> None:
+        self.folder, self.seconds = folder, seconds
+        self._images: Tensor | None = None
+        self._drawn = -1e9
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
+    ) -> None:
+        """Keep the first images: every picture of a run shows the same ones."""
+        if self._images is None and isinstance(batch, dict) and "image" in batch:
+            self._images = batch["image"][:IMAGES].clone()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw, if the last pictures are old enough."""
+        if not trainer.sanity_checking and time.monotonic() - self._drawn >= self.seconds:
+            self._draw(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the final state, curves included."""
+        training = pl_module.training
+        self._draw(trainer, pl_module.eval())
+        pl_module.train(training)
+        metrics = self.folder.parent / METRICS
+        if trainer.is_global_zero and metrics.exists():
+            save_curves(metrics, self.folder / "curves.png")
+            for logger in trainer.loggers:
+                if isinstance(logger, WandbLogger):
+                    logger.log_image("curves", [str(self.folder / "curves.png")])
+
+    def _draw(self, trainer: Trainer, model: LightningModule) -> None:
+        if not trainer.is_global_zero or trainer.fast_dev_run:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._images is None or not hasattr(model, "reconstruct"):
+            return
+        for name, grid in image_figures(model, self._images).items():
+            path = self.folder / f"{name}.png"
+            save_image(grid, path)
+            for logger in trainer.loggers:
+                if isinstance(logger, WandbLogger):
+                    logger.log_image(name, [str(path)])
+                elif isinstance(logger, TensorBoardLogger):
+                    logger.experiment.add_image(name, grid, trainer.global_step)
+        self._drawn = time.monotonic()

@@ -1,0 +1,82 @@
+"""Random state that a resumed run continues bit for bit, that differs per rank, and that evaluation never moves."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+KEY = "random_state"
+VALIDATION_SEED = 0
+
+
+def capture() -> dict[str, Any]:
+    """State of Python's, NumPy's and torch's generators, in values that ``torch.load(weights_only=True)`` reads."""
+    name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 - the state to keep is the global one
+    return {
+        "python": random.getstate(),
+        "numpy": (name, [int(key) for key in keys], *rest),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore(state: dict[str, Any]) -> None:
+    """Undo everything drawn since ``capture``."""
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002
+    torch.set_rng_state(state["torch"])
+    if len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+class RandomState(Callback):
+    """Keeps the random state of every rank in each checkpoint, and offsets the noise by rank at the start of a fit.
+
+    Validation draws from a stream of its own: what it draws, and whether it runs, changes nothing in training, and two
+    validations of the same weights agree.
+    """
+
+    def __init__(self) -> None:
+        self._resumed: list[dict[str, Any]] = []
+        self._training: dict[str, Any] = {}
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Runs on every rank, so that all can be gathered."""
+        states = [capture()]
+        if trainer.world_size > 1:
+            states = states * trainer.world_size
+            dist.all_gather_object(states, states[0])
+        checkpoint[KEY] = states
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Kept until training starts: setting up draws numbers too."""
+        self._resumed = checkpoint.get(KEY, [])
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take up the stored state of this rank, or the seed offset by the rank."""
+        rank = trainer.global_rank
+        if rank < len(self._resumed):
+            restore(self._resumed[rank])
+        else:
+            torch.manual_seed(torch.initial_seed() + rank)
+        self._resumed = []
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Set the training stream aside."""
+        self._training = capture()
+        torch.manual_seed(VALIDATION_SEED + trainer.global_rank)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Go on with the training stream; checkpoints are written after this hook."""
+        restore(self._training)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The same figures however the model was built: nothing drawn before the test counts."""
+        torch.manual_seed(torch.initial_seed() + trainer.global_rank)

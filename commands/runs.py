@@ -1,0 +1,140 @@
+"""Run folders: ``runs/<configuration>/<number>/`` with config.yaml, metrics.csv, checkpoints/, figures/, test.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path("runs")
+CONFIG = "config.yaml"
+PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def new_run(parent: Path) -> Path:
+    """Make and return the next numbered folder below ``parent``; two runs started together get two folders.
+
+    Raises:
+        PermissionError: the folder cannot be written.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    number = max(_numbers(parent), default=0) + 1
+    while True:
+        run = parent / str(number)
+        try:
+            run.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return run
+
+
+def newest_run(parent: Path, checkpoint: str) -> Path:
+    """The newest run below ``parent`` that wrote ``checkpoints/<checkpoint>.ckpt``.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    for number in sorted(_numbers(parent), reverse=True):
+        if checkpoint_path(parent / str(number), checkpoint).is_file():
+            return parent / str(number)
+    raise FileNotFoundError(f"no run in {parent} has written {checkpoint}.ckpt; train one with `fit` first")
+
+
+def checkpoint_path(run: Path, name: str) -> Path:
+    """Where a run keeps ``best.ckpt`` and ``last.ckpt``."""
+    return run / "checkpoints" / f"{name}.ckpt"
+
+
+def run_of(checkpoint: Path) -> Path | None:
+    """The run folder a checkpoint lies in, if it does."""
+    run = checkpoint.resolve().parent.parent
+    return _short(run) if (run / CONFIG).is_file() else None
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder was written by ``fit``."""
+    return (folder / CONFIG).is_file()
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a Lightning checkpoint, tensors and plain values only; no code in it runs.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is truncated, or was not written by ``fit``.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint '{path}'; --ckpt_path takes best, last or a .ckpt file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # zip, pickle and torch each complain in their own way
+        raise ValueError(f"{path} is truncated or no checkpoint of `fit` ({type(error).__name__})") from None
+    if not isinstance(content, dict) or not {"state_dict", "loops", "global_step"} <= content.keys():
+        raise ValueError(f"{path} is no checkpoint of `fit`: it lacks weights or the trainer's state")
+    return content
+
+
+def batches_trained(checkpoint: dict[str, Any]) -> int:
+    """Training batches behind a checkpoint, whatever the number of optimizers."""
+    return checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["ready"]
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write readable JSON, whole or not at all."""
+    scratch = path.with_suffix(".tmp")
+    scratch.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    scratch.replace(path)
+
+
+def program() -> str:
+    """How the user called us, for what to type next."""
+    return "python train.py" if Path(sys.argv[0]).name == "train.py" else "gumbelzoo"
+
+
+def command_line(arguments: list[str]) -> str:
+    """The command as typed."""
+    return f"{program()} {shlex.join(arguments)}"
+
+
+def circumstances() -> dict[str, Any]:
+    """Versions, commit and hardware behind a figure."""
+    return {
+        "versions": {name: version(name) for name in ("gumbelzoo", "torch", "lightning")},
+        "commit": _commit(),
+        "hardware": _hardware(),
+    }
+
+
+def _commit() -> str | None:
+    git = ["git", "-C", str(PACKAGE)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+        changes = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
+
+
+def _hardware() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{platform.machine()}, {os.cpu_count()} CPU cores, {torch.get_num_threads()} threads"
+
+
+def _numbers(parent: Path) -> list[int]:
+    if not parent.is_dir():
+        return []
+    return [int(folder.name) for folder in parent.iterdir() if folder.name.isdigit()]
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,222 @@
+"""Lightning's commands (fit, validate, test) in run folders of ours."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities import rank_zero_only
+
+from .. import data as _data  # noqa: F401 - so that `class_path: ImageData` finds it
+from ..callbacks import Figures, LastCheckpoint, NanGuard, ProgressBar, RandomState, run_loggers
+from ..callbacks.loggers import METRICS, forget_after
+from ..models.base import ZooModel
+from . import runs
+
+NAMED = ("best", "last")
+NOT_FOR_USERS = (
+    ".*smaller than the logging interval.*",  # it counts over epochs, so short epochs are logged all the same
+    ".*isinstance.treespec, LeafSpec.* is deprecated.*",
+    ".*callbacks used to create the checkpoint need to be provided.*",  # a test needs no callbacks of the fit
+)
+
+
+class ZooCLI(LightningCLI):
+    """Lightning's command line over the zoo's models and data.
+
+    Args:
+        arguments: the command line, without the program.
+        weights: for ``test`` of a release: loads the weights into the model that the configuration built.
+    """
+
+    def __init__(self, arguments: list[str], weights: dict[str, Any] | None = None) -> None:
+        _quiet()
+        self.arguments, self.weights = arguments, weights
+        self.run: Path | None = None
+        self.batches = 0
+        self.timer = Timer()
+        quiet = {"exit_on_error": False, "allow_abbrev": False}
+        super().__init__(
+            ZooModel,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            seed_everything_default=0,
+            trainer_defaults={
+                "default_root_dir": str(runs.ROOT),
+                "num_sanity_val_steps": 0,
+                "enable_model_summary": False,
+            },
+            parser_kwargs={**quiet, **{command: dict(quiet) for command in self.subcommands()}},
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            args=arguments,
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Lightning's own commands, less what is no choice here: checkpoints are read as plain data."""
+        loaders = {"model", "dataloaders", "datamodule", "weights_only", "verbose"}
+        return {"fit": loaders | {"train_dataloaders", "val_dataloaders"}, "validate": loaders, "test": loaders}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Two options beside Lightning's."""
+        parser.add_argument(
+            "--wandb", type=Literal["off", "online", "offline"], default="off", help="Log to Weights & Biases as well."
+        )
+        parser.add_argument(
+            "--checkpoint_every", type=int, default=500, help="Training batches between two writes of last.ckpt."
+        )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse ``args`` only: Lightning warns when the program's own arguments are not empty."""
+        self.config = parser.parse_args(args)
+
+    def _parse_ckpt_path(self) -> None:
+        """The configuration says what the model is; a checkpoint only fills it."""
+
+    # -- before the run -----------------------------------------------------------------------------------------------
+
+    def before_instantiate_classes(self) -> None:
+        """Find the checkpoint, and the run it belongs to."""
+        options = self.config[self.subcommand]
+        if self.weights is not None or options.trainer.fast_dev_run:
+            return
+        parent = Path(options.trainer.default_root_dir or runs.ROOT) / self._name()
+        wanted = options.ckpt_path or (None if self.subcommand == "fit" else "best")
+        if wanted in NAMED:
+            self.run = runs.newest_run(parent, wanted)
+            options.ckpt_path = str(runs.checkpoint_path(self.run, wanted))
+        elif wanted:
+            self.run = runs.run_of(Path(wanted))
+        if options.ckpt_path:
+            self.batches = runs.batches_trained(runs.read_checkpoint(Path(options.ckpt_path)))
+
+    def _prepare_run(self) -> None:
+        """A fresh folder, or that of the run that goes on; only the first process touches the disk."""
+        options = self.config.fit.clone()
+        parent = Path(options.trainer.default_root_dir or runs.ROOT) / self._name()
+        if rank_zero_only.rank != 0:
+            self.run = self.run or parent / "of-the-first-process"
+            return
+        if self.run is None:
+            self.run = runs.new_run(parent)
+        else:
+            forget_after(self.run / METRICS, self.batches)
+        options.ckpt_path = None
+        text = self._parser("fit").dump(options, skip_none=True)
+        (self.run / runs.CONFIG).write_text(text, encoding="utf-8")
+
+    def _name(self) -> str:
+        """The configuration file's name, or ``<model>_<data>`` without one."""
+        options = self.config[self.subcommand]
+        files = [Path(str(path)) for path in options.config or []]
+        if files and files[0].name == runs.CONFIG:
+            return files[0].resolve().parent.parent.name
+        if files:
+            return files[0].stem
+        return "_".join(options[part].class_path.rpartition(".")[2].lower() for part in ("model", "data"))
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Add the loggers and callbacks of a run to what the configuration asks for."""
+        options = self.config[self.subcommand]
+        callbacks: list[Callback] = [ProgressBar(), RandomState()]
+        if self.subcommand == "fit" and not options.trainer.fast_dev_run:
+            self._prepare_run()
+            assert self.run is not None
+            best = ModelCheckpoint(
+                self.run / "checkpoints", filename="best", monitor=self.model.monitor, enable_version_counter=False
+            )
+            last = LastCheckpoint(runs.checkpoint_path(self.run, "last"), options.checkpoint_every)
+            callbacks += [NanGuard(), self.timer, Figures(self.run / "figures"), best, last]
+            if options.trainer.logger is None:
+                kwargs["logger"] = run_loggers(self.run, options.wandb)
+        else:
+            kwargs.update(logger=False, enable_checkpointing=False)
+        given = self._get(self.config_init, "trainer").callbacks or []
+        given = given if isinstance(given, list) else [given]
+        return super().instantiate_trainer(**kwargs, callbacks=[*given, *callbacks])
+
+    def after_instantiate_classes(self) -> None:
+        """Fill the model of a release."""
+        if self.weights is not None:
+            self.model.load_state_dict(self.weights)
+
+    # -- the commands -------------------------------------------------------------------------------------------------
+
+    def fit(self, **kwargs: Any) -> None:
+        """Train."""
+        self.trainer.fit(**kwargs, weights_only=True)
+
+    def validate(self, **kwargs: Any) -> None:
+        """Print the validation metrics."""
+        self._print_metrics(self.trainer.validate(**kwargs, weights_only=True, verbose=False))
+
+    def test(self, **kwargs: Any) -> None:
+        """Print the test metrics; those of a run are kept in its ``test.json``."""
+        start = time.monotonic()
+        metrics = self._print_metrics(self.trainer.test(**kwargs, weights_only=True, verbose=False))
+        if self.run and self.trainer.is_global_zero:
+            checkpoint = Path(self.config.test.ckpt_path)
+            content = {
+                "metrics": metrics,
+                "data": self.datamodule.facts(),
+                "checkpoint": checkpoint.name,
+                "batches": self.batches,
+                "command": runs.command_line(self.arguments),
+                "seed": self.config.test.seed_everything,
+                "minutes": round((time.monotonic() - start) / 60, 2),
+                **runs.circumstances(),
+            }
+            runs.write_json(self.run / "test.json", content)
+            print(f"\nwritten to {self.run / 'test.json'}; next:\n  {runs.program()} export {self.run} checkpoints/NAME")
+
+    @rank_zero_only
+    def after_fit(self) -> None:
+        """Keep the circumstances of the run, and say what to type next."""
+        if self.run is None:
+            return
+        content = {
+            "command": runs.command_line(self.arguments),
+            "seed": self.config.fit.seed_everything,
+            "batches": self.trainer.fit_loop.total_batch_idx + 1,
+            "minutes": round(self.timer.time_elapsed("train") / 60, 2),
+            **runs.circumstances(),
+        }
+        runs.write_json(self.run / "fit.json", content)
+        best = self.trainer.checkpoint_callback
+        score = f"{best.monitor} {float(best.best_model_score):.4g}" if best.best_model_score is not None else "none"
+        pictures = ", ".join(str(path) for path in sorted((self.run / "figures").glob("*.png")))
+        program = runs.program()
+        print(
+            f"\nrun       {self.run}  ({content['batches']} batches, {content['minutes']} minutes)\n"
+            f"best      {score}\n"
+            f"pictures  {pictures}\n"
+            f"next      {program} test {self.run}\n"
+            f"          {program} sample {self.run} -n 64 --out samples.png\n"
+            f"          {program} export {self.run} checkpoints/NAME   (after test)"
+        )
+
+    def _print_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
+        metrics = {name: float(value) for result in results for name, value in result.items()}
+        if self.trainer.is_global_zero:
+            for name, value in self.datamodule.facts().items():
+                print(f"{name:24s} {value}")
+            for name, value in metrics.items():
+                print(f"{name:24s} {value:.4f}")
+        return metrics
+
+
+def _quiet() -> None:
+    """Lightning's remarks on hardware, seeds and its other products are no news."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in NOT_FOR_USERS:
+        warnings.filterwarnings("ignore", message=message)
