@@ -111,7 +111,7 @@ class CategoricalVAE(ZooModel):
     def pixel_logits(self, z: Tensor) -> Tensor:
         """Bernoulli logits of p(x | z), ``... n k -> ... c h w``, for one-hot or relaxed z."""
         flat = z.reshape(-1, self.latents * self.categories)
-        return self.decoder(flat).unflatten(0, z.shape[:-2]) + self.output_bias
+        return self.decoder(flat).reshape(*z.shape[:-2], *self.image_shape) + self.output_bias
 
     def reconstruction(self, x: Tensor, z: Tensor) -> Tensor:
         """-log p(x | z) in nats, for x ``b c h w`` and z ``... b n k``, ``-> ... b``."""
