@@ -1,0 +1,7 @@
+"""What learns: LightningModules that are registered by name, each on the one relaxed-sampling layer."""
+
+from .base import ZooModel
+from .categorical_vae import CategoricalVAE
+from .registry import MODELS, register_model
+
+__all__ = ["MODELS", "CategoricalVAE", "ZooModel", "register_model"]
