@@ -24,11 +24,11 @@ def permutation(n: int, key: Key) -> Tensor:
 def bernoulli(levels: Tensor, key: Key) -> Tensor:
     """Ones with probability ``levels / 255``, for uint8 levels of any shape: uint8 0 or 1 of that shape.
 
-    65535 = 257 * 255, so 16 random bits decide each pixel: exact at 0 and 255, within 2e-5 between them, and a quarter
-    of the price of uniform floats.
+    16 random bits decide each pixel (65535 = 257 * 255): exact at 0 and 255, within 2e-5 between them, and a quarter of
+    the price of uniform floats.
     """
     grey = levels.numpy()
     raw = np.random.PCG64(key).random_raw(-(-grey.size // 4))
     noise = raw.view(np.uint16)[: grey.size].reshape(grey.shape)
-    ones = np.minimum(noise, 65534) < grey * np.uint16(257)
+    ones = (noise < grey * np.uint16(257)) | (grey == 255)
     return torch.from_numpy(ones.view(np.uint8))

@@ -42,7 +42,7 @@ class TensorLoader:
     every row comes once, in order. ``prepare(batch, key)`` finishes a batch; its key ``(seed, epoch, step, rank)`` is
     all the randomness it may use.
 
-    Each ``iter()`` after a batch was taken begins the next epoch. ``state_dict()`` taken while a batch is in use goes
+    Each ``iter()`` after a pass that was begun begins the next epoch. ``state_dict()`` taken while a batch is in use goes
     on with the next batch. It is a plain iterable with the methods that Lightning looks for (``sampler.set_epoch``,
     ``state_dict``, ``load_state_dict``), so that Lightning neither wraps it nor adds a sampler.
 
@@ -70,10 +70,11 @@ class TensorLoader:
         self.layout = {"rows": n, "batch_size": batch_size, "world_size": world_size, "seed": seed}
         self.epoch = 0
         self.position = 0
-        self._taken = False
+        self._begun = False
+        self._announced: int | None = None
         if shuffle:
             self.sampler = self
-        elif n < world_size or min(len(rows) for rows in self._rows()) == 0:
+        elif n // world_size < len(self):
             raise ValueError(f"{n} rows leave one of {world_size} processes an empty batch; use fewer processes")
 
     def _rows(self) -> tuple[Tensor, ...]:
@@ -89,26 +90,41 @@ class TensorLoader:
         return self.layout["rows"] // share if self.shuffle else -(-self.layout["rows"] // share)
 
     def __iter__(self) -> Iterator[Batch]:
-        if self._taken:
-            self.set_epoch(self.epoch + 1)
+        if self._begun:
+            self._begin(self.epoch + 1)
         return self._batches()
 
     def _batches(self) -> Iterator[Batch]:
         # Epoch and position are read at the first batch: Lightning asks for the iterator before it sets the epoch.
-        epoch, first = self.epoch, self.position
+        epoch, first, self._begun = self.epoch, self.position, True
         for step, rows in enumerate(self._rows()[first:], start=first):
             batch = {name: tensor.index_select(0, rows) for name, tensor in self.tensors.items()}
-            self.position, self._taken = step + 1, True
+            self.position = step + 1
             yield self.prepare(batch, (self.seed, epoch, step, self.rank))
 
+    def _begin(self, epoch: int) -> None:
+        self.epoch, self.position, self._begun = epoch, 0, False
+
     def set_epoch(self, epoch: int) -> None:
-        """Go to the beginning of ``epoch``; nothing happens in the epoch that is under way."""
-        if epoch != self.epoch:
-            self.epoch, self.position, self._taken = epoch, 0, False
+        """Lightning's announcement: the first one sets the epoch, a new number after that means the next epoch.
+
+        It does not set it again because Lightning leaves out a number when it resumes ``max_steps`` from an epoch's end.
+        """
+        if self._announced is None:
+            self._begin(epoch)
+        elif epoch != self._announced and self.position > 0:
+            self._begin(self.epoch + 1)
+        self._announced = epoch
 
     def state_dict(self) -> dict[str, Any]:
         """The position, in plain values and equal on every process."""
-        return {"epoch": self.epoch, "position": self.position, "batches": len(self), "layout": dict(self.layout)}
+        return {
+            "epoch": self.epoch,
+            "position": self.position,
+            "announced": self._announced,
+            "batches": len(self),
+            "layout": dict(self.layout),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Make the next batch the one that follows ``state``."""
@@ -117,5 +133,6 @@ class TensorLoader:
         if changed and state["position"] > 0 and not finished:
             was = ", ".join(f"{name}={state['layout'].get(name)}" for name in changed)
             raise ValueError(f"the checkpoint was written in mid-epoch with {was}; resume with the same values")
-        self.epoch, self._taken = state["epoch"], False
+        self._begin(state["epoch"])
+        self._announced = state["announced"]
         self.position = len(self) if finished else state["position"]
