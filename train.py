@@ -28,7 +28,10 @@ HELP = """usage: {program} COMMAND [options]
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise argparse.ArgumentError(None, message)
+        from gumbelzoo.commands.errors import explain
+
+        options = [option for action in self._actions for option in action.option_strings]
+        raise ValueError(explain(argparse.ArgumentError(None, message), options))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,19 +12,20 @@ from collections.abc import Iterable
 NOISE = re.compile(r"Expected a <class 'NoneType'>|Does not validate|Subtypes:|Errors:|Given value|Problem with given|^$")
 
 
-class UsageError(Exception):
-    """The command line or a configuration says something that cannot be."""
-
-
 def near(name: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` or nothing."""
-    best = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    """``; did you mean 'x'?`` or nothing. Of a dotted name that is unknown as a whole the first part is mended."""
+    known = list(known)
+    best = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+    head, dot, tail = name.partition(".")
+    if not best and dot:
+        best = [f"{first}.{tail}" for first in difflib.get_close_matches(head, known, n=1)]
+    best = best or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean '{best[0]}'?" if best else ""
 
 
 def exit_code(error: BaseException) -> int:
     """2 for what the user can say differently, 1 for what went wrong while running."""
-    return 2 if isinstance(error, (UsageError, ArgumentError, ValueError, FileNotFoundError)) else 1
+    return 2 if isinstance(error, (ArgumentError, ValueError, FileNotFoundError)) else 1
 
 
 def explain(error: BaseException, known: Iterable[str] = (), classes: Iterable[str] = ()) -> str:
@@ -46,8 +47,7 @@ def explain(error: BaseException, known: Iterable[str] = (), classes: Iterable[s
     if match := re.search(r"does not accept option '([\w.]+)'", text):
         return f"unknown key '{match[1]}'{near(match[1], known)}"
     if match := re.search(r"unrecognized arguments: (\S+)", text):
-        option = match[1].lstrip("-").split("=")[0]
-        return f"unknown option '{match[1]}'{near(option, known)}"
+        return f"unknown option '{match[1]}'{near(match[1].split('=')[0], known)}"
     if match := re.search(r"Expected a dot import path string: (\S+)", text):
         return f"unknown class '{match[1]}'{near(match[1], classes)}"
     if match := re.search(r'Parser key "config": File does not exist: (.*)', text):
@@ -64,7 +64,7 @@ def _validation(text: str) -> str:
     """The innermost complaint of a nested validation error, with the key it is about."""
     keys = re.findall(r'Parser key "([\w.]+)"', text)
     given = re.search(r"^\s*Given value: (.*)$", text, flags=re.MULTILINE)
-    lines = [line.strip().lstrip("- ").strip() for line in text.splitlines()]
+    lines = [line.strip().removeprefix("- ").strip() for line in text.splitlines()]
     useful = [line for line in lines if not NOISE.search(line) and not line.startswith("Parser key")]
     if not keys:
         return useful[0] if useful else text.split("\n")[0]

@@ -10,9 +10,8 @@ import yaml
 from lightning.pytorch import LightningDataModule
 
 from .. import data
-from ..models.base import ZooModel
+from ..models import MODELS, ZooModel
 from ..models.pretrained import find_release, load, read_config
-from ..models.registry import MODELS
 from ..registry import unknown_arguments, unknown_name
 from . import runs
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import warnings
+from argparse import ArgumentError
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,11 +15,12 @@ from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
-from .. import data as _data  # noqa: F401 - so that `class_path: ImageData` finds it
+from .. import data
 from ..callbacks import Figures, LastCheckpoint, NanGuard, ProgressBar, RandomState, run_loggers
 from ..callbacks.loggers import METRICS, forget_after
-from ..models.base import ZooModel
+from ..models import MODELS, ZooModel
 from . import runs
+from .errors import explain
 
 NAMED = ("best", "last")
 NOT_FOR_USERS = (
@@ -77,7 +80,12 @@ class ZooCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse ``args`` only: Lightning warns when the program's own arguments are not empty."""
-        self.config = parser.parse_args(args)
+        try:
+            self.config = parser.parse_args(args)
+        except ArgumentError as error:
+            keys = [action.dest for action in self._parser(args[0])._actions]
+            classes = [MODELS[name].__name__ for name in MODELS.names()] + data.__all__
+            raise ValueError(explain(error, [*keys, *(f"--{key}" for key in keys)], classes)) from error
 
     def _parse_ckpt_path(self) -> None:
         """The configuration says what the model is; a checkpoint only fills it."""
@@ -218,5 +226,6 @@ def _quiet() -> None:
     """Lightning's remarks on hardware, seeds and its other products are no news."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # about calls that Lightning makes
     for message in NOT_FOR_USERS:
         warnings.filterwarnings("ignore", message=message)

@@ -1,0 +1,102 @@
+"""Each mistake of a user ends in one or two lines on stderr and the right exit code; ``--debug`` shows the traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from gumbelzoo.train import main
+
+FIT = ["fit", "--config", "tiny.yaml"]
+
+MISTAKES = {
+    "no command of that name": (["fti"], 2, "did you mean 'fit'?"),
+    "nothing to fit": (["fit"], 2, "--config configs/catvae_digits.yaml"),
+    "missing configuration": (["fit", "--config", "nope.yaml"], 2, "nope.yaml"),
+    "configuration misspelt": (["fit", "--config", "catvae_digit"], 2, "did you mean 'catvae_digits'?"),
+    "not YAML": (["fit", "--config", "broken.yaml"], 2, "no YAML"),
+    "unknown key of the model": ([*FIT, "--model.estmator=exact"], 2, "did you mean 'estimator'?"),
+    "unknown key of the model in a file": (["fit", "--config", "key.yaml"], 2, "did you mean 'latents'?"),
+    "unknown key of the data": ([*FIT, "--data.nam=mnist"], 2, "did you mean 'name'?"),
+    "unknown key of the trainer": ([*FIT, "--trainer.max_epoch=3"], 2, "did you mean '--trainer.max_epochs'?"),
+    "unknown section": (["fit", "--config", "section.yaml"], 2, "did you mean 'trainer.accelerator'?"),
+    "unknown option": ([*FIT, "--modl.latents=3"], 2, "did you mean '--model.latents'?"),
+    "wrong type": ([*FIT, "--model.latents=many"], 2, "latents"),
+    "wrong type of the trainer": ([*FIT, "--trainer.max_epochs=three"], 2, "trainer.max_epochs"),
+    "unknown class": ([*FIT, "--model=CategoricalVA"], 2, "did you mean 'CategoricalVAE'?"),
+    "unknown estimator": ([*FIT, "--model.estimator=gumbel_sofmax"], 2, "did you mean 'gumbel_softmax'?"),
+    "unknown data set": ([*FIT, "--data.name=mnst"], 2, "did you mean 'mnist'?"),
+    "unknown wandb mode": ([*FIT, "--wandb=onlin"], 2, "wandb"),
+    "temperature 0": ([*FIT, "--model.temperature=0"], 2, "needs initial > 0, got 0.0"),
+    "unknown schedule": ([*FIT, "--model.temperature={name: cosin}"], 2, "did you mean 'cosine'?"),
+    "checkpoint_every 0": ([*FIT, "--checkpoint_every=0"], 2, "checkpoint_every must be >= 1"),
+    "images of another shape": ([*FIT, "--model.image_shape=[1,28,28]"], 2, "image_shape"),
+    "missing checkpoint": ([*FIT, "--ckpt_path=nope.ckpt"], 2, "nope.ckpt"),
+    "nothing to resume": ([*FIT, "--ckpt_path=last"], 2, "last.ckpt"),
+    "nothing to test": (["test", "--config", "tiny.yaml"], 2, "best.ckpt"),
+    "truncated checkpoint": ([*FIT, "--ckpt_path=truncated.ckpt"], 2, "truncated.ckpt is truncated"),
+    "foreign checkpoint": ([*FIT, "--ckpt_path=foreign.ckpt"], 2, "foreign.ckpt is no checkpoint"),
+    "checkpoint with code": ([*FIT, "--ckpt_path=code.ckpt"], 2, "code.ckpt is truncated or no checkpoint"),
+    "missing data": ([*FIT, "--data.name=omniglot", "--data.root=empty"], 2, "omniglot"),
+    "unwritable folder": ([*FIT, "--trainer.default_root_dir=file"], 1, "file"),
+    "unknown release": (["sample", "catvae-nothing"], 2, "catvae-nothing"),
+    "not a release": (["sample", "empty"], 2, "empty is no release folder"),
+    "option of sample": (["sample", "empty", "--sed", "3"], 2, "did you mean '--seed'?"),
+    "no source": (["sample"], 2, "source"),
+    "no picture format": (["sample", "release", "--out", "x.doc"], 2, "picture format"),
+    "minus one sample": (["sample", "release", "-n", "-1"], 2, "-n must be >= 1"),
+    "data of no release": (["reconstruct", "release"], 2, "does not say which data"),
+    "export of no run": (["export", "release", "out"], 2, "no run folder"),
+    "release of another test": (["test", "catvae-nothing"], 2, "catvae-nothing"),
+}
+
+
+@pytest.fixture
+def mistakes(workspace: Path) -> Path:
+    import gumbelzoo
+
+    tiny = (workspace / "tiny.yaml").read_text()
+    (workspace / "broken.yaml").write_text("model: [\n")
+    (workspace / "key.yaml").write_text(tiny.replace("latents:", "latnts:"))
+    (workspace / "section.yaml").write_text(tiny.replace("trainer:", "trainr:"))
+    (workspace / "truncated.ckpt").write_bytes(b"PK\x03\x04 cut short")
+    torch.save({"weights": torch.zeros(2)}, workspace / "foreign.ckpt")
+    torch.save({"state_dict": print, "loops": {}, "global_step": 0}, workspace / "code.ckpt")
+    (workspace / "empty").mkdir()
+    (workspace / "file").write_text("")
+    model = gumbelzoo.create_model("categorical_vae", image_shape=[1, 8, 8], latents=2, hidden=[4])
+    gumbelzoo.save_pretrained(model, workspace / "release")
+    return workspace
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_ends_in_a_line_that_names_the_fix(
+    mistake: str, mistakes: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments, code, expected = MISTAKES[mistake]
+    assert main(arguments) == code
+    error = capfd.readouterr().err
+    assert expected in error
+    assert "Traceback" not in error
+    assert 1 <= len(error.strip().splitlines()) <= 2
+    assert not list(mistakes.glob("runs/*/*/checkpoints"))
+
+
+def test_debug_raises_the_error_itself(mistakes: Path) -> None:
+    with pytest.raises(ValueError, match="needs initial > 0"):
+        main([*FIT, "--model.temperature=0", "--debug"])
+
+
+@pytest.mark.parametrize(("program", "name"), [(["-m", "gumbelzoo.train"], "gumbelzoo"), (None, "python train.py")])
+def test_the_program_itself_exits_without_a_traceback(program: list[str] | None, name: str, mistakes: Path) -> None:
+    import gumbelzoo
+
+    program = program or [str(Path(gumbelzoo.__file__).parent / "train.py")]
+    done = subprocess.run([sys.executable, *program, "sample", "empty"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "empty is no release folder" in done.stderr
+    assert "Traceback" not in done.stderr
