@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-BROKEN = (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile)
+BROKEN = (OSError, EOFError, KeyError, TypeError, ValueError, zlib.error, zipfile.BadZipFile)
 
 
 def user_cache() -> Path:
@@ -106,8 +106,8 @@ def read_npz(path: Path, **shapes: tuple[int, ...]) -> dict[str, np.ndarray]:
         ValueError: unreadable, or an array is missing or has another type or shape.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in shapes}
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in shapes}
     except BROKEN as error:
         raise ValueError(f"{path} is corrupt or not the expected file ({error}); replace it or delete it") from error
     for name, shape in shapes.items():

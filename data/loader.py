@@ -42,8 +42,8 @@ class TensorLoader:
     every row comes once, in order. ``prepare(batch, key)`` finishes a batch; its key ``(seed, epoch, step, rank)`` is
     all the randomness it may use.
 
-    Each ``iter()`` after a pass that was begun begins the next epoch. ``state_dict()`` taken while a batch is in use goes
-    on with the next batch. It is a plain iterable with the methods that Lightning looks for (``sampler.set_epoch``,
+    Each ``iter()`` after a pass that was begun begins the next epoch; the state that is taken while a batch is in use
+    goes on with the next batch. One loop at a time. It is a plain iterable with the methods that Lightning looks for (``sampler.set_epoch``,
     ``state_dict``, ``load_state_dict``), so that Lightning neither wraps it nor adds a sampler.
 
     Raises:
@@ -108,7 +108,8 @@ class TensorLoader:
     def set_epoch(self, epoch: int) -> None:
         """Lightning's announcement: the first one sets the epoch, a new number after that means the next epoch.
 
-        It does not set it again because Lightning leaves out a number when it resumes ``max_steps`` from an epoch's end.
+        Later numbers are not taken as they are, for Lightning leaves one out when it resumes a run of ``max_steps``
+        from the end of an epoch.
         """
         if self._announced is None:
             self._begin(epoch)
