@@ -43,8 +43,8 @@ class TensorLoader:
     all the randomness it may use.
 
     Each ``iter()`` after a pass that was begun begins the next epoch; the state that is taken while a batch is in use
-    goes on with the next batch. One loop at a time. It is a plain iterable with the methods that Lightning looks for (``sampler.set_epoch``,
-    ``state_dict``, ``load_state_dict``), so that Lightning neither wraps it nor adds a sampler.
+    goes on with the next batch. One loop at a time. It is a plain iterable with the methods that Lightning looks for
+    (``sampler.set_epoch``, ``state_dict``, ``load_state_dict``), so that Lightning neither wraps it nor adds a sampler.
 
     Raises:
         ValueError: sizes that leave a process an empty batch, or a mid-epoch state of another batch layout.

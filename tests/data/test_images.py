@@ -62,9 +62,9 @@ def test_colour_is_not_binarized(binarization, reads):
 
 
 def test_unknown_names_get_the_nearest():
-    with pytest.raises(ValueError, match="data set.*'fashion-mnist'; did you mean 'fashion_mnist'"):
+    with pytest.raises(ValueError, match=r"data set.*'fashion-mnist'; did you mean 'fashion_mnist'"):
         ImageData("fashion-mnist")
-    with pytest.raises(ValueError, match="binarization.*'dinamic'; did you mean 'dynamic'"):
+    with pytest.raises(ValueError, match=r"binarization.*'dinamic'; did you mean 'dynamic'"):
         ImageData(binarization="dinamic")
     assert IMAGE_SETS.names() == ["cifar10", "digits", "fashion_mnist", "mnist", "omniglot"]
 
