@@ -34,19 +34,25 @@ class LastCheckpoint(Checkpoint):
             self._handler = signal.signal(signal.SIGINT, self._ask)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count from where the run stands."""
+        """Count from where the run stands.
+
+        Lightning 2.6 restores the loader's position where it first asks for the loader, and forgets to if a model asked
+        earlier, as a schedule over the whole run does (``trainer.estimated_stepping_batches``).
+        """
+        trainer.fit_loop._load_combined_loader_states()
         self._saved = _batches(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save in mid-epoch."""
+        """Save in mid-epoch; where ``max_steps`` ends the run there, a longer run can go on as if it had not."""
         if not trainer.is_last_batch:
-            self._save_if_due(trainer)
+            self._save_if_due(trainer, finished=trainer.global_step == trainer.max_steps)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save after the epoch's validation."""
-        self._save_if_due(trainer)
+        if trainer.is_last_batch:
+            self._save_if_due(trainer)
 
     def on_validation_batch_end(self, *_: Any) -> None:
         """Validation has nothing to save: stop at once."""
@@ -57,6 +63,19 @@ class LastCheckpoint(Checkpoint):
         """Save the final state."""
         if _batches(trainer) != self._saved:
             self._save(trainer)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Let a finished epoch be finished: Lightning 2.6 would end it a second time when it resumes ``max_steps``."""
+        loops = checkpoint["loops"]["fit_loop"]
+        epoch = loops["epoch_progress"]["current"]
+        if trainer.max_steps == -1 or not trainer.is_last_batch or epoch["processed"] < epoch["ready"]:
+            return
+        for counts in (epoch, loops["epoch_progress"]["total"]):
+            counts["completed"] = counts["processed"]
+        batches = loops["epoch_loop.batch_progress"]
+        batches["current"] = dict.fromkeys(batches["current"], 0)
+        batches["is_last_batch"] = False
+        loops["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1  # the resumed run counts one that it skips
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Give Ctrl-C back."""
@@ -69,8 +88,8 @@ class LastCheckpoint(Checkpoint):
             raise KeyboardInterrupt
         self._asked = True
 
-    def _save_if_due(self, trainer: Trainer) -> None:
-        if self._asked or _batches(trainer) - self._saved >= self.every:
+    def _save_if_due(self, trainer: Trainer, finished: bool = False) -> None:
+        if self._asked or finished or _batches(trainer) - self._saved >= self.every:
             self._save(trainer)
         if self._asked:
             raise KeyboardInterrupt

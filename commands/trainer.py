@@ -26,6 +26,7 @@ NAMED = ("best", "last")
 NOT_FOR_USERS = (
     ".*smaller than the logging interval.*",  # it counts over epochs, so short epochs are logged all the same
     ".*isinstance.treespec, LeafSpec.* is deprecated.*",
+    ".*Checkpoint directory .* exists and is not empty.*",  # the run goes on in its folder
     ".*callbacks used to create the checkpoint need to be provided.*",  # a test needs no callbacks of the fit
 )
 
@@ -140,7 +141,11 @@ class ZooCLI(LightningCLI):
             self._prepare_run()
             assert self.run is not None
             best = ModelCheckpoint(
-                self.run / "checkpoints", filename="best", monitor=self.model.monitor, enable_version_counter=False
+                self.run / "checkpoints",
+                filename="best",
+                monitor=self.model.monitor,
+                enable_version_counter=False,
+                save_on_train_epoch_end=False,  # after a validation, where the metric is new
             )
             last = LastCheckpoint(runs.checkpoint_path(self.run, "last"), options.checkpoint_every)
             callbacks += [NanGuard(), self.timer, Figures(self.run / "figures"), best, last]
