@@ -1,19 +1,26 @@
-"""Standard exponential and Gumbel noise in float32: never 0, infinite or NaN, with fine steps where maxima are decided.
+"""Standard exponential and Gumbel noise in float32: never 0, infinite or NaN, and fine where maxima are decided.
 
-A Gumbel variable is g = -log(E) with E exponential, and argmax(logits + g) is decided by the smallest E. So E is made as
--log1p(-u) from a uniform u on the midpoints of a grid of 2^-31: floats are dense near u = 0, no epsilon is needed, and
-the bounds are E in [2.3e-10, 16.7], g in [-2.9, 22.2].
+A Gumbel variable is g = -log(E) with E exponential, and argmax(logits + g) is decided by the smallest E. So E is made
+as -log1p(-u) from a uniform u on the midpoints of a grid of 2^-31: floats are dense near u = 0, no epsilon is needed,
+and the bounds are E in [2.3e-10, 16.7], g in [-2.9, 22.2].
+
+On a CPU the random bits come from NumPy's SFC64, seeded afresh from PyTorch's generator in each call: PyTorch's own
+Mersenne Twister takes twice as long, and its ``exponential_`` twenty times. Seeds and generators work as everywhere in
+PyTorch, and a compiled function draws the noise that the eager one draws.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.random.bit_generator import ISeedSequence
 from torch import Tensor
 
-_STEP = 2.0**-31
-_LARGEST = 1.0 - 2.0**-24  # the largest float32 below 1, to which the last 64 points of the grid round
+_STEP = 2.0**-31 * (1 - 2.0**-24)  # a hair under 2^-31, so that the last points of the grid do not round to u = 1
+_FIRST = torch.tensor(-0.5 * _STEP)
+_CHUNK = 2**19  # numbers made at a time on a CPU: they stay in its cache
 
 
 def exponential_noise(
@@ -22,13 +29,11 @@ def exponential_noise(
     """Standard exponential noise, float32.
 
     Args:
-        like: a shape; or a tensor (of any dtype) whose shape and device are taken. Inside ``torch.func.vmap`` give the
-            tensor, for noise that differs between the mapped examples.
-        generator: the source of random bits, for a draw that can be repeated.
+        like: a shape, or a tensor of any dtype whose shape and device are taken.
+        generator: the source of randomness, for a draw that can be repeated; ``torch.compile`` breaks the graph at it.
         device: where to draw, with a shape; the default device otherwise.
     """
-    uniform = _uniform(like, generator, device)
-    return uniform.neg_().log1p_().neg_()
+    return _log_uniform(like, generator, device).neg_()
 
 
 def gumbel_noise(
@@ -38,12 +43,64 @@ def gumbel_noise(
     return exponential_noise(like, generator=generator, device=device).log_().neg_()
 
 
-def _uniform(
+def _log_uniform(
     like: Tensor | Sequence[int], generator: torch.Generator | None, device: torch.device | str | None
 ) -> Tensor:
-    """Uniform noise in the open interval (0, 1) from 31 random bits, rounded to float32."""
-    like = like.detach() if isinstance(like, Tensor) else torch.empty(like, device=device)
-    # A 64-bit draw costs as much as a 32-bit one, and fills two numbers.
-    pairs = like.new_empty((like.numel() + 1) // 2, dtype=torch.int64).random_(generator=generator)
-    bits = pairs.view(torch.int32)[: like.numel()].view(like.shape).bitwise_and_(0x7FFFFFFF)
-    return bits.float().add_(0.5).mul_(_STEP).clamp_(max=_LARGEST)
+    """log(1 - u), float32."""
+    shape, device = (like.shape, like.device) if isinstance(like, Tensor) else (like, device)
+    if torch._C._are_functorch_transforms_active():
+        # Random, so that vmap sees a tensor with (or without) the mapped axis, as its `randomness` asks for.
+        return torch.ops.gumbelzoo.log_uniform(torch.rand((), device=device).expand(shape), generator)
+    template = torch.empty((), device=device)
+    if torch.compiler.is_compiling() and generator is None and template.device.type != "cpu":
+        # Native random numbers fuse with what follows; they lie in [0, 1), and 0 is moved to the first midpoint.
+        return torch.log1p(-torch.rand(shape, device=device).clamp(min=0.5 * _STEP))
+    return torch.ops.gumbelzoo.log_uniform(template.expand(shape), generator)
+
+
+torch.library.define(
+    "gumbelzoo::log_uniform", "(Tensor like, Generator? generator) -> Tensor", tags=torch.Tag.nondeterministic_seeded
+)
+
+
+@torch.library.impl("gumbelzoo::log_uniform", "CompositeExplicitAutograd")
+def _draw(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    noise = torch.empty(like.shape, device=like.device)
+    source = _SFC64(generator) if like.device.type == "cpu" else None
+    step = _CHUNK if source else max(noise.numel(), 1)
+    for start in range(0, noise.numel(), step):
+        chunk = noise.view(-1)[start : start + step]
+        pairs = (chunk.numel() + 1) // 2  # 64 random bits make two numbers
+        if source:
+            bits = source.draw(pairs)
+        else:
+            bits = torch.empty(pairs, dtype=torch.int64, device=like.device).random_(generator=generator)
+        chunk.copy_(bits.view(torch.int32)[: chunk.numel()].bitwise_and_(0x7FFFFFFF))
+        torch.add(_FIRST, chunk, alpha=-_STEP, out=chunk).log1p_()
+    return noise
+
+
+@torch.library.register_fake("gumbelzoo::log_uniform")
+def _log_uniform_fake(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    return torch.empty(like.shape, device=like.device)
+
+
+@torch.library.register_vmap("gumbelzoo::log_uniform")
+def _log_uniform_vmap(info, in_dims, like, generator):
+    return torch.ops.gumbelzoo.log_uniform(like.movedim(in_dims[0], 0), generator), 0
+
+
+class _SFC64(ISeedSequence):
+    """NumPy's SFC64 with its state of 192 bits drawn from a PyTorch generator."""
+
+    def __init__(self, generator: torch.Generator | None) -> None:
+        self.state = torch.empty(3, dtype=torch.int64).random_(generator=generator)
+        self.bits = np.random.SFC64(self)  # type: ignore[arg-type]  # any ISeedSequence will do
+
+    def generate_state(self, n_words: int, dtype: object = np.uint32) -> np.ndarray:
+        """The state, in the form in which SFC64 asks for its seed."""
+        return self.state.numpy().view(np.uint64)[:n_words]
+
+    def draw(self, n: int) -> Tensor:
+        """64 random bits in each of n integers."""
+        return torch.from_numpy(self.bits.random_raw(n).view(np.int64))

@@ -1,14 +1,14 @@
 """Samples of a categorical and their relaxations, as pure functions of logits ``... k``.
 
-Gumbel-max: Gumbel 1954; Maddison et al. 2014. Gumbel-Softmax / Concrete: Jang, Gu & Poole 2017 (arXiv:1611.01144), eq. 2;
-Maddison, Mnih & Teh 2017 (arXiv:1611.00712), eq. 6. Straight-through: Bengio et al. 2013 (arXiv:1308.3432).
+Gumbel-max: Gumbel 1954; Maddison et al. 2014. Gumbel-Softmax / Concrete: Jang, Gu & Poole 2017 (arXiv:1611.01144),
+eq. 2; Maddison, Mnih & Teh 2017 (arXiv:1611.00712), eq. 6. Straight-through: Bengio et al. 2013 (arXiv:1308.3432).
 
-Every function computes in float32 (float64 for float64 logits) and casts back, inside autocast too. A class is masked by
-a logit of -inf, or by ``mask``, boolean and broadcastable to the logits, True where allowed.
+Every function computes in float32 (float64 for float64 logits) and casts back, inside autocast too. A class is masked
+by a logit of -inf, or by ``mask``, boolean and broadcastable to the logits, True where allowed.
 
 Rows without an allowed class, NaN logits and temperatures <= 0 raise ValueError. That is checked where looking costs
-nothing: on the CPU, outside ``torch.compile`` and ``torch.func`` transforms. On an accelerator it would wait for the
-device, so there such rows come out as NaN.
+nothing: on the CPU, outside ``torch.compile`` and ``torch.func`` transforms. Elsewhere it would wait for the device or
+break the graph, so there relaxed samples of such rows are NaN, and codes arbitrary.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ from __future__ import annotations
 import math
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from .noise import exponential_noise, gumbel_noise
+
+_BLOCK = 32
 
 
 def gumbel_max(
@@ -40,7 +43,8 @@ def gumbel_max(
         ValueError: a row has no allowed class or a NaN (see the module).
     """
     logits = mask_logits(logits.detach(), mask)
-    top, codes = _perturb(logits, noise, generator).max(-1)
+    noise = gumbel_noise(logits, generator=generator) if noise is None else noise
+    top, codes = (_compute(logits) + noise).max(-1)
     _check(top, logits)
     return codes
 
@@ -75,7 +79,10 @@ def exponential_race(
 def categorical_sample(
     logits: Tensor, *, generator: torch.Generator | None = None, mask: Tensor | None = None
 ) -> Tensor:
-    """An exact draw, ``... k -> ...`` (int64).
+    """An exact draw, ``... k -> ...`` (int64), the fastest: for many classes by inverting the cumulative distribution.
+
+    Two uniform numbers per row find first a block of classes, then the class inside it. That needs no cumulative sum
+    over all classes, and lets the sums that are needed be in float64, where no tiny probability is rounded away.
 
     Args:
         logits: unnormalised log-probabilities ``... k``.
@@ -85,7 +92,20 @@ def categorical_sample(
     Raises:
         ValueError: a row has no allowed class or a NaN (see the module).
     """
-    return gumbel_max(logits, generator=generator, mask=mask)
+    k = logits.shape[-1]
+    if k <= 2 * _BLOCK:
+        return gumbel_max(logits, generator=generator, mask=mask)
+    logits = mask_logits(logits.detach(), mask)
+    p = _compute(logits).softmax(-1)  # ... k
+    _check(p[..., 0], logits)
+    whole = k - k % _BLOCK
+    blocks = rearrange(p[..., :whole], "... (j i) -> ... j i", i=_BLOCK).sum(-1)  # ... j
+    if whole < k:
+        blocks = torch.cat([blocks, p[..., whole:].sum(-1, keepdim=True)], -1)
+    start = _BLOCK * _invert(blocks, generator)  # ... 1
+    index = start + torch.arange(_BLOCK, device=p.device)  # ... i
+    block = p.gather(-1, index.clamp(max=k - 1)).masked_fill(index >= k, 0.0)
+    return (start + _invert(block, generator)).squeeze(-1)
 
 
 def gumbel_softmax(
@@ -110,14 +130,15 @@ def gumbel_softmax(
     """
     temperature = align_temperature(temperature, logits)
     logits = mask_logits(logits, mask)
-    soft = _tempered(_perturb(logits, noise, generator), temperature).softmax(-1)
+    noise = gumbel_noise(logits, generator=generator) if noise is None else noise
+    soft = _tempered(logits, temperature, noise).softmax(-1)
     _check(soft[..., 0], logits)
     return soft.to(logits.dtype)
 
 
 def tempered_softmax(logits: Tensor, temperature: float | Tensor) -> Tensor:
     """softmax(logits / temperature), ``... k``, without noise; temperature and errors as for ``gumbel_softmax``."""
-    soft = _tempered(_compute(logits), align_temperature(temperature, logits)).softmax(-1)
+    soft = _tempered(logits, align_temperature(temperature, logits)).softmax(-1)
     _check(soft[..., 0], logits)
     return soft.to(logits.dtype)
 
@@ -132,7 +153,7 @@ def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
 
 def one_hot(codes: Tensor, k: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """``... -> ... k`` with a 1 at each code."""
-    return torch.zeros(*codes.shape, k, dtype=dtype, device=codes.device).scatter_(-1, codes[..., None], 1)
+    return codes.new_zeros((*codes.shape, k), dtype=dtype).scatter_(-1, codes[..., None], 1)
 
 
 def hard_from_soft(soft: Tensor) -> Tensor:
@@ -150,8 +171,8 @@ def align_temperature(temperature: float | Tensor, logits: Tensor) -> float | Te
     """A temperature that broadcasts against logits ``... k``.
 
     Args:
-        temperature: a number; or a tensor aligned with the logits from the left, never with the classes: a scalar, ``b``
-            or ``b n`` for logits ``b n k``, with axes of 1 repeated. A tensor with all axes, the last one 1, is kept.
+        temperature: a number; or a tensor aligned with the logits from the left, never with the classes: a scalar,
+            ``b`` or ``b n`` for logits ``b n k``, axes of 1 repeated. A tensor with all axes, the last one 1, is kept.
         logits: ``... k``.
 
     Raises:
@@ -176,20 +197,25 @@ def _compute(logits: Tensor) -> Tensor:
     return logits if logits.dtype == torch.float64 else logits.float()
 
 
-def _perturb(logits: Tensor, noise: Tensor | None, generator: torch.Generator | None) -> Tensor:
-    """logits + Gumbel noise, in the dtype of the computation."""
-    if noise is None:
-        noise = gumbel_noise(logits, generator=generator)
-    return _compute(logits) + noise
+def _invert(weights: Tensor, generator: torch.Generator | None) -> Tensor:
+    """A class in proportion to ``weights``, ``... k -> ... 1``; never one of weight 0, however sums are rounded."""
+    weights = weights.double()
+    cumulative = weights.cumsum(-1).masked_fill(weights <= 0, -1.0)  # ... k
+    total = cumulative.amax(-1, keepdim=True)
+    point = total * torch.rand(total.shape, generator=generator, dtype=total.dtype, device=total.device)
+    chosen = (cumulative > point) | (cumulative == total)
+    return chosen.byte().argmax(-1, keepdim=True)
 
 
-def _tempered(scores: Tensor, temperature: float | Tensor) -> Tensor:
-    """scores / temperature, where a score of -inf gives the temperature no gradient instead of NaN."""
+def _tempered(logits: Tensor, temperature: float | Tensor, noise: Tensor | None = None) -> Tensor:
+    """(logits + noise) / temperature, where a logit of -inf gives the temperature no gradient instead of NaN."""
+    logits = _compute(logits)
     if not isinstance(temperature, Tensor):
-        return scores / temperature
-    temperature = temperature.to(scores.dtype)
+        scores = logits / temperature
+        return scores if noise is None else torch.add(scores, noise, alpha=1 / temperature)
+    scores = logits if noise is None else logits + noise
     masked = scores.isneginf()
-    return (scores.masked_fill(masked, 0.0) / temperature).masked_fill(masked, -math.inf)
+    return (scores.masked_fill(masked, 0.0) / temperature.to(scores.dtype)).masked_fill(masked, -math.inf)
 
 
 def _may_look(value: Tensor) -> bool:

@@ -1,0 +1,10 @@
+"""Shapes as annotations, such as ``Float[Tensor, "*b k"]``: checked while testing, never evaluated otherwise."""
+
+from __future__ import annotations
+
+try:
+    from jaxtyping import Bool, Float, Int
+except ModuleNotFoundError:  # only development installs it
+    Bool = Float = Int = None
+
+__all__ = ["Bool", "Float", "Int"]
