@@ -11,21 +11,24 @@ import torch
 from torch import Tensor
 
 from .sampling import align_temperature
+from .shapes import Float, Int
 
 
-def log_prob(logits: Tensor, codes: Tensor) -> Tensor:
+def log_prob(logits: Float[Tensor, "... k"], codes: Int[Tensor, "*b"]) -> Float[Tensor, "*b"]:
     """log p(codes) in nats, ``...``, for logits ``... k`` and codes ``...``; -inf for a masked code."""
     log_p = _log_softmax(logits)
     return log_p.expand(*codes.shape, -1).gather(-1, codes[..., None]).squeeze(-1)
 
 
-def entropy(logits: Tensor) -> Tensor:
+def entropy(logits: Float[Tensor, "*b k"]) -> Float[Tensor, "*b"]:
     """H(p) in nats, ``... k -> ...``."""
     log_p = _log_softmax(logits)
     return -(log_p.exp() * _zero_masked(log_p)).sum(-1)
 
 
-def categorical_kl(logits: Tensor, prior_logits: Tensor | None = None) -> Tensor:
+def categorical_kl(
+    logits: Float[Tensor, "*b k"], prior_logits: Float[Tensor, "... k"] | None = None
+) -> Float[Tensor, "*b"]:
     """KL(p || prior) in nats per row, ``... k -> ...``; the prior is uniform over all k classes by default.
 
     Infinite where a class that the prior masks has probability.
@@ -41,7 +44,9 @@ def categorical_kl(logits: Tensor, prior_logits: Tensor | None = None) -> Tensor
     return (log_p.exp() * ratio.masked_fill(log_p.isneginf(), 0.0)).sum(-1)
 
 
-def concrete_log_prob(log_y: Tensor, logits: Tensor, temperature: float | Tensor) -> Tensor:
+def concrete_log_prob(
+    log_y: Float[Tensor, "*b k"], logits: Float[Tensor, "... k"], temperature: float | Tensor
+) -> Float[Tensor, "*b"]:
     """Log-density of the Concrete (RelaxedOneHotCategorical) distribution at y = exp(log_y), ``...``.
 
     Maddison, Mnih & Teh 2017, eq. 10, in log space, so that it is finite where y itself underflows. The density is the

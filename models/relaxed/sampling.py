@@ -20,17 +20,18 @@ from einops import rearrange
 from torch import Tensor
 
 from .noise import exponential_noise, gumbel_noise
+from .shapes import Bool, Float, Int
 
 _BLOCK = 32
 
 
 def gumbel_max(
-    logits: Tensor,
+    logits: Float[Tensor, "*b k"],
     *,
-    noise: Tensor | None = None,
+    noise: Float[Tensor, "*b k"] | None = None,
     generator: torch.Generator | None = None,
-    mask: Tensor | None = None,
-) -> Tensor:
+    mask: Bool[Tensor, "*m"] | None = None,
+) -> Int[Tensor, "*b"]:
     """An exact draw argmax(logits + Gumbel noise), ``... k -> ...`` (int64).
 
     Args:
@@ -50,12 +51,12 @@ def gumbel_max(
 
 
 def exponential_race(
-    logits: Tensor,
+    logits: Float[Tensor, "*b k"],
     *,
-    noise: Tensor | None = None,
+    noise: Float[Tensor, "*b k"] | None = None,
     generator: torch.Generator | None = None,
-    mask: Tensor | None = None,
-) -> Tensor:
+    mask: Bool[Tensor, "*m"] | None = None,
+) -> Int[Tensor, "*b"]:
     """An exact draw argmin(E / p), ``... k -> ...`` (int64): the first arrival of k Poisson processes of rates p.
 
     The same draw as ``gumbel_max`` with the Gumbel noise -log(E).
@@ -77,8 +78,8 @@ def exponential_race(
 
 
 def categorical_sample(
-    logits: Tensor, *, generator: torch.Generator | None = None, mask: Tensor | None = None
-) -> Tensor:
+    logits: Float[Tensor, "*b k"], *, generator: torch.Generator | None = None, mask: Bool[Tensor, "*m"] | None = None
+) -> Int[Tensor, "*b"]:
     """An exact draw, ``... k -> ...`` (int64), the fastest: for many classes by inverting the cumulative distribution.
 
     Two uniform numbers per row find first a block of classes, then the class inside it. That needs no cumulative sum
@@ -109,13 +110,13 @@ def categorical_sample(
 
 
 def gumbel_softmax(
-    logits: Tensor,
+    logits: Float[Tensor, "*b k"],
     temperature: float | Tensor,
     *,
-    noise: Tensor | None = None,
+    noise: Float[Tensor, "*b k"] | None = None,
     generator: torch.Generator | None = None,
-    mask: Tensor | None = None,
-) -> Tensor:
+    mask: Bool[Tensor, "*m"] | None = None,
+) -> Float[Tensor, "*b k"]:
     """The relaxed sample softmax((logits + g) / temperature), ``... k``, with gradients to logits and temperature.
 
     Args:
@@ -136,14 +137,14 @@ def gumbel_softmax(
     return soft.to(logits.dtype)
 
 
-def tempered_softmax(logits: Tensor, temperature: float | Tensor) -> Tensor:
+def tempered_softmax(logits: Float[Tensor, "*b k"], temperature: float | Tensor) -> Float[Tensor, "*b k"]:
     """softmax(logits / temperature), ``... k``, without noise; temperature and errors as for ``gumbel_softmax``."""
     soft = _tempered(logits, align_temperature(temperature, logits)).softmax(-1)
     _check(soft[..., 0], logits)
     return soft.to(logits.dtype)
 
 
-def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
+def straight_through(hard: Float[Tensor, "*b k"], soft: Float[Tensor, "*b k"]) -> Float[Tensor, "*b k"]:
     """The value of ``hard`` with the gradient of ``soft``, both ``... k``.
 
     The bracket is exactly zero; ``hard + soft - soft.detach()`` rounds, and is not one-hot.
@@ -151,18 +152,17 @@ def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
     return hard + (soft - soft.detach())
 
 
-def one_hot(codes: Tensor, k: int, dtype: torch.dtype = torch.float32) -> Tensor:
+def one_hot(codes: Int[Tensor, "*b"], k: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "*b k"]:
     """``... -> ... k`` with a 1 at each code."""
-    return codes.new_zeros((*codes.shape, k), dtype=dtype).scatter_(-1, codes[..., None], 1)
+    return codes.new_zeros((), dtype=dtype).expand(*codes.shape, k).scatter(-1, codes[..., None], 1)
 
 
-def hard_from_soft(soft: Tensor) -> Tensor:
+def hard_from_soft(soft: Float[Tensor, "*b k"]) -> Float[Tensor, "*b k"]:
     """One-hot of the largest entry of each row ``... k``, the first one on ties; no gradient."""
-    soft = soft.detach()
-    return torch.zeros_like(soft).scatter_(-1, soft.argmax(-1, keepdim=True), 1)
+    return one_hot(soft.argmax(-1), soft.shape[-1], soft.dtype)
 
 
-def mask_logits(logits: Tensor, mask: Tensor | None) -> Tensor:
+def mask_logits(logits: Float[Tensor, "*b k"], mask: Bool[Tensor, "*m"] | None) -> Float[Tensor, "*b k"]:
     """Logits ``... k`` with -inf where the boolean ``mask`` is False."""
     return logits if mask is None else logits.masked_fill(~mask, -math.inf)
 

@@ -5,6 +5,6 @@ from __future__ import annotations
 try:
     from jaxtyping import Bool, Float, Int
 except ModuleNotFoundError:  # only development installs it
-    Bool = Float = Int = None
+    Bool = Float = Int = None  # type: ignore[assignment]
 
 __all__ = ["Bool", "Float", "Int"]
