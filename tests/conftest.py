@@ -31,15 +31,21 @@ data:
 trainer:
   accelerator: cpu
   max_epochs: 3
+  log_every_n_steps: 5
 """
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> str:
+    """Digits, 13 batches an epoch, three epochs."""
+    return TINY
 
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder with ``tiny.yaml``: digits, 13 batches an epoch, three epochs."""
+    """An empty working folder with ``tiny.yaml``."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["gumbelzoo"])
-    monkeypatch.setenv("WANDB_MODE", "offline")
     (tmp_path / "tiny.yaml").write_text(TINY)
     return tmp_path
 

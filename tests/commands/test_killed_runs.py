@@ -1,0 +1,133 @@
+"""A run that was killed and resumed ends where the uninterrupted one ends, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gumbelzoo.callbacks import NanGuard
+from gumbelzoo.train import main
+
+FIT = ["fit", "--config", "tiny.yaml", "--checkpoint_every=1"]
+EPOCH = 13  # training batches
+
+
+def final(root: str, run: int = 1) -> dict[str, Any]:
+    return torch.load(Path(root) / "tiny" / str(run) / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert one["global_step"] == other["global_step"]
+    assert one["state_dict"].keys() == other["state_dict"].keys()
+    for name, value in one["state_dict"].items():
+        assert torch.equal(value, other["state_dict"][name]), name
+    for index, moments in one["optimizer_states"][0]["state"].items():
+        for name, value in moments.items():
+            assert torch.equal(value, other["optimizer_states"][0]["state"][index][name]), (index, name)
+    assert one["lr_schedulers"] == other["lr_schedulers"]
+    assert torch.equal(one["random_state"][0]["torch"], other["random_state"][0]["torch"])
+    assert float(one["state_dict"]["relaxed.step"]) == one["global_step"]
+
+
+class Killed(BaseException):
+    pass
+
+
+def stop_before(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """End the run in the middle of a step without a word to anyone, as SIGKILL does."""
+
+    def kill(self: Any, trainer: Any, *_: Any) -> None:
+        if trainer.fit_loop.total_batch_idx == batch:
+            raise Killed
+
+    monkeypatch.setattr(NanGuard, "on_before_backward", kill)
+
+
+MID_EPOCH, EPOCH_END, NEXT_EPOCH = 3, EPOCH, EPOCH + 5
+
+
+@pytest.mark.parametrize(
+    ("end", "validation"),
+    [
+        ("max_epochs=2", "val_check_interval=5"),
+        ("max_steps=20", "check_val_every_n_epoch=2"),
+        pytest.param("max_epochs=3", "check_val_every_n_epoch=2", marks=pytest.mark.slow),
+        pytest.param("max_epochs=3", "check_val_every_n_epoch=1", marks=pytest.mark.slow),
+        pytest.param("max_steps=33", "val_check_interval=5", marks=pytest.mark.slow),
+        pytest.param("max_steps=33", "check_val_every_n_epoch=1", marks=pytest.mark.slow),
+    ],
+)
+def test_wherever_it_is_stopped(end: str, validation: str, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = [*FIT, f"--trainer.{end}", f"--trainer.{validation}"]
+    assert main([*options, "--trainer.default_root_dir=whole"]) == 0
+    whole = final("whole")
+    curve = (workspace / "whole/tiny/1/metrics.csv").read_text()
+    for batch in (MID_EPOCH, EPOCH_END, NEXT_EPOCH):
+        root = f"stopped-{batch}"
+        with monkeypatch.context() as patch:
+            stop_before(batch, patch)
+            with pytest.raises(Killed):
+                main([*options, f"--trainer.default_root_dir={root}"])
+        assert final(root)["global_step"] == batch
+        assert main([*options, f"--trainer.default_root_dir={root}", "--ckpt_path=last"]) == 0
+        assert_same(whole, final(root))
+        assert [run.name for run in (workspace / root / "tiny").iterdir()] == ["1"]
+        assert (workspace / root / "tiny/1/metrics.csv").read_text() == curve
+
+
+def test_a_finished_run_goes_on_when_given_more_steps(workspace: Path) -> None:
+    constant = [*FIT, "--model.lr_schedule=constant"]
+    assert main([*constant, "--trainer.max_steps=17", "--trainer.default_root_dir=whole"]) == 0
+    for steps in (8, EPOCH, 17):
+        resume = [] if steps == 8 else ["--ckpt_path=last"]
+        assert main([*constant, f"--trainer.max_steps={steps}", *resume]) == 0
+        assert final("runs")["global_step"] == steps
+    assert_same(final("whole"), final("runs"))
+
+
+def test_killed_in_mid_epoch(workspace: Path) -> None:
+    """The real thing: SIGKILL from outside, then another process."""
+    options = ["fit", "--config", "tiny.yaml", "--checkpoint_every=4", "--trainer.max_epochs=25"]
+    options += ["--trainer.check_val_every_n_epoch=20"]
+    process = subprocess.Popen([sys.executable, "-m", "gumbelzoo.train", *options], stdout=subprocess.DEVNULL)
+    last = workspace / "runs/tiny/1/checkpoints/last.ckpt"
+    deadline = time.monotonic() + 120
+    while not last.exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    stopped = final("runs")["global_step"]
+    assert 0 < stopped < 25 * EPOCH
+    assert main([*options, "--ckpt_path=last"]) == 0
+    assert main([*options, "--trainer.default_root_dir=whole"]) == 0
+    assert_same(final("whole"), final("runs"))
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    def interrupt(self: Any, trainer: Any, *_: Any) -> None:
+        if trainer.fit_loop.total_batch_idx == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    options = ["fit", "--config", "tiny.yaml"]
+    assert main([*options, "--trainer.default_root_dir=whole"]) == 0
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(NanGuard, "on_before_backward", interrupt)
+            assert main(options) == 130
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert "--ckpt_path last" in capfd.readouterr().err
+    assert final("runs")["global_step"] == 8
+    assert main([*options, "--ckpt_path=last"]) == 0
+    assert_same(final("whole"), final("runs"))

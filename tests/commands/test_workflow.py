@@ -1,0 +1,172 @@
+"""What a user does: train, look, test, sample, release, load. One run serves all the tests of this file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+import gumbelzoo
+from gumbelzoo.callbacks.loggers import read_metrics
+from gumbelzoo.train import COMMANDS, main
+
+RUN = "runs/tiny/1"
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_config: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A workspace with a trained, tested and exported run."""
+    workspace = tmp_path_factory.mktemp("workflow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(workspace)
+        patch.setattr("sys.argv", ["gumbelzoo"])
+        (workspace / "tiny.yaml").write_text(tiny_config)
+        assert main(["fit", "--config", "tiny.yaml"]) == 0
+        assert main(["test", RUN]) == 0
+        assert main(["export", RUN, "checkpoints/catvae-tiny"]) == 0
+        yield workspace
+
+
+def test_a_run_leaves_what_there_is_to_look_at(trained: Path) -> None:
+    run = trained / RUN
+    for name in ("config.yaml", "metrics.csv", "fit.json", "test.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
+        assert (run / name).stat().st_size > 0, name
+    for name in ("samples", "reconstructions", "latents", "curves"):
+        assert (run / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
+    metrics = read_metrics(run / "metrics.csv")
+    assert [step for step, _ in metrics["val/elbo"]] == [12, 25, 38]
+    assert [step for step, _ in metrics["train/loss"]] == [4, 9, 14, 19, 24, 29, 34]
+    temperatures = [value for _, value in metrics["train/temperature"]]
+    assert temperatures == sorted(temperatures, reverse=True)
+    assert temperatures[0] == pytest.approx(math.exp(-0.01 * 4))
+
+
+def test_fit_says_what_to_type_next_and_every_line_works(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "--config", "tiny.yaml", "--trainer.max_epochs=1"]) == 0
+    printed = capfd.readouterr().out
+    assert "runs/tiny/2" in printed
+    for line in printed.splitlines():
+        _, program, command = line.partition("gumbelzoo ")
+        if program:
+            arguments = command.replace("checkpoints/NAME", "checkpoints/catvae-second").split("  ")[0].split()
+            assert main(arguments) == 0, command
+    assert (trained / "samples.png").exists()
+    assert (trained / "checkpoints/catvae-second/config.json").exists()
+
+
+def test_a_run_never_overwrites_another(trained: Path) -> None:
+    before = (trained / RUN / "metrics.csv").read_bytes()
+    runs = sorted(path.name for path in (trained / "runs/tiny").iterdir())
+    assert main(["fit", "--config", "tiny.yaml", "--trainer.max_steps=2"]) == 0
+    assert sorted(path.name for path in (trained / "runs/tiny").iterdir()) == [*runs, str(len(runs) + 1)]
+    assert (trained / RUN / "metrics.csv").read_bytes() == before
+
+
+def test_the_saved_configuration_trains_the_same_model(trained: Path) -> None:
+    assert main(["fit", "--config", f"{RUN}/config.yaml", "--trainer.default_root_dir=again"]) == 0
+    weights = [
+        torch.load(trained / root / "tiny/1/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        for root in ("runs", "again")
+    ]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_an_option_goes_over_the_configuration_without_init_args(trained: Path) -> None:
+    arguments = ["--model.estimator=straight_through", "--data.batch_size=50", "--trainer.max_steps=1"]
+    assert main(["fit", "--config", "tiny.yaml", *arguments, "--trainer.default_root_dir=options"]) == 0
+    config = yaml.safe_load((trained / "options/tiny/1/config.yaml").read_text())
+    assert config["model"]["init_args"]["estimator"] == "straight_through"
+    assert config["data"]["init_args"]["batch_size"] == 50
+
+
+def test_test_json_holds_the_figures_and_their_circumstances(trained: Path) -> None:
+    content = json.loads((trained / RUN / "test.json").read_text())
+    assert content["metrics"]["test/bound"] <= content["metrics"]["test/elbo"]
+    assert content["data"]["data set"] == "digits"
+    assert {"command", "seed", "minutes", "versions", "commit", "hardware", "checkpoint", "batches"} <= content.keys()
+
+
+def test_a_release_reproduces_its_figures(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    measured = json.loads((trained / RUN / "test.json").read_text())["metrics"]
+    card = (trained / "checkpoints/catvae-tiny/README.md").read_text()
+    capfd.readouterr()
+    for again in (["test", "checkpoints/catvae-tiny"], ["test", RUN], ["test", f"{RUN}/checkpoints/best.ckpt"]):
+        assert main(again) == 0
+        printed = capfd.readouterr().out
+        for name, value in measured.items():
+            assert f"{name:24s} {value:.4f}" in printed, again
+            assert f"| {name} | {value:.4f} |" in card
+
+
+def test_the_card_tells_how_it_was_made(trained: Path) -> None:
+    card = (trained / "checkpoints/catvae-tiny/README.md").read_text()
+    for part in ("gumbelzoo fit --config tiny.yaml", "seed 0", "39 training batches", "minutes", "digits", "samples.png"):
+        assert part in card, part
+
+
+def test_three_lines_of_python(trained: Path) -> None:
+    model = gumbelzoo.load("checkpoints/catvae-tiny")
+    images = model.sample(16)
+    assert images.shape == (16, 1, 8, 8)
+    assert not model.training
+    best = torch.load(trained / RUN / "checkpoints/best.ckpt", weights_only=True)["state_dict"]
+    assert all(torch.equal(value, best[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("source", ["checkpoints/catvae-tiny", RUN, f"{RUN}/checkpoints/last.ckpt"])
+@pytest.mark.parametrize("command", ["sample", "reconstruct"])
+def test_pictures_of_every_source(command: str, source: str, trained: Path) -> None:
+    assert main([command, source, "-n", "9", "--out", f"pictures/{command}.png"]) == 0
+    assert (trained / f"pictures/{command}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_seed_decides_the_samples(trained: Path) -> None:
+    pictures = []
+    for seed in ("3", "3", "4"):
+        assert main(["sample", RUN, "-n", "4", "--seed", seed, "--out", "seed.png"]) == 0
+        pictures.append((trained / "seed.png").read_bytes())
+    assert pictures[0] == pictures[1] != pictures[2]
+
+
+def test_export_never_overwrites_and_wants_this_checkpoints_figures(trained: Path, capfd: Any) -> None:
+    before = (trained / "checkpoints/catvae-tiny/README.md").read_bytes()
+    assert main(["export", RUN, "checkpoints/catvae-tiny"]) == 2
+    assert "is not overwritten" in capfd.readouterr().err
+    assert (trained / "checkpoints/catvae-tiny/README.md").read_bytes() == before
+    assert main(["export", f"{RUN}/checkpoints/last.ckpt", "checkpoints/other"]) == 2
+    assert "another checkpoint" in capfd.readouterr().err
+    assert not list((trained / "checkpoints").glob(".*"))
+
+
+def test_validate(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "--config", "tiny.yaml"]) == 0
+    assert "val/elbo" in capfd.readouterr().out
+
+
+def test_list_names_what_there_is(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    assert "categorical_vae" in capfd.readouterr().out
+    assert main(["list", "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert "gumbel_softmax" in found["estimators"]
+    assert "digits" in found["data"]
+    assert "catvae_digits" in found["configs"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    assert f"  {command} " in capfd.readouterr().out
+    assert main([command, "--help"]) == 0
+    assert len(capfd.readouterr().out) > 100
+
+
+def test_a_packaged_configuration_by_name(trained: Path) -> None:
+    assert main(["fit", "--config", "catvae_digits", "--trainer.max_steps=1"]) == 0
+    assert (trained / "runs/catvae_digits/1/config.yaml").exists()
