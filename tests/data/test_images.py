@@ -54,6 +54,20 @@ def test_the_data_are_read_once_and_not_before_they_are_needed(reads):
     assert reads == [False]
 
 
+@pytest.mark.parametrize("binarization", BINARIZATIONS.names())
+def test_only_static_asks_for_the_published_draw_and_says_so(monkeypatch, binarization):
+    split = Split(torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1), torch.arange(2))
+
+    def read(folders, published):
+        return Splits(split, split, split, "a file", "the published draw" if published else None)
+
+    monkeypatch.setitem(IMAGE_SETS._entries, "binary", ImageSet((1, 1, 1), read))
+    data = ImageData("binary", binarization)
+    assert (data.facts()["binarization"] == "static: the published draw") == (binarization == "static")
+    assert data.facts()["source"] == "a file"
+    assert torch.equal(data.splits.test.images, split.images)
+
+
 @pytest.mark.parametrize("binarization", ["static", "dynamic", "threshold"])
 def test_colour_is_not_binarized(binarization, reads):
     for name in ("noise", "cifar10"):
