@@ -27,7 +27,8 @@ class NanGuard(Callback):
         bad = ~torch.isfinite(loss.detach()).all()
         self._bad = bad if self._bad is None else self._bad | bad
         batch = trainer.fit_loop.total_batch_idx
-        if (loss.device.type == "cpu" or batch % EVERY == 0) and bool(self._bad):
+        every = 1 if trainer.strategy.root_device.type == "cpu" else EVERY
+        if batch % every == 0 and bool(self._bad):
             raise TrainingDiverged(
                 f"the loss is not finite at training step {batch}; try a lower --model.learning_rate, a higher "
                 "temperature, or --trainer.gradient_clip_val 1.0, and go on from --ckpt_path last"

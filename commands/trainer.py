@@ -13,6 +13,7 @@ from typing import Any, Literal
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from .. import data
@@ -204,6 +205,9 @@ class ZooCLI(LightningCLI):
             **runs.circumstances(),
         }
         runs.write_json(self.run / "fit.json", content)
+        for logger in self.trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.finish()
         best = self.trainer.checkpoint_callback
         score = f"{best.monitor} {float(best.best_model_score):.4g}" if best.best_model_score is not None else "none"
         pictures = ", ".join(str(path) for path in sorted((self.run / "figures").glob("*.png")))

@@ -1,0 +1,164 @@
+"""The callbacks on their own, and through the command line where that is what they are for."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+import torch
+import wandb
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from gumbelzoo.callbacks import NanGuard, ProgressBar, RandomState, TrainingDiverged, loggers, run_loggers
+from gumbelzoo.callbacks.figures import reconstruction_grid, sample_grid, save_curves, table_grid
+from gumbelzoo.callbacks.loggers import RunCSV, forget_after, read_metrics
+from gumbelzoo.callbacks.random_state import capture, restore
+from gumbelzoo.models import CategoricalVAE
+from gumbelzoo.train import main
+
+
+MODULE = Mock(spec=LightningModule)
+
+
+def trainer_at(rank: int = 0, batch: int = 0, device: str = "cpu") -> Any:
+    trainer = Mock(spec=Trainer, global_rank=rank, fit_loop=Mock(), strategy=Mock())
+    trainer.fit_loop.total_batch_idx = batch
+    trainer.strategy.root_device = torch.device(device)
+    return trainer
+
+
+def draw() -> tuple[float, float, float]:
+    return random.random(), float(np.random.rand()), float(torch.rand(()))  # noqa: NPY002
+
+
+def test_random_state_comes_back_through_a_checkpoint(tmp_path: Path) -> None:
+    state = capture()
+    expected = [draw() for _ in range(3)]
+    torch.save(state, tmp_path / "state.ckpt")
+    restore(torch.load(tmp_path / "state.ckpt", weights_only=True))
+    assert [draw() for _ in range(3)] == expected
+
+
+def test_noise_differs_by_rank_and_not_by_run() -> None:
+    noise = {}
+    for rank in (0, 1):
+        torch.manual_seed(7)
+        RandomState().on_train_start(trainer_at(rank), MODULE)
+        noise[rank] = torch.rand(3)
+    torch.manual_seed(7)
+    torch.rand(5)  # whatever building the model drew
+    RandomState().on_train_start(trainer_at(1), MODULE)
+    assert torch.equal(torch.rand(3), noise[1])
+    assert not torch.equal(noise[0], noise[1])
+
+
+def test_validation_moves_no_training_noise() -> None:
+    callback, trainer = RandomState(), trainer_at()
+    torch.manual_seed(1)
+    expected = draw()
+    torch.manual_seed(1)
+    random.seed(1)
+    validations = []
+    for _ in range(2):
+        before = capture()
+        callback.on_validation_start(trainer, MODULE)
+        validations.append(torch.rand(2).tolist())
+        draw()
+        callback.on_validation_end(trainer, MODULE)
+        assert capture()["python"] == before["python"]
+    assert validations[0] == validations[1]
+    assert draw()[2] == expected[2]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_the_guard_stops_at_the_step(value: float, workspace: Path, monkeypatch: Any, capfd: Any) -> None:
+    honest = CategoricalVAE.training_metrics
+
+    def poisoned(self: Any, batch: Any) -> Any:
+        metrics = honest(self, batch)
+        return metrics | {"loss": metrics["loss"] * (value if self.relaxed.step == 9 else 1)}
+
+    monkeypatch.setattr(CategoricalVAE, "training_metrics", poisoned)
+    assert main(["fit", "--config", "tiny.yaml", "--checkpoint_every=1"]) == 1
+    error = capfd.readouterr().err
+    assert "not finite at training step 9" in error
+    assert "learning_rate" in error
+    assert len(error.strip().splitlines()) <= 2
+    last = torch.load(workspace / "runs/tiny/1/checkpoints/last.ckpt", weights_only=True)
+    assert last["global_step"] == 9
+    assert all(value.isfinite().all() for value in last["state_dict"].values())
+
+
+def test_off_the_cpu_the_guard_looks_now_and_then() -> None:
+    guard = NanGuard()
+    nan = torch.tensor(float("nan"))
+    for batch in (1, 49):
+        guard.on_before_backward(trainer_at(batch=batch, device="cuda"), MODULE, nan)
+    with pytest.raises(TrainingDiverged, match="step 50"):
+        guard.on_before_backward(trainer_at(batch=50, device="cuda"), MODULE, torch.tensor(0.0))
+
+
+def test_grids_have_the_shape_they_say() -> None:
+    images = torch.rand(16, 1, 8, 8)
+    assert reconstruction_grid(images, images).shape == (3, 2 + 2 * 10, 2 + 16 * 10)
+    assert sample_grid(images).shape == (3, 2 + 4 * 10, 2 + 4 * 10)
+    assert table_grid(torch.rand(3, 5, 1, 8, 8)).shape == (3, 2 + 3 * 10, 2 + 5 * 10)
+
+
+def test_the_log_goes_on_where_the_checkpoint_stands(tmp_path: Path) -> None:
+    first = RunCSV(tmp_path)
+    for step in range(4):
+        first.log_metrics({"train/loss": float(step)}, step)
+    first.save()
+    forget_after(tmp_path / "metrics.csv", 2)
+    second = RunCSV(tmp_path)
+    second.log_metrics({"train/loss": 20.0, "val/elbo": 1.0}, 2)
+    second.save()
+    metrics = read_metrics(tmp_path / "metrics.csv")
+    assert metrics == {"train/loss": [(0, 0.0), (1, 1.0), (2, 20.0)], "val/elbo": [(2, 1.0)]}
+    save_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_tensorboard_only_where_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loggers, "find_spec", lambda name: None)
+    assert [type(logger) for logger in run_loggers(tmp_path)] == [RunCSV]
+    pytest.importorskip("tensorboard")
+    monkeypatch.undo()
+    assert TensorBoardLogger in [type(logger) for logger in run_loggers(tmp_path)]
+
+
+def test_wandb_offline_gets_curves_and_pictures(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    assert main(["fit", "--config", "tiny.yaml", "--wandb=offline"]) == 0
+    folders = list((workspace / "runs/tiny/1/wandb").glob("offline-run-*"))
+    assert len(folders) == 1
+    pictures = {path.name.partition("_")[0] for path in folders[0].glob("files/media/images/*.png")}
+    assert {"samples", "reconstructions", "latents", "curves"} <= pictures
+    wandb.teardown()  # what the end of the process does: the file is complete
+    logged = next(folders[0].glob("*.wandb")).read_bytes()
+    for name in (b"train/loss", b"train/temperature", b"val/elbo"):
+        assert name in logged, name
+
+
+def test_the_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert ProgressBar().is_enabled
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: False, raising=False)
+    bar = ProgressBar()
+    bar.enable()
+    assert bar.is_disabled
+
+
+def test_a_line_of_figures_without_a_terminal(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "--config", "tiny.yaml"]) == 0
+    line = capfd.readouterr().out.splitlines()[0]
+    for name in ("epoch 0", "step 13", "loss", "bound", "temperature", "val/elbo"):
+        assert name in line
