@@ -1,0 +1,39 @@
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := runs/catvae_digits
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-all lint format
+
+help: ## print this
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
+
+install: .venv/installed ## make the virtual environment and install the package with its development tools
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet -e '.[dev]'
+	@touch $@
+
+demo: install ## train a categorical VAE on digits, test it, draw samples and reconstructions (under 3 minutes)
+	$(BIN)/python train.py fit --config configs/catvae_digits.yaml
+	@run=$$(ls -td $(DEMO)/*/ | head -n 1); run=$${run%/}; set -ex; \
+	$(BIN)/python train.py test $$run; \
+	$(BIN)/python train.py sample $$run --out $$run/samples.png; \
+	$(BIN)/python train.py reconstruct $$run --out $$run/reconstructions.png
+
+test: install lint ## lint and types, then the tests that take seconds
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-all: install lint ## the same with the long statistical and end-to-end tests
+	$(BIN)/python -m pytest
+
+lint: install ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@mkdir -p .lint && ln -sfn .. .lint/gumbelzoo
+	cd .lint && ../$(BIN)/mypy --config-file ../pyproject.toml -p gumbelzoo
+
+format: install ## let ruff mend and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .

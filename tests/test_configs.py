@@ -1,0 +1,55 @@
+"""Every configuration trains two steps and is tested, on a few digits in the place of its data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+import gumbelzoo
+from gumbelzoo.commands.configs import config_names, named_configs
+from gumbelzoo.train import main
+
+FOLDER = Path(gumbelzoo.__file__).parent / "configs"
+SMALL = ["--data.name=digits", "--data.batch_size=8", "--data.eval_batch_size=4", "--model.image_shape=[1,8,8]"]
+QUICK = ["--trainer.accelerator=cpu", "--model.bound_samples=2", "--trainer.limit_test_batches=2"]
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_config(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["gumbelzoo"])
+    options = ["--config", str(FOLDER / f"{name}.yaml"), *SMALL, *QUICK]
+    length = ["--trainer.max_steps=2", "--trainer.limit_val_batches=2", "--trainer.check_val_every_n_epoch=1"]
+    assert main(["fit", *options, *length, "--trainer.limit_train_batches=2"]) == 0, capfd.readouterr().err
+    assert main(["test", *options]) == 0, capfd.readouterr().err
+    assert "test/" in capfd.readouterr().out
+
+
+def test_there_are_configs_and_each_says_how_to_run_it() -> None:
+    assert "catvae_digits" in config_names()
+    for name in config_names():
+        header = (FOLDER / f"{name}.yaml").read_text().partition("seed_everything")[0]
+        assert f"python train.py fit --config configs/{name}.yaml" in header
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("sweep_*.yaml")), ids=lambda path: path.stem)
+def test_a_sweep_calls_the_command_line(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command that wandb would run with the first value of each parameter, but offline and for one step."""
+    monkeypatch.chdir(FOLDER.parent)
+    monkeypatch.setattr("sys.argv", ["train.py"])
+    sweep = yaml.safe_load(path.read_text())
+    chosen = [f"--{name}={value['values'][0]}" for name, value in sweep["parameters"].items()]
+    assert sweep["command"][:3] == ["${env}", "python", "${program}"]
+    arguments = [part for part in sweep["command"][3:] if part not in ("${args}", "--wandb=online")]
+    runs = f"--trainer.default_root_dir={tmp_path}"
+    assert main([*arguments, *chosen, runs, "--trainer.max_steps=1", "--trainer.accelerator=cpu"]) == 0
+
+
+@pytest.mark.parametrize(("given", "expected"), [("catvae_digits", "catvae_digits.yaml"), ("own.yaml", "own.yaml")])
+def test_a_name_or_a_file(given: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.yaml").write_text("")
+    for form in (["--config", given], ["-c", given], [f"--config={given}"]):
+        assert named_configs(form)[-1].endswith(expected)
