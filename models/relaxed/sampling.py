@@ -213,9 +213,11 @@ def _tempered(logits: Tensor, temperature: float | Tensor, noise: Tensor | None 
     if not isinstance(temperature, Tensor):
         scores = logits / temperature
         return scores if noise is None else torch.add(scores, noise, alpha=1 / temperature)
-    scores = logits if noise is None else logits + noise
+    scores, temperature = logits if noise is None else logits + noise, temperature.to(logits.dtype)
+    if not temperature.requires_grad:
+        return scores / temperature
     masked = scores.isneginf()
-    return (scores.masked_fill(masked, 0.0) / temperature.to(scores.dtype)).masked_fill(masked, -math.inf)
+    return (scores.masked_fill(masked, 0.0) / temperature).masked_fill(masked, -math.inf)
 
 
 def _may_look(value: Tensor) -> bool:
