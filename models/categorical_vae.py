@@ -22,10 +22,10 @@ from .metrics import LatentUse
 from .networks import DECODERS, ENCODERS
 from .registry import register_model
 from .relaxed import RelaxedCategorical
-from .relaxed.densities import categorical_kl, log_prob
+from .relaxed.densities import categorical_kl
 from .relaxed.sampling import one_hot
 
-BOUND_ROWS = 4000  # decoded at once by the m-sample bound: about 40 MB for 28 x 28 images
+BOUND_ROWS = 2000  # images decoded at once by the m-sample bound: a few MB each way, whatever m is
 
 
 @register_model("categorical_vae")
@@ -178,18 +178,21 @@ class CategoricalVAE(ZooModel):
         -log 1/m sum_i p(x, z_i) / q(z_i | x) with z_i ~ q(z | x), discrete.
         """
         m = samples or self.bound_samples
-        prior = self.prior_logits.log_softmax(-1)
-        bounds = []
-        for image, logits in zip(x, self.posterior(x), strict=True):
-            log_weight = []
-            for rows in torch.arange(m).split(BOUND_ROWS):
-                repeated = repeat(logits, "n k -> s n k", s=len(rows))
-                codes = self.relaxed.sample(repeated, generator=generator)
-                log_ratio = (log_prob(prior.expand_as(repeated), codes) - log_prob(repeated, codes)).sum(-1)
-                z = one_hot(codes, self.categories, logits.dtype)
-                log_weight.append(log_ratio - self.reconstruction(image, z))
-            bounds.append(math.log(m) - torch.cat(log_weight).logsumexp(0))
-        return torch.stack(bounds)
+        log_q = self.posterior(x).log_softmax(-1)  # b n k
+        log_ratio = self.prior_logits.log_softmax(-1) - log_q  # b n k
+        rows = max(1, BOUND_ROWS // m)
+        chunks = zip(x.split(rows), log_q.split(rows), log_ratio.split(rows), strict=True)
+        return torch.cat([self._bound(*chunk, m, generator) for chunk in chunks])
+
+    def _bound(self, x: Tensor, log_q: Tensor, log_ratio: Tensor, m: int, generator: torch.Generator | None) -> Tensor:
+        log_weight = []
+        for start in range(0, m, BOUND_ROWS):
+            s = min(BOUND_ROWS, m - start)
+            codes = self.relaxed.sample(log_q.expand(s, -1, -1, -1), generator=generator)  # s b n
+            z = one_hot(codes, self.categories, log_q.dtype)  # s b n k
+            ratio = log_ratio.expand_as(z).gather(-1, codes[..., None])  # s b n 1
+            log_weight.append(reduce(ratio, "s b n 1 -> s b", "sum") - self.reconstruction(x, z))
+        return math.log(m) - torch.cat(log_weight).logsumexp(0)
 
     # -- codes and images -------------------------------------------------------------------------------------------
 
