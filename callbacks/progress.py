@@ -10,16 +10,18 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 SECONDS = 5.0
+REDRAW = 0.2
 
 
 class ProgressBar(TQDMProgressBar):
-    """Lightning's bar with short names, redrawn every ``refresh_rate`` batches.
+    """Lightning's bar with short names, redrawn at most every ``REDRAW`` seconds, however short the steps are.
 
     Into a file or a pipe it writes one line of the same figures after a validation, at most every ``SECONDS``.
     """
 
-    def __init__(self, refresh_rate: int = 20) -> None:
-        super().__init__(refresh_rate=refresh_rate)
+    def __init__(self) -> None:
+        super().__init__()
+        self._drawn = 0.0
         self._terminal = sys.stdout.isatty()
         self._printed = 0.0
         if not self._terminal:
@@ -35,6 +37,13 @@ class ProgressBar(TQDMProgressBar):
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
         return {name.removeprefix("train/"): value for name, value in metrics.items()}
+
+    def on_train_batch_end(self, trainer: Trainer, *others: Any) -> None:
+        """Redraw, if the last time is long enough ago."""
+        now = time.monotonic()
+        if self.is_enabled and (now - self._drawn >= REDRAW or trainer.is_last_batch):
+            self._drawn = now
+            super().on_train_batch_end(trainer, *others)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Without a terminal, one line."""

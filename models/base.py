@@ -41,11 +41,17 @@ class ZooModel(L.LightningModule):
         """Log the batch's metrics and temperature, advance the temperature, return the loss."""
         layers = self.relaxed_layers()
         metrics = self.training_metrics(batch)
-        metrics["temperature"] = torch.stack([layer.current_temperature().detach() for layer in layers]).mean()
-        self.log_dict({f"train/{name}": value.detach() for name, value in metrics.items()}, prog_bar=True)
+        if self._logs_are_due():
+            metrics["temperature"] = torch.stack([layer.current_temperature().detach() for layer in layers]).mean()
+            self.log_dict({f"train/{name}": value.detach() for name, value in metrics.items()}, prog_bar=True)
         for layer in layers:
             layer.advance()
         return metrics["loss"]
+
+    def _logs_are_due(self) -> bool:
+        """Lightning writes every ``log_every_n_steps`` batches, and a value it never writes costs as much as a layer."""
+        every = self.trainer.log_every_n_steps
+        return every > 0 and (self.trainer.fit_loop.total_batch_idx + 1) % every == 0
 
     def configure_optimizers(self) -> Any:
         """AdamW, with the learning rate constant or falling to 0 along half a cosine over the whole run."""
