@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 COMMANDS = {
@@ -83,13 +83,13 @@ def _dispatch(command: str, rest: list[str]) -> None:
 
 
 def _interrupted(arguments: list[str]) -> int:
-    resume = f"; go on with the same command and --ckpt_path last" if arguments[0] == "fit" else ""
+    resume = "; go on with the same command and --ckpt_path last" if arguments[0] == "fit" else ""
     print(f"{_program()} {arguments[0]}: interrupted{resume}", file=sys.stderr)
     return 130
 
 
 def _program() -> str:
-    return "python train.py" if os.path.basename(sys.argv[0]) == "train.py" else "gumbelzoo"
+    return "python train.py" if Path(sys.argv[0]).name == "train.py" else "gumbelzoo"
 
 
 if __name__ == "__main__":

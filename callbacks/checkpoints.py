@@ -95,8 +95,7 @@ class LastCheckpoint(Checkpoint):
             raise KeyboardInterrupt
 
     def _save(self, trainer: Trainer) -> None:
-        if not trainer.fast_dev_run:
-            trainer.save_checkpoint(self.path, weights_only=False)
+        trainer.save_checkpoint(self.path, weights_only=False)
         self._saved = _batches(trainer)
 
 

@@ -1,4 +1,4 @@
-"""Pictures while a model trains: reconstructions, samples, the latent table and the curves, as PNG and in the loggers."""
+"""Pictures while a model trains, as PNG and in the loggers: reconstructions, samples, the latent table, the curves."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Figures(Callback):
                     logger.log_image("curves", [str(self.folder / "curves.png")])
 
     def _draw(self, trainer: Trainer, model: LightningModule) -> None:
-        if not trainer.is_global_zero or trainer.fast_dev_run:
+        if not trainer.is_global_zero:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._images is None or not hasattr(model, "reconstruct"):

@@ -26,7 +26,7 @@ def run_loggers(run: Path, wandb: str = "off") -> list[Logger]:
 
 
 class RunCSV(CSVLogger):
-    """Lightning's CSV log as ``metrics.csv`` in the run folder, where a resumed run goes on instead of starting over."""
+    """Lightning's CSV log as ``metrics.csv`` in the run folder; a resumed run goes on in it, not from nothing."""
 
     def __init__(self, run: Path) -> None:
         super().__init__(run, name="", version="")

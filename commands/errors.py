@@ -9,7 +9,9 @@ import re
 from argparse import ArgumentError
 from collections.abc import Iterable
 
-NOISE = re.compile(r"Expected a <class 'NoneType'>|Does not validate|Subtypes:|Errors:|Given value|Problem with given|^$")
+NOISE = re.compile(
+    r"Expected a <class 'NoneType'>|Does not validate|Subtypes:|Errors:|Given value|Problem with given|^$"
+)
 
 
 def near(name: str, known: Iterable[str]) -> str:

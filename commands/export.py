@@ -11,7 +11,9 @@ from typing import Any
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("source", help="run folder, or one of its .ckpt files")
-    parser.add_argument("folder", type=Path, help="where; its last part names the release, as in checkpoints/catvae-mnist")
+    parser.add_argument(
+        "folder", type=Path, help="where; its last part names the release, as in checkpoints/catvae-mnist"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -31,7 +33,9 @@ def run(options: argparse.Namespace) -> None:
     fit = _read(source.run / "fit.json", f"let the run finish (--ckpt_path last): {source.run} has no fit.json")
     checkpoint = runs.read_checkpoint(source.checkpoint)
     if (test["checkpoint"], test["batches"]) != (source.checkpoint.name, runs.batches_trained(checkpoint)):
-        raise ValueError(f"test.json is of another checkpoint; `{runs.program()} test {source.checkpoint}` measures this")
+        raise ValueError(
+            f"test.json is of another checkpoint; `{runs.program()} test {source.checkpoint}` measures this"
+        )
     pictures = {
         name: source.run / "figures" / name
         for name in ("samples.png", "reconstructions.png")
@@ -70,7 +74,8 @@ A `{model}` of [gumbelzoo](https://pypi.org/project/gumbelzoo/), with discrete l
 - command: `{fit["command"]}`
 - seed {fit["seed"]}, {fit["batches"]} training batches, {fit["minutes"]} minutes on {fit["hardware"]}
 - commit {fit["commit"]}; {versions}
-- tested by `{test["command"]}` in {test["minutes"]} minutes; checkpoint {test["checkpoint"]} after {test["batches"]} batches
+- tested by `{test["command"]}` in {test["minutes"]} minutes
+- checkpoint {test["checkpoint"]} after {test["batches"]} batches
 
 ## Use
 

@@ -11,7 +11,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", help="released name, release folder, hub id, run folder or .ckpt file")
     parser.add_argument("-n", type=int, default=64, metavar="N", help="how many (default: 64)")
     parser.add_argument("--out", type=Path, default=Path("samples.png"), help="where (default: samples.png)")
-    parser.add_argument("--temperature", type=float, default=1.0, help="of the prior, lower is more typical (default: 1)")
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, help="of the prior, lower is more typical (default: 1)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same picture (default: 0)")
 
 

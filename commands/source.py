@@ -10,7 +10,7 @@ import yaml
 from lightning.pytorch import LightningDataModule
 
 from .. import data
-from ..models import MODELS, ZooModel
+from ..models import MODELS
 from ..models.pretrained import find_release, load, read_config
 from ..registry import unknown_arguments, unknown_name
 from . import runs
@@ -21,13 +21,13 @@ class Source:
     """A trained model in eval mode, the data it belongs to, and where both come from.
 
     Attributes:
-        model: in eval mode, on the CPU.
+        model: a ``ZooModel`` in eval mode, on the CPU; what it can do is its own affair.
         data: ``{"class": name, "arguments": {...}}``, or empty when unknown.
         run: the run folder, for a run.
         checkpoint: the file the weights were read from, for a run.
     """
 
-    model: ZooModel
+    model: Any
     data: dict[str, Any]
     run: Path | None = None
     checkpoint: Path | None = None

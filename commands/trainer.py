@@ -7,6 +7,7 @@ import os
 import time
 import warnings
 from argparse import ArgumentError
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from .. import data
 from ..callbacks import Figures, LastCheckpoint, NanGuard, ProgressBar, RandomState, run_loggers
@@ -113,7 +114,7 @@ class ZooCLI(LightningCLI):
         """A fresh folder, or that of the run that goes on; only the first process touches the disk."""
         options = self.config.fit.clone()
         parent = Path(options.trainer.default_root_dir or runs.ROOT) / self._name()
-        if rank_zero_only.rank != 0:
+        if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
             self.run = self.run or parent / "of-the-first-process"
             return
         if self.run is None:
@@ -190,7 +191,9 @@ class ZooCLI(LightningCLI):
                 **runs.circumstances(),
             }
             runs.write_json(self.run / "test.json", content)
-            print(f"\nwritten to {self.run / 'test.json'}; next:\n  {runs.program()} export {self.run} checkpoints/NAME")
+            print(
+                f"\nwritten to {self.run / 'test.json'}; next:\n  {runs.program()} export {self.run} checkpoints/NAME"
+            )
 
     @rank_zero_only
     def after_fit(self) -> None:
@@ -209,19 +212,20 @@ class ZooCLI(LightningCLI):
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish()
         best = self.trainer.checkpoint_callback
-        score = f"{best.monitor} {float(best.best_model_score):.4g}" if best.best_model_score is not None else "none"
+        score = best.best_model_score if isinstance(best, ModelCheckpoint) else None
+        chosen = "no validation has run" if score is None else f"{self.model.monitor} {float(score):.4g}"
         pictures = ", ".join(str(path) for path in sorted((self.run / "figures").glob("*.png")))
         program = runs.program()
         print(
             f"\nrun       {self.run}  ({content['batches']} batches, {content['minutes']} minutes)\n"
-            f"best      {score}\n"
+            f"best      {chosen}\n"
             f"pictures  {pictures}\n"
             f"next      {program} test {self.run}\n"
             f"          {program} sample {self.run} -n 64 --out samples.png\n"
             f"          {program} export {self.run} checkpoints/NAME   (after test)"
         )
 
-    def _print_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
+    def _print_metrics(self, results: Sequence[Mapping[str, float]]) -> dict[str, float]:
         metrics = {name: float(value) for result in results for name, value in result.items()}
         if self.trainer.is_global_zero:
             for name, value in self.datamodule.facts().items():

@@ -21,7 +21,6 @@ class ZooModel(L.LightningModule):
     batch ends: a checkpoint written at the end of a batch already holds the step of the next one.
     """
 
-    registry_name: str
     registry_name: ClassVar[str] = ""  # set by ``register_model``
     monitor: ClassVar[str] = "val/elbo"  # what ``best.ckpt`` is best in, lower is better
 
@@ -49,8 +48,8 @@ class ZooModel(L.LightningModule):
         return metrics["loss"]
 
     def _logs_are_due(self) -> bool:
-        """Lightning writes every ``log_every_n_steps`` batches, and a value it never writes costs as much as a layer."""
-        every = self.trainer.log_every_n_steps
+        """Lightning writes every ``log_every_n_steps`` batches, and a value that it drops costs as much as a layer."""
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         return every > 0 and (self.trainer.fit_loop.total_batch_idx + 1) % every == 0
 
     def configure_optimizers(self) -> Any:

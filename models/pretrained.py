@@ -1,4 +1,4 @@
-"""Released models: a folder with ``config.json``, ``model.safetensors`` and a card, and the verbs that read and write it.
+"""Released models: folders with ``config.json``, ``model.safetensors`` and a card, and the verbs that use them.
 
 A release folder is untrusted input: only JSON and safetensors are read, names and shapes are checked before any weight
 is allocated, and each fault is one ValueError that names the file. Nothing in the folder is ever executed.
@@ -127,13 +127,13 @@ def read_config(folder: Path) -> ReleaseConfig:
         if content.get("format") != FORMAT:
             raise ValueError(f"release format {content.get('format')!r} is not {FORMAT}; update gumbelzoo")
         unknown_arguments("a release", ReleaseConfig, content)
-        config = ReleaseConfig(**content)
-        if not (isinstance(config.arguments, dict) and isinstance(config.data, dict)):
-            raise ValueError("'arguments' and 'data' must be JSON objects")
-        if not isinstance(config.model, str):
+        if not isinstance(content.get("model"), str):
             raise ValueError("'model' must be a name")
+        if not all(isinstance(content.get(key, {}), dict) for key in ("arguments", "data")):
+            raise ValueError("'arguments' and 'data' must be JSON objects")
+        config = ReleaseConfig(**content)
         unknown_arguments(config.model, MODELS[config.model], config.arguments)
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: {_first_line(error)}") from None
     return config
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gumbelzoo
 import pytest
 import yaml
-
-import gumbelzoo
 from gumbelzoo.commands.configs import config_names, named_configs
 from gumbelzoo.train import main
 

@@ -8,9 +8,8 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pytest
-
 import gumbelzoo
+import pytest
 
 ROOT = Path(gumbelzoo.__file__).parent
 PACKAGES = ("callbacks", "checkpoints", "commands", "configs", "data", "models")
@@ -31,7 +30,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(*arguments: str, folder: Path, **environment: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", *arguments], cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True
+        [sys.executable, "-m", *arguments],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -48,7 +51,7 @@ def tracked() -> list[str]:
 
 def belongs(path: str) -> bool:
     folder, _, name = path.partition("/")
-    return path.endswith(".py") and not name or folder in PACKAGES
+    return (path.endswith(".py") and not name) or folder in PACKAGES
 
 
 def test_the_wheel_holds_what_the_tree_holds(wheel: Path) -> None:

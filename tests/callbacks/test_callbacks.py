@@ -12,16 +12,14 @@ import numpy as np
 import pytest
 import torch
 import wandb
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
-
 from gumbelzoo.callbacks import NanGuard, ProgressBar, RandomState, TrainingDiverged, loggers, run_loggers
 from gumbelzoo.callbacks.figures import reconstruction_grid, sample_grid, save_curves, table_grid
 from gumbelzoo.callbacks.loggers import RunCSV, forget_after, read_metrics
 from gumbelzoo.callbacks.random_state import capture, restore
 from gumbelzoo.models import CategoricalVAE
 from gumbelzoo.train import main
-
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
 
 MODULE = Mock(spec=LightningModule)
 

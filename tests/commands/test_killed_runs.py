@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-
 from gumbelzoo.callbacks import NanGuard
 from gumbelzoo.train import main
 

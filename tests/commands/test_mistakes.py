@@ -1,4 +1,4 @@
-"""Each mistake of a user ends in one or two lines on stderr and the right exit code; ``--debug`` shows the traceback."""
+"""Each mistake of a user ends in one or two lines on stderr and the right exit code; ``--debug`` shows the rest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from gumbelzoo.train import main
 
 FIT = ["fit", "--config", "tiny.yaml"]

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gumbelzoo
 import pytest
 import torch
 import yaml
-
-import gumbelzoo
 from gumbelzoo.callbacks.loggers import read_metrics
 from gumbelzoo.train import COMMANDS, main
 
@@ -35,7 +34,14 @@ def trained(tiny_config: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def test_a_run_leaves_what_there_is_to_look_at(trained: Path) -> None:
     run = trained / RUN
-    for name in ("config.yaml", "metrics.csv", "fit.json", "test.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
+    for name in (
+        "config.yaml",
+        "metrics.csv",
+        "fit.json",
+        "test.json",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+    ):
         assert (run / name).stat().st_size > 0, name
     for name in ("samples", "reconstructions", "latents", "curves"):
         assert (run / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
@@ -106,7 +112,14 @@ def test_a_release_reproduces_its_figures(trained: Path, capfd: pytest.CaptureFi
 
 def test_the_card_tells_how_it_was_made(trained: Path) -> None:
     card = (trained / "checkpoints/catvae-tiny/README.md").read_text()
-    for part in ("gumbelzoo fit --config tiny.yaml", "seed 0", "39 training batches", "minutes", "digits", "samples.png"):
+    for part in (
+        "gumbelzoo fit --config tiny.yaml",
+        "seed 0",
+        "39 training batches",
+        "minutes",
+        "digits",
+        "samples.png",
+    ):
         assert part in card, part
 
 
