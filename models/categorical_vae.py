@@ -83,7 +83,7 @@ class CategoricalVAE(ZooModel):
         self.beta_warmup, self.bound_samples = beta_warmup, bound_samples
         self.learning_rate, self.weight_decay, self.lr_schedule = learning_rate, weight_decay, lr_schedule
 
-        self.relaxed = RelaxedCategorical(estimator, temperature, estimator_options)
+        self.relaxed = RelaxedCategorical(estimator, temperature, estimator_options, (latents, categories))
         self.encoder = ENCODERS[encoder](self.image_shape, hidden, latents * categories)
         self.decoder = DECODERS[decoder](self.image_shape, hidden, latents * categories)
         self.output_bias = nn.Parameter(torch.zeros(self.image_shape))
@@ -142,7 +142,7 @@ class CategoricalVAE(ZooModel):
         x = batch["image"]
         logits = self.posterior(x)
         reconstruction = self.relaxed.expectation(logits, lambda z: self.reconstruction(x, z)).mean()
-        kl = self.kl(logits).sum(-1).mean()
+        kl = self.relaxed.kl(logits, self.prior_logits).sum(-1).mean()
         beta = (self.relaxed.step / self.beta_warmup).clamp(max=1.0) if self.beta_warmup else 1.0
         return {"loss": reconstruction + beta * kl, "bound": reconstruction + kl, "kl": kl}
 

@@ -1,6 +1,24 @@
 """The relaxed-sampling layer, shared by every model: ``RelaxedCategorical`` and the pure functions under it."""
 
-from . import exact, gumbel_softmax, reinforce, straight_through, straight_through_gumbel_softmax
+from . import (
+    arsm,
+    concrete,
+    decoupled_straight_through_gumbel_softmax,
+    disarm,
+    exact,
+    gapped_straight_through,
+    gumbel_rao,
+    gumbel_softmax,
+    muprop,
+    rebar,
+    reinforce,
+    reinmax,
+    relax,
+    straight_through,
+    straight_through_gumbel_softmax,
+    unordered,
+    vimco,
+)
 from .estimator import ESTIMATORS, Estimator
 from .layer import RelaxedCategorical
 from .schedules import SCHEDULES
@@ -10,9 +28,21 @@ __all__ = [
     "SCHEDULES",
     "Estimator",
     "RelaxedCategorical",
+    "arsm",
+    "concrete",
+    "decoupled_straight_through_gumbel_softmax",
+    "disarm",
     "exact",
+    "gapped_straight_through",
+    "gumbel_rao",
     "gumbel_softmax",
+    "muprop",
+    "rebar",
     "reinforce",
+    "reinmax",
+    "relax",
     "straight_through",
     "straight_through_gumbel_softmax",
+    "unordered",
+    "vimco",
 ]

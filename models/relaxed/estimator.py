@@ -1,42 +1,32 @@
 """What every gradient estimator of E_{z ~ q}[cost(z)] is, and the table of those that exist.
 
-Axes: ``b`` batch, ``n`` latents, ``k`` categories, ``s`` samples. An estimator is one class in one file, filed under its
-name with ``@ESTIMATORS.register("name")``, with three facts about itself that the tests check over the whole table.
+Axes: ``b`` batch, ``n`` latents, ``k`` categories, ``s`` samples. An estimator is one class in one file, filed under
+its name with ``@ESTIMATORS.register("name")``, with facts about itself that the tests check over the whole table. One
+that learns (a baseline, a control variate) trains its own parameters through ``attach_learning``, in the model's
+optimizer step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from ...registry import Registry
+from .densities import categorical_kl
 from .noise import gumbel_noise
 
 Cost = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class NoiseSource:
-    """Where an estimator's randomness comes from: Gumbel noise that the caller gave, or a generator."""
-
-    noise: Tensor | None = None
-    generator: torch.Generator | None = None
-
-    def gumbel(self, logits: Tensor) -> Tensor:
-        """Standard Gumbel noise for ``logits`` (any shape); ValueError if the given noise has another shape."""
-        if self.noise is None:
-            return gumbel_noise(logits, generator=self.generator)
-        if self.noise.shape != logits.shape:
-            raise ValueError(f"noise must have shape {tuple(logits.shape)}, got {tuple(self.noise.shape)}")
-        return self.noise
+NoiseSource = Callable[[Tensor], Tensor]  # standard Gumbel noise of the shape of what it is called with
 
 
 class Estimator(nn.Module):
     """A gradient estimator. Subclasses state the facts and write ``sample`` (pathwise ones) or ``expectation``.
+
+    A constructor that has an argument ``event_shape`` is given the layer's: the shape ``n k`` of one example's logits.
 
     Args:
         samples: draws of z per example; with more than one, z has a leading axis ``s`` and the cost keeps it.
@@ -44,7 +34,11 @@ class Estimator(nn.Module):
 
     unbiased: ClassVar[bool]  # is the gradient's expectation the exact gradient?
     pathwise: ClassVar[bool]  # does it work on plain `layer(logits)`?
+    exact_value: ClassVar[bool] = True  # is the value (so also the gradient for the cost's own parameters) unbiased?
     minimum_samples: ClassVar[int] = 1  # fewer draws than this give no estimate
+    categories: ClassVar[int | None] = None  # the only k that it works for
+
+    noise_draws: int = 1  # Gumbel variables behind one category of one sample; several have a leading axis
 
     def __init__(self, samples: int = 1) -> None:
         super().__init__()
@@ -60,17 +54,56 @@ class Estimator(nn.Module):
         """Estimate E[cost(z)] per example; here for pathwise estimators, where the gradient flows through z."""
         if self.samples == 1:
             return evaluate(cost, self.sample(logits, temperature, source))
-        if isinstance(temperature, Tensor) and temperature.ndim:
-            temperature = temperature[None]  # it lines up with the logits from the left
-        return evaluate(cost, self.sample(repeat_samples(logits, self.samples), temperature, source)).mean(0)
+        repeated = repeat_samples(logits, self.samples)
+        return evaluate(cost, self.sample(repeated, lead(temperature), source)).mean(0)
+
+    def multi_sample_bound(
+        self, logits: Tensor, log_weight: Cost, m: int, temperature: Tensor | float, source: NoiseSource
+    ) -> Tensor:
+        """Estimate E[log 1/m sum_i exp(log_weight(z_i))] per example: the m copies are latents of one expectation."""
+        return -self.expectation(repeat_copies(logits, m), bound_cost(log_weight), temperature, source)
+
+    def kl(
+        self, logits: Tensor, prior_logits: Tensor | None, temperature: Tensor | float, source: NoiseSource
+    ) -> Tensor:
+        """KL(q || prior) per row in nats, ``... k -> ...``, the one of the objective: analytic unless z is relaxed."""
+        return categorical_kl(logits, prior_logits)
+
+    def cost_evaluations(self, n: int, k: int) -> int:
+        """How often the cost is evaluated per example and step, for n latents of k categories."""
+        return self.samples
 
 
 ESTIMATORS: Registry[type[Estimator]] = Registry("estimator")
 
 
+def draw_noise(like: Tensor, *, noise: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+    """Standard Gumbel noise of the shape of ``like``: ``noise`` if given (ValueError for another shape), else drawn."""
+    if noise is None:
+        return gumbel_noise(like, generator=generator)
+    if noise.shape != like.shape:
+        raise ValueError(f"noise must have shape {tuple(like.shape)}, got {tuple(noise.shape)}")
+    return noise
+
+
 def repeat_samples(logits: Tensor, samples: int) -> Tensor:
     """``b ... k -> s b ... k`` for several samples; unchanged for one."""
     return logits.expand(samples, *logits.shape) if samples > 1 else logits
+
+
+def repeat_copies(logits: Tensor, m: int) -> Tensor:
+    """``b n k -> b n m k``: m independent copies of every latent."""
+    return logits.unsqueeze(-2).expand(*logits.shape[:-1], m, logits.shape[-1])
+
+
+def bound_cost(log_weight: Cost) -> Cost:
+    """The cost -log 1/m sum_i exp(log_weight(z_i)) of copies ``... b n m k``, for log-weights of z ``m ... b n k``."""
+
+    def cost(z: Tensor) -> Tensor:
+        log_weights = evaluate(log_weight, z.movedim(-2, 0))  # m ... b
+        return math.log(len(log_weights)) - log_weights.logsumexp(0)
+
+    return cost
 
 
 def evaluate(cost: Cost, z: Tensor) -> Tensor:
@@ -88,6 +121,70 @@ def evaluate(cost: Cost, z: Tensor) -> Tensor:
     return value
 
 
+def full_precision(logits: Tensor) -> Tensor:
+    """At least float32."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+def cost_slope(cost: Cost, point: Tensor, create_graph: bool = False) -> tuple[Tensor, Tensor]:
+    """``cost(point)`` and its gradient for ``point``, inside no_grad too.
+
+    Raises:
+        ValueError: the cost has no gradient for z.
+    """
+    with torch.enable_grad():
+        point = point.detach().requires_grad_()
+        value = evaluate(cost, point)
+        if not value.requires_grad:
+            raise ValueError("this estimator needs a cost with a gradient for z; use 'reinforce' for a black box")
+        (slope,) = torch.autograd.grad(value.sum(), point, create_graph=create_graph, materialize_grads=True)
+    return (value if create_graph else value.detach()), slope
+
+
 def sum_event(per_row: Tensor, like: Tensor) -> Tensor:
     """Sum a value per row of logits over the axes that ``like`` (a value per example) no longer has."""
     return per_row.flatten(like.ndim).sum(-1) if per_row.ndim > like.ndim else per_row
+
+
+def expand_event(per_example: Tensor, like: Tensor) -> Tensor:
+    """A value per example, with axes of 1 in place of those that ``like`` (``... n k``) has beyond it."""
+    return per_example.reshape(*per_example.shape, *[1] * (like.ndim - per_example.ndim))
+
+
+def lead(temperature: Tensor | float) -> Tensor | float:
+    """A temperature for logits that got a leading axis: it lines up with them from the left."""
+    return temperature[None] if isinstance(temperature, Tensor) and temperature.ndim else temperature
+
+
+def attach_gradient(value: Tensor, logits: Tensor, gradient: Tensor) -> Tensor:
+    """``value`` per example, unchanged, with ``gradient`` (``... n k``) added to its gradient for the logits."""
+    finite = logits.masked_fill(logits.isneginf(), 0.0)
+    surrogate = sum_event((gradient.detach() * finite).sum(-1), like=value)
+    return value + (surrogate - surrogate.detach())
+
+
+def attach_learning(value: Tensor, loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
+    """``value``, unchanged, whose backward pass makes an estimator's own ``parameters`` descend log(mean(loss)).
+
+    The logarithm makes their step independent of the cost's units, so that they never dominate a clipped gradient.
+    Nothing else that ``loss`` depends on gets a gradient.
+    """
+    if not torch.is_grad_enabled():
+        return value
+    mean = loss.mean()
+    tiny = torch.finfo(mean.dtype).tiny
+    gradients = torch.autograd.grad(mean / mean.detach().clamp(min=tiny), parameters, materialize_grads=True)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        term = (gradient * parameter).sum()
+        value = value + (term - term.detach())
+    return value
+
+
+def check_event_shape(name: str, event_shape: Sequence[int] | None) -> torch.Size:
+    """The shape ``n k`` of one example's logits, for an estimator that is built for it; ValueError if it is missing."""
+    if event_shape is None:
+        raise ValueError(
+            f"estimator '{name}' is built for one shape of logits: "
+            "give RelaxedCategorical event_shape=(latents, categories)"
+        )
+    return torch.Size(event_shape)

@@ -46,6 +46,10 @@ class Exact(Estimator):
         # A masked configuration may have any cost, infinite too, and 0 * inf is NaN.
         return (probability * value.masked_fill(probability == 0, 0.0)).sum(0)
 
+    def cost_evaluations(self, n: int, k: int) -> int:
+        """Every configuration, and one evaluation that tells the shape of the cost."""
+        return k**n + 1
+
 
 def configurations(n: int, k: int, device: torch.device | None = None) -> Tensor:
     """Every assignment of n latents to k categories, ``k^n n``, in lexicographic order."""

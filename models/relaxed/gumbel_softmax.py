@@ -17,7 +17,8 @@ class GumbelSoftmax(Estimator):
 
     unbiased = False
     pathwise = True
+    exact_value = False
 
     def sample(self, logits: Tensor, temperature: Tensor | float, source: NoiseSource) -> Tensor:
         """A relaxed sample ``... k``."""
-        return gumbel_softmax(logits, temperature, noise=source.gumbel(logits))
+        return gumbel_softmax(logits, temperature, noise=source(logits))

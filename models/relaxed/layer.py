@@ -5,14 +5,27 @@ Axes: ``b`` batch, ``n`` latents, ``k`` categories, ``s`` samples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ...registry import unknown_arguments
-from .estimator import ESTIMATORS, Cost, Estimator, NoiseSource, evaluate, repeat_samples
+from .densities import categorical_kl
+from .estimator import (
+    ESTIMATORS,
+    Cost,
+    Estimator,
+    NoiseSource,
+    bound_cost,
+    draw_noise,
+    evaluate,
+    repeat_copies,
+    repeat_samples,
+)
 from .sampling import align_temperature, categorical_sample, gumbel_max, mask_logits, one_hot
 from .schedules import make_schedule
 
@@ -30,6 +43,8 @@ class RelaxedCategorical(nn.Module):
         temperature: a number > 0, or a schedule ``{"name": "exponential", "initial": 1.0, ...}`` (see ``SCHEDULES``),
             or ``{"name": "learned", "initial": 1.0}`` for a trained temperature.
         estimator_options: arguments of the estimator, such as ``{"samples": 4}``.
+        event_shape: shape ``n k`` of one example's logits, for the estimators that are built for one (those that hold a
+            network, such as ``relax``); the others do not need it.
 
     Raises:
         ValueError: an unknown estimator, schedule or argument (the nearest known one is named), a temperature <= 0.
@@ -42,10 +57,13 @@ class RelaxedCategorical(nn.Module):
         estimator: str = "gumbel_softmax",
         temperature: float | Mapping[str, Any] = 1.0,
         estimator_options: Mapping[str, Any] | None = None,
+        event_shape: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         options = dict(estimator_options or {})
         unknown_arguments(f"estimator '{estimator}'", ESTIMATORS[estimator], options)
+        if "event_shape" in inspect.signature(ESTIMATORS[estimator]).parameters:
+            options.setdefault("event_shape", event_shape)
         self.name = estimator
         self.estimator: Estimator = ESTIMATORS[estimator](**options)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
@@ -79,7 +97,8 @@ class RelaxedCategorical(nn.Module):
             temperature: instead of the layer's own: a number, or a tensor that is a leading part of ``...`` (one
                 temperature per example, or per latent), through which gradients flow.
             generator: the source of the noise, for a draw that can be repeated.
-            noise: standard Gumbel noise ``... k`` to use instead of drawing it.
+            noise: standard Gumbel noise ``... k`` to use instead of drawing it; ``d ... k`` for an estimator that needs
+                ``layer.estimator.noise_draws`` = d > 1 of them.
 
         Raises:
             ValueError: the estimator has no pathwise gradient (use ``expectation``); temperature <= 0; a row whose
@@ -95,7 +114,7 @@ class RelaxedCategorical(nn.Module):
                 "such as 'straight_through_gumbel_softmax'"
             )
         tau = self._temperature(temperature, logits)
-        return self.estimator.sample(logits, tau, NoiseSource(noise, generator))
+        return self.estimator.sample(logits, tau, partial(draw_noise, noise=noise, generator=generator))
 
     def expectation(
         self,
@@ -120,10 +139,64 @@ class RelaxedCategorical(nn.Module):
             ``b``. In eval mode the mean cost of exact one-hot draws, with no gradient for the logits.
         """
         logits = mask_logits(logits, mask)
-        source = NoiseSource(noise, generator)
+        source = partial(draw_noise, noise=noise, generator=generator)
         if not self.training:
             return self._discrete_expectation(logits, cost, source)
         return self.estimator.expectation(logits, cost, self._temperature(temperature, logits), source)
+
+    def multi_sample_bound(
+        self,
+        logits: Tensor,
+        log_weight: Cost,
+        m: int,
+        *,
+        mask: Tensor | None = None,
+        temperature: float | Tensor | None = None,
+        generator: torch.Generator | None = None,
+        noise: Tensor | None = None,
+    ) -> Tensor:
+        """Estimate E[log 1/m sum_i exp(log_weight(z_i))] per example in nats, to be maximised, with its gradient.
+
+        With log_weight(z) = log p(x, z) - log q(z | x) it is the importance-weighted bound on log p(x) (Burda, Grosse &
+        Salakhutdinov 2016, eq. 8). The score-function estimator made for it is ``vimco``; every other treats the m
+        copies as latents of one expectation.
+
+        Args:
+            logits: ``b n k``.
+            log_weight: maps z ``m b n k`` (behind m, several samples have their axis) to ``m b``.
+            m: copies of z behind one bound.
+            mask, temperature, generator: as for ``forward``.
+            noise: ``b n m k``; with several samples it has their leading axis.
+
+        Returns:
+            ``b``. In eval mode from exact one-hot draws, with no gradient for the logits.
+        """
+        if m < 1:
+            raise ValueError(f"a multi-sample bound needs m >= 1, got {m}")
+        logits = mask_logits(logits, mask)
+        source = partial(draw_noise, noise=noise, generator=generator)
+        if not self.training:
+            return -self._discrete_expectation(repeat_copies(logits, m), bound_cost(log_weight), source)
+        tau = self._temperature(temperature, logits)
+        return self.estimator.multi_sample_bound(logits, log_weight, m, tau, source)
+
+    def kl(
+        self,
+        logits: Tensor,
+        prior_logits: Tensor | None = None,
+        *,
+        temperature: float | Tensor | None = None,
+        generator: torch.Generator | None = None,
+        noise: Tensor | None = None,
+    ) -> Tensor:
+        """KL(q || prior) per row in nats, ``... k -> ...``; the prior is uniform by default.
+
+        Analytic, but for the estimator ``concrete`` in training mode: the log-ratio of its densities at a sample.
+        """
+        if not self.training:
+            return categorical_kl(logits, prior_logits)
+        source = partial(draw_noise, noise=noise, generator=generator)
+        return self.estimator.kl(logits, prior_logits, self._temperature(temperature, logits), source)
 
     def sample(
         self,
@@ -164,6 +237,6 @@ class RelaxedCategorical(nn.Module):
     def _discrete_expectation(self, logits: Tensor, cost: Cost, source: NoiseSource) -> Tensor:
         samples = self.estimator.samples
         logits = repeat_samples(logits.detach(), samples)
-        codes = gumbel_max(logits, noise=source.gumbel(logits))
+        codes = gumbel_max(logits, noise=source(logits))
         value = evaluate(cost, one_hot(codes, logits.shape[-1], logits.dtype))
         return value.mean(0) if samples > 1 else value

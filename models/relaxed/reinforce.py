@@ -1,38 +1,59 @@
-"""REINFORCE (the score-function estimator) with a leave-one-out baseline over several samples.
-
-Williams 1992; the baseline of Kool, van Hoof & Welling 2019 ("Buy 4 REINFORCE samples, get a baseline for free"), eq. 8.
-"""
+"""REINFORCE (the score-function estimator, Williams 1992) with a choice of baselines."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
+from .baselines import BASELINES
 from .densities import log_prob
-from .estimator import ESTIMATORS, Cost, Estimator, NoiseSource, evaluate, repeat_samples, sum_event
+from .estimator import (
+    ESTIMATORS,
+    Cost,
+    Estimator,
+    NoiseSource,
+    attach_learning,
+    evaluate,
+    full_precision,
+    repeat_samples,
+    sum_event,
+)
 from .sampling import gumbel_max, one_hot
 
 
 @ESTIMATORS.register("reinforce")
 class Reinforce(Estimator):
-    """Unbiased for any cost, which is only evaluated at one-hot samples; each is compared with the mean of the others.
+    """Unbiased for any cost, which is only evaluated at one-hot samples.
 
     Args:
-        samples: draws of z per example, at least 2.
+        samples: draws of z per example; at least 2 for the baseline ``leave_one_out``.
+        baseline: what each sample's cost is compared with: ``leave_one_out`` (the mean of the other samples),
+            ``moving_average`` (of past batches), ``learned`` (that plus a network of the logits), or ``none``.
     """
 
     unbiased = True
     pathwise = False
-    minimum_samples = 2
 
-    def __init__(self, samples: int = 4) -> None:
+    def __init__(
+        self, samples: int = 4, baseline: str = "leave_one_out", event_shape: Sequence[int] | None = None
+    ) -> None:
         super().__init__(samples)
+        needed = BASELINES[baseline].minimum_samples
+        if samples < needed:
+            raise ValueError(f"the baseline '{baseline}' needs samples >= {needed}, got {samples}")
+        self.baseline = BASELINES[baseline](event_shape)
 
     def expectation(self, logits: Tensor, cost: Cost, temperature: Tensor | float, source: NoiseSource) -> Tensor:
-        """Mean cost of the samples; its gradient is the leave-one-out score-function estimate."""
-        logits = repeat_samples(logits, self.samples)  # s b n k
-        codes = gumbel_max(logits.detach(), noise=source.gumbel(logits))  # s b n
+        """Mean cost of the samples; its gradient is the score-function estimate."""
+        repeated = repeat_samples(logits, self.samples)  # s b n k
+        codes = gumbel_max(repeated, noise=source(repeated))  # s b n
         value = evaluate(cost, one_hot(codes, logits.shape[-1], logits.dtype))  # s b
-        score = sum_event(log_prob(logits, codes), like=value)  # s b
-        centred = (value - value.mean(0)).detach() * (self.samples / (self.samples - 1))
-        surrogate = (centred * score).mean(0)
-        return value.mean(0) + (surrogate - surrogate.detach())
+        observed = full_precision(value.detach())
+        baseline = self.baseline(observed, full_precision(logits.detach()).softmax(-1))
+        score = sum_event(log_prob(repeated, codes), like=value)  # s b
+        surrogate = (observed - baseline.detach()) * score
+        value = value + (surrogate - surrogate.detach())
+        if parameters := list(self.baseline.parameters()):
+            value = attach_learning(value, (observed - baseline).square(), parameters)
+        return value.mean(0) if self.samples > 1 else value

@@ -20,6 +20,6 @@ class StraightThrough(Estimator):
 
     def sample(self, logits: Tensor, temperature: Tensor | float, source: NoiseSource) -> Tensor:
         """An exactly one-hot sample ``... k``."""
-        codes = gumbel_max(logits.detach(), noise=source.gumbel(logits))
+        codes = gumbel_max(logits.detach(), noise=source(logits))
         probabilities = tempered_softmax(logits, temperature)
         return straight_through(one_hot(codes, logits.shape[-1], logits.dtype), probabilities)

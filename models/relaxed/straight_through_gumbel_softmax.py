@@ -20,5 +20,5 @@ class StraightThroughGumbelSoftmax(Estimator):
 
     def sample(self, logits: Tensor, temperature: Tensor | float, source: NoiseSource) -> Tensor:
         """An exactly one-hot sample ``... k``."""
-        soft = gumbel_softmax(logits, temperature, noise=source.gumbel(logits))
+        soft = gumbel_softmax(logits, temperature, noise=source(logits))
         return straight_through(hard_from_soft(soft), soft)

@@ -77,7 +77,7 @@ def test_the_bound_in_chunks_is_the_bound_at_once(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("estimator", ESTIMATORS.names())
 @pytest.mark.parametrize("prior", ["uniform", "learned"])
 def test_every_trainable_parameter_gets_a_gradient(estimator: str, prior: str) -> None:
-    model = small(estimator=estimator, prior=prior)
+    model = small(estimator=estimator, prior=prior, categories=ESTIMATORS[estimator].categories or 3)
     model.training_metrics({"image": images(64)})["loss"].backward()
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -107,7 +107,9 @@ def test_one_word_swaps_the_estimator_and_unbiased_ones_agree() -> None:
 def test_networks_decode_what_they_encode(network: str) -> None:
     assert DECODERS.names() == ENCODERS.names()
     shape = (2, 8, 12)
-    model = CategoricalVAE(image_shape=shape, latents=3, categories=4, encoder=network, decoder=network, hidden=(6, 5, 9))
+    model = CategoricalVAE(
+        image_shape=shape, latents=3, categories=4, encoder=network, decoder=network, hidden=(6, 5, 9)
+    )
     x = images(3, shape)
     assert model.reconstruct(x).shape == x.shape
     assert model.pixel_logits(torch.rand(7, 3, 3, 4)).shape == (7, 3, *shape)

@@ -1,0 +1,101 @@
+"""Baselines: what REINFORCE subtracts from the cost of a sample, never from that sample's own cost.
+
+Leave-one-out: Kool, van Hoof & Welling 2019, eq. 8. Moving average and learned: Mnih & Gregor 2014 (NVIL,
+arXiv:1402.0030), section 2.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ...registry import Registry
+from .estimator import check_event_shape
+
+
+class Baseline(nn.Module):
+    """Maps costs ``s b`` (``b`` for one sample) and probabilities ``b n k`` to what is subtracted; here nothing is.
+
+    A baseline with parameters returns a tensor through which they learn to predict the cost.
+    """
+
+    minimum_samples: int = 1
+
+    def __init__(self, event_shape: Sequence[int] | None) -> None:
+        super().__init__()
+
+    def forward(self, value: Tensor, probabilities: Tensor) -> Tensor:
+        """Broadcastable to ``value``."""
+        return torch.zeros_like(value)
+
+
+BASELINES: Registry[type[Baseline]] = Registry("baseline")
+BASELINES.register("none")(Baseline)
+
+
+@BASELINES.register("leave_one_out")
+class LeaveOneOut(Baseline):
+    """The mean cost of the other samples of the same example."""
+
+    minimum_samples = 2
+
+    def forward(self, value: Tensor, probabilities: Tensor) -> Tensor:
+        """``s b``."""
+        return (value.sum(0) - value) / (len(value) - 1)
+
+
+@BASELINES.register("moving_average")
+class MovingAverage(Baseline):
+    """The mean cost of past batches, the weights of which fall by ``DECAY`` per batch."""
+
+    DECAY = 0.95
+    total: Tensor
+    weight: Tensor
+
+    def __init__(self, event_shape: Sequence[int] | None) -> None:
+        super().__init__(event_shape)
+        self.register_buffer("total", torch.zeros(()))
+        self.register_buffer("weight", torch.zeros(()))
+
+    def forward(self, value: Tensor, probabilities: Tensor) -> Tensor:
+        """A scalar; 0 in the first batch."""
+        average = self.total / self.weight.clamp(min=1e-12)
+        self.total = self.DECAY * self.total + value.float().mean()
+        self.weight = self.DECAY * self.weight + 1
+        return average
+
+
+@BASELINES.register("learned")
+class Learned(MovingAverage):
+    """The moving average plus a network of the probabilities, which learns what an example costs more than others."""
+
+    HIDDEN = 128
+
+    def __init__(self, event_shape: Sequence[int] | None) -> None:
+        super().__init__(event_shape)
+        self.event_shape = check_event_shape("reinforce with a learned baseline", event_shape)
+        self.network = small_network(self.event_shape.numel(), self.HIDDEN)
+
+    def forward(self, value: Tensor, probabilities: Tensor) -> Tensor:
+        """``b``."""
+        return super().forward(value, probabilities) + per_example(self.network, self.event_shape, probabilities)
+
+
+def small_network(inputs: int, hidden: int) -> nn.Sequential:
+    """Numbers of an example to one number, smooth."""
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, 1))
+
+
+def per_example(network: nn.Module, event_shape: Sequence[int], *tensors: Tensor) -> Tensor:
+    """The network's output ``...`` for tensors ``... n k`` side by side; ValueError if n k is not its event shape."""
+    rank = len(event_shape)
+    shape = tensors[0].shape
+    if shape[-rank:] != torch.Size(event_shape):
+        raise ValueError(
+            f"this estimator's network was built for event_shape={tuple(event_shape)}, "
+            f"got logits of shape {tuple(shape)}"
+        )
+    flat = [tensor.expand(shape).flatten(-rank) for tensor in tensors]
+    return network(torch.cat(flat, -1)).squeeze(-1)
