@@ -133,6 +133,19 @@ def test_all_but_one_masked(sample: Sampler, k: int) -> None:
     assert torch.equal(sample(randn(500, k), mask=mask), only)
 
 
+@pytest.mark.parametrize("u", [0.0, 1 - 2.0**-53, 1.0])
+def test_extreme_uniforms_and_rounded_sums_choose_no_class_of_weight_zero(
+    u: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = torch.full((3, 200), -torch.inf)
+    logits[:, 10:50] = 0.0
+    logits[:, 120] = torch.tensor(1e-12).log()
+    cumsum = torch.Tensor.cumsum
+    monkeypatch.setattr(torch, "rand", lambda shape, dtype, device, generator: torch.full(shape, u, dtype=dtype))
+    monkeypatch.setattr(torch.Tensor, "cumsum", lambda x, dim: cumsum(x, dim) + 1e-30)
+    assert categorical_sample(logits).tolist() == [10 if u == 0 else 120] * 3
+
+
 @pytest.mark.parametrize("given", ["mask", "logit"])
 @pytest.mark.parametrize("kind", ["number", "per row"])
 @pytest.mark.parametrize("relax", [gumbel_softmax, st_gumbel_softmax, tempered_softmax])
