@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from einops import rearrange
+from einops import rearrange, repeat
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from torch import Tensor
@@ -16,22 +16,30 @@ from torchvision.utils import make_grid, save_image
 from .loggers import METRICS, read_metrics
 
 IMAGES = 32
+READABLE = 32  # pixels
+
+
+def grid(images: Tensor, columns: int) -> Tensor:
+    """Images in rows of ``columns``, ``b c h w -> c H W``; tiny ones are enlarged so that an eye can read them."""
+    scale = max(1, READABLE // images.shape[-1])
+    enlarged = repeat(images, "b c h w -> b c (h y) (w x)", y=scale, x=scale)
+    return make_grid(enlarged, nrow=columns, pad_value=0.5)
 
 
 def reconstruction_grid(images: Tensor, reconstructions: Tensor, pairs: int = 8) -> Tensor:
     """Images beside what the model makes of them, ``b c h w`` twice ``-> c H W``, ``pairs`` in a row."""
     both = torch.stack([images, reconstructions], dim=1)  # b 2 c h w
-    return make_grid(rearrange(both, "b two c h w -> (b two) c h w"), nrow=2 * pairs, pad_value=0.5)
+    return grid(rearrange(both, "b two c h w -> (b two) c h w"), 2 * pairs)
 
 
 def sample_grid(images: Tensor) -> Tensor:
     """Images in a square, ``b c h w -> c H W``."""
-    return make_grid(images, nrow=max(1, round(len(images) ** 0.5)), pad_value=0.5)
+    return grid(images, max(1, round(len(images) ** 0.5)))
 
 
 def table_grid(table: Tensor) -> Tensor:
     """A latent table, ``n k c h w -> c H W``: one latent per row, one category per column."""
-    return make_grid(rearrange(table, "n k c h w -> (n k) c h w"), nrow=table.shape[1], pad_value=0.5)
+    return grid(rearrange(table, "n k c h w -> (n k) c h w"), table.shape[1])
 
 
 @torch.no_grad()
@@ -47,8 +55,8 @@ def image_figures(model: Any, images: Tensor) -> dict[str, Tensor]:
     return {name: figure.clamp(0, 1).cpu() for name, figure in figures.items()}
 
 
-def save_picture(grid: Tensor, path: Path) -> Path:
-    """Write a grid ``c H W`` where the user asked for it.
+def save_picture(figure: Tensor, path: Path) -> Path:
+    """Write a figure ``c H W`` where the user asked for it.
 
     Raises:
         ValueError: the file's ending names no picture format.
@@ -56,7 +64,7 @@ def save_picture(grid: Tensor, path: Path) -> Path:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        save_image(grid, path)
+        save_image(figure, path)
     except ValueError:
         raise ValueError(f"'{path.name}' names no picture format; use an ending such as .png") from None
     return path
@@ -126,12 +134,12 @@ class Figures(Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._images is None or not hasattr(model, "reconstruct"):
             return
-        for name, grid in image_figures(model, self._images).items():
+        for name, figure in image_figures(model, self._images).items():
             path = self.folder / f"{name}.png"
-            save_image(grid, path)
+            save_image(figure, path)
             for logger in trainer.loggers:
                 if isinstance(logger, WandbLogger):
                     logger.log_image(name, [str(path)])
                 elif isinstance(logger, TensorBoardLogger):
-                    logger.experiment.add_image(name, grid, trainer.global_step)
+                    logger.experiment.add_image(name, figure, trainer.global_step)
         self._drawn = time.monotonic()

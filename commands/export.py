@@ -57,7 +57,7 @@ license: apache-2.0
 ---
 # {name}
 
-A `{model}` of [gumbelzoo](https://pypi.org/project/gumbelzoo/), with discrete latents.
+A `{model}` of gumbelzoo, with discrete latents.
 
 {images}
 

@@ -103,10 +103,10 @@ def test_off_the_cpu_the_guard_looks_now_and_then() -> None:
 
 
 def test_grids_have_the_shape_they_say() -> None:
-    images = torch.rand(16, 1, 8, 8)
-    assert reconstruction_grid(images, images).shape == (3, 2 + 2 * 10, 2 + 16 * 10)
-    assert sample_grid(images).shape == (3, 2 + 4 * 10, 2 + 4 * 10)
-    assert table_grid(torch.rand(3, 5, 1, 8, 8)).shape == (3, 2 + 3 * 10, 2 + 5 * 10)
+    images = torch.rand(16, 1, 28, 28)
+    assert reconstruction_grid(images, images).shape == (3, 2 + 2 * 30, 2 + 16 * 30)
+    assert sample_grid(images).shape == (3, 2 + 4 * 30, 2 + 4 * 30)
+    assert table_grid(torch.rand(3, 5, 1, 8, 8)).shape == (3, 2 + 3 * 34, 2 + 5 * 34)
 
 
 def test_the_log_goes_on_where_the_checkpoint_stands(tmp_path: Path) -> None:
