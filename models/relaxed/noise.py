@@ -20,7 +20,7 @@ from torch import Tensor
 
 _STEP = 2.0**-31 * (1 - 2.0**-24)  # a hair under 2^-31, so that the last points of the grid do not round to u = 1
 _FIRST = torch.tensor(-0.5 * _STEP)
-_CHUNK = 2**20  # numbers made at a time on a CPU: they stay in its cache
+_CHUNK = 2**20  # numbers made at a time on a CPU: they stay in its cache, and the bits in little memory
 
 
 def exponential_noise(
