@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, ClassVar
 
 import lightning as L
@@ -27,6 +28,7 @@ class ZooModel(L.LightningModule):
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     lr_schedule: str = "constant"
+    lr_warmup: int = 0
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
         """Named scalars of one training batch, the objective among them as ``loss``."""
@@ -53,12 +55,21 @@ class ZooModel(L.LightningModule):
         return every > 0 and (self.trainer.fit_loop.total_batch_idx + 1) % every == 0
 
     def configure_optimizers(self) -> Any:
-        """AdamW, with the learning rate constant or falling to 0 along half a cosine over the whole run."""
+        """AdamW; the learning rate follows ``learning_rate_factor`` step by step.
+
+        Raises:
+            ValueError: a cosine over a run that has no end.
+        """
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
-        if self.lr_schedule == "constant":
-            return optimizer
-        total = self.trainer.estimated_stepping_batches
-        if math.isinf(total):
+        total = self.trainer.estimated_stepping_batches if self.lr_schedule == "cosine" else math.inf
+        if self.lr_schedule == "cosine" and math.isinf(total):
             raise ValueError("lr_schedule 'cosine' needs an end: set --trainer.max_steps or --trainer.max_epochs")
-        scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=int(total))
+        factor = partial(learning_rate_factor, warmup=self.lr_warmup, total=total)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def learning_rate_factor(step: int, warmup: int, total: float) -> float:
+    """A straight line up to 1 over ``warmup`` steps, times half a cosine down to 0 over ``total`` (none if infinite)."""
+    rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
+    return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))

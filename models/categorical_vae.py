@@ -47,6 +47,7 @@ class CategoricalVAE(ZooModel):
         learning_rate: of AdamW.
         weight_decay: of AdamW.
         lr_schedule: ``constant``, or ``cosine`` (to 0 over the whole run).
+        lr_warmup: training steps over which the learning rate rises from 0.
         bound_samples: m of the importance-weighted bound at test.
     """
 
@@ -66,6 +67,7 @@ class CategoricalVAE(ZooModel):
         learning_rate: float = 1e-3,
         weight_decay: float = 0.0,
         lr_schedule: str = "constant",
+        lr_warmup: int = 0,
         bound_samples: int = 1000,
     ) -> None:
         super().__init__()
@@ -81,7 +83,8 @@ class CategoricalVAE(ZooModel):
         self.image_shape = tuple(image_shape)
         self.latents, self.categories = latents, categories
         self.beta_warmup, self.bound_samples = beta_warmup, bound_samples
-        self.learning_rate, self.weight_decay, self.lr_schedule = learning_rate, weight_decay, lr_schedule
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.lr_schedule, self.lr_warmup = lr_schedule, lr_warmup
 
         self.relaxed = RelaxedCategorical(estimator, temperature, estimator_options, (latents, categories))
         self.encoder = ENCODERS[encoder](self.image_shape, hidden, latents * categories)

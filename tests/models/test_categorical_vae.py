@@ -7,6 +7,7 @@ import lightning as L
 import pytest
 import torch
 from gumbelzoo.data import ImageData
+from gumbelzoo.models.base import learning_rate_factor
 from gumbelzoo.models.categorical_vae import CategoricalVAE
 from gumbelzoo.models.networks import DECODERS, ENCODERS
 from gumbelzoo.models.relaxed import ESTIMATORS
@@ -191,6 +192,13 @@ def test_training_with_lightning_counts_batches_and_logs_what_it_promises() -> N
     assert figures["test/bound"] < figures["test/elbo"] + 0.5
     assert 0 <= figures["test/active_latents"] <= 4 and 0 < figures["test/usage"] <= 1
     assert 1 <= figures["test/perplexity"] <= 5
+
+
+def test_learning_rate_rises_then_falls_along_a_cosine() -> None:
+    factors = [learning_rate_factor(step, warmup=10, total=100) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1) and max(factors) == factors[9]
+    assert factors[50] == pytest.approx(0.5) and factors[100] == pytest.approx(0.0)
+    assert learning_rate_factor(10**6, warmup=0, total=math.inf) == 1.0
 
 
 @pytest.mark.parametrize(
