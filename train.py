@@ -54,6 +54,9 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, ModuleNotFoundError) and error.name == "gumbelzoo":
+            print("gumbelzoo is not installed for this Python; `make install`, then .venv/bin/python", file=sys.stderr)
+            return 1
         from gumbelzoo.commands.errors import exit_code, explain
 
         print(f"{_program()} {arguments[0]}: {explain(error)}", file=sys.stderr)

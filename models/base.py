@@ -64,7 +64,7 @@ class ZooModel(L.LightningModule):
         total = self.trainer.estimated_stepping_batches if self.lr_schedule == "cosine" else math.inf
         if self.lr_schedule == "cosine" and math.isinf(total):
             raise ValueError("lr_schedule 'cosine' needs an end: set --trainer.max_steps or --trainer.max_epochs")
-        factor = partial(learning_rate_factor, warmup=self.lr_warmup, total=total)
+        factor = partial(learning_rate_factor, warmup=self.lr_warmup, total=float(total))
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

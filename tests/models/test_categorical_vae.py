@@ -195,7 +195,7 @@ def test_training_with_lightning_counts_batches_and_logs_what_it_promises() -> N
 
 
 def test_learning_rate_rises_then_falls_along_a_cosine() -> None:
-    factors = [learning_rate_factor(step, warmup=10, total=100) for step in range(101)]
+    factors = [learning_rate_factor(step, warmup=10, total=100.0) for step in range(101)]
     assert factors[0] == pytest.approx(0.1) and max(factors) == factors[9]
     assert factors[50] == pytest.approx(0.5) and factors[100] == pytest.approx(0.0)
     assert learning_rate_factor(10**6, warmup=0, total=math.inf) == 1.0
