@@ -1,0 +1,172 @@
+"""Pathwise estimators against what their papers say they are."""
+
+import numpy as np
+import pytest
+import torch
+from gumbelzoo.models.relaxed import RelaxedCategorical
+from gumbelzoo.models.relaxed.conditional import conditional_noise
+from gumbelzoo.models.relaxed.noise import gumbel_noise
+from torch import Tensor
+
+STGS = "straight_through_gumbel_softmax"
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    exponentials = np.exp(x - x.max(-1, keepdims=True))
+    return exponentials / exponentials.sum(-1, keepdims=True)
+
+
+def through_softmax(p: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """The gradient for the logits of a softmax with value p."""
+    return p * (slope - (p * slope).sum(-1, keepdims=True))
+
+
+def straight_through(logits: np.ndarray, z: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    return through_softmax(np.broadcast_to(softmax(logits / 0.8), z.shape), slope) / 0.8
+
+
+def reinmax(logits: np.ndarray, z: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    midpoint = (z + softmax(logits / 0.8)) / 2
+    return 2 * through_softmax(midpoint, slope) - through_softmax(softmax(logits), slope) / 2
+
+
+def gapped(logits: np.ndarray, z: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    top, chosen = logits.max(-1, keepdims=True), (z * logits).sum(-1, keepdims=True)
+    moved = logits + z * (top - chosen) - (1 - z) * np.maximum(logits + 1.0 - top, 0.0)
+    return through_softmax(softmax(moved / 0.8), slope) / 0.8
+
+
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [("straight_through", straight_through), ("reinmax", reinmax), ("gapped_straight_through", gapped)],
+)
+def test_the_mean_gradient_is_the_enumeration_of_the_formula(
+    name: str, formula: object, problem: object, z_scores: object
+) -> None:
+    """Given the sample these three have no noise left, so that even their bias can be enumerated."""
+    per_configuration = formula(problem.arrays[0], problem.one_hots, problem.slopes)
+    expected = (problem.probabilities[:, None, None] * per_configuration).sum(0)
+    assert z_scores(problem.estimate(name, 60_000, temperature=0.8)[1], expected).abs().max() < 4
+
+
+def gradient(name: str, logits: Tensor, noise: Tensor, temperature: float = 0.6, **options: object) -> Tensor:
+    leaf = logits.clone().requires_grad_()
+    weight = torch.linspace(-1, 2, logits.shape[-1])
+    (RelaxedCategorical(name, temperature, options)(leaf, noise=noise) * weight).sum().backward()
+    assert leaf.grad is not None
+    return leaf.grad
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("gumbel_softmax", {}),
+        ("gumbel_rao", {"inner_samples": 1}),
+        ("decoupled_straight_through_gumbel_softmax", {"forward_temperature": 1.0}),
+    ],
+)
+def test_same_gradient_as_straight_through_gumbel_softmax_for_the_same_noise(name: str, options: dict) -> None:
+    """For a linear cost, so that it does not matter where the cost is evaluated."""
+    logits = torch.randn(50, 3, 4)
+    noise = gumbel_noise(logits.shape)
+    assert torch.allclose(gradient(name, logits, noise, **options), gradient(STGS, logits, noise), atol=1e-6)
+    if name != "gumbel_softmax":
+        same = RelaxedCategorical(name, 0.6, options)(logits, noise=noise)
+        assert torch.equal(same, RelaxedCategorical(STGS, 0.6)(logits, noise=noise))
+
+
+def test_gumbel_rao_averages_over_noise_that_gives_the_same_sample() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(2, 4).expand(30_000, 2, 4)
+    rao = gradient("gumbel_rao", logits, gumbel_noise((20, 30_000, 2, 4)), inner_samples=20)
+    plain = gradient(STGS, logits, gumbel_noise(logits.shape))
+    error = ((rao.var(0) + plain.var(0)) / len(rao)).sqrt()
+    assert ((rao.mean(0) - plain.mean(0)).abs() < 4 * error).all()
+    assert (rao.var(0) < 0.7 * plain.var(0)).all()
+
+
+def test_conditional_noise_has_the_law_of_rejection_sampling() -> None:
+    torch.manual_seed(0)
+    logits = torch.tensor([0.5, -1.0, 1.0])
+    noise = gumbel_noise((400_000, 3))
+    accepted = noise[(logits + noise).argmax(-1) == 1]
+    codes = torch.ones(len(accepted), dtype=torch.int64)
+    drawn = conditional_noise(logits.expand(len(accepted), 3), codes, gumbel_noise(accepted.shape))
+    assert ((logits + drawn).argmax(-1) == 1).all()
+    quantiles = torch.linspace(0.02, 0.98, 25)
+    for category in range(3):
+        below = (drawn[:, category, None] < accepted[:, category].quantile(quantiles)).float().mean(0)
+        assert (below - quantiles).abs().max() < 2.5 / len(accepted) ** 0.5  # two samples; KS at 1e-5
+
+
+def test_conditional_noise_is_finite_for_extreme_and_masked_logits() -> None:
+    logits = torch.tensor([[200.0, -200.0, 0.0], [-torch.inf, 0.0, -300.0]]).expand(1000, 2, 3)
+    codes = torch.tensor([1, 2]).expand(1000, 2)
+    noise = conditional_noise(logits, codes, gumbel_noise(logits.shape))
+    assert noise.isfinite().all()
+    perturbed = logits + noise
+    chosen = perturbed.gather(-1, codes[..., None]).squeeze(-1)
+    assert (chosen > perturbed.amax(-1) - 1e-3).all()  # the largest, up to rounding at the size of the logits
+
+
+def test_the_decoupled_forward_pass_samples_the_sharper_distribution() -> None:
+    torch.manual_seed(0)
+    logits = torch.tensor([1.0, 0.0, -1.0])
+    options = {"forward_temperature": 0.5}
+    layer = RelaxedCategorical("decoupled_straight_through_gumbel_softmax", 1.0, options)
+    frequencies = layer(logits.expand(40_000, 3)).mean(0)
+    assert torch.allclose(frequencies, (logits / 0.5).softmax(-1), atol=0.01)
+
+
+def test_reinmax_is_exact_for_a_cost_that_is_quadratic_in_one_latent(z_scores: object) -> None:
+    torch.manual_seed(0)
+    logits, weight = torch.randn(1, 4), torch.randn(1, 4)
+
+    def gradients(name: str, draws: int) -> Tensor:
+        rows = logits.expand(draws, 1, 4).clone().requires_grad_()
+        value = RelaxedCategorical(name).expectation(rows, lambda z: (z * weight).sum((-1, -2)).square())
+        return torch.autograd.grad(value.sum(), rows)[0]
+
+    exact = gradients("exact", 1)[0]
+    assert z_scores(gradients("reinmax", 100_000), exact).abs().max() < 4
+    assert z_scores(gradients("straight_through", 100_000), exact).abs().max() > 6
+
+
+def test_gumbel_softmax_bias_vanishes_with_the_temperature(small_problem: object) -> None:
+    exact = torch.as_tensor(small_problem.exact[1])
+    errors = [
+        (small_problem.estimate("gumbel_softmax", 200_000, temperature)[1].double().mean(0) - exact).norm()
+        for temperature in (2.0, 0.5, 0.1)
+    ]
+    assert errors[0] > 2 * errors[1] > 4 * errors[2]
+
+
+def test_annealed_straight_through_is_the_plain_one_with_a_schedule() -> None:
+    schedule = {"name": "exponential", "initial": 2.0, "minimum": 0.5, "rate": 0.1}
+    layer = RelaxedCategorical("straight_through", schedule)
+    logits, noise = torch.randn(9, 3, 4), gumbel_noise((9, 3, 4))
+    weight = torch.linspace(-1, 2, 4)
+    for step in range(30):
+        leaf = logits.clone().requires_grad_()
+        (layer(leaf, noise=noise) * weight).sum().backward()
+        temperature = max(0.5, 2.0 * np.exp(-0.1 * step))
+        assert torch.allclose(leaf.grad, gradient("straight_through", logits, noise, temperature), atol=1e-5)
+        layer.advance()
+
+
+def test_the_kl_of_concrete_is_between_concrete_densities() -> None:
+    torch.manual_seed(0)
+    logits, prior = torch.randn(2, 3).double(), torch.randn(2, 3).double()
+    layer = RelaxedCategorical("concrete", 0.7, {"prior_temperature": 0.5})
+    rows = logits.expand(100_000, 2, 3)
+    got = layer.kl(rows, prior)
+    concrete = torch.distributions.RelaxedOneHotCategorical
+    posterior = concrete(torch.tensor(0.7).double(), logits=logits)
+    y = posterior.sample((100_000,))
+    expected = posterior.log_prob(y) - concrete(torch.tensor(0.5).double(), logits=prior).log_prob(y)
+    error = ((got.var(0) + expected.var(0)) / len(got)).sqrt()
+    assert ((got.mean(0) - expected.mean(0)).abs() < 4 * error).all()
+    analytic = RelaxedCategorical("gumbel_softmax").kl(logits, prior)
+    assert torch.allclose(layer.eval().kl(logits, prior), analytic)
+    p, q = torch.distributions.Categorical(logits=prior), torch.distributions.Categorical(logits=logits)
+    assert torch.allclose(analytic, torch.distributions.kl_divergence(q, p))

@@ -1,0 +1,218 @@
+"""Score-function estimators against their formulas, written as loops, and the multi-sample bound."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from gumbelzoo.models.relaxed import ESTIMATORS, RelaxedCategorical
+from gumbelzoo.models.relaxed.arsm import swap_table
+from gumbelzoo.models.relaxed.noise import gumbel_noise
+from gumbelzoo.models.relaxed.unordered import beam_search, set_weights
+from gumbelzoo.models.relaxed.vimco import without_each
+from torch import Tensor
+
+
+def test_reinforce_is_its_formula(small_problem: object) -> None:
+    """Kool et al. 2019, eq. 8, sample by sample."""
+    logits, weight, scale = small_problem.given
+    leaf, noise = logits.clone().requires_grad_(), gumbel_noise((3, 1, 3, 3))
+    layer = RelaxedCategorical("reinforce", estimator_options={"samples": 3})
+    cost = small_problem.cost(weight, scale)
+    value = layer.expectation(leaf[None], cost, noise=noise)
+    value.sum().backward()
+    one_hots = [torch.nn.functional.one_hot((logits + g[0]).argmax(-1), 3).float() for g in noise]
+    costs = [cost(z).item() for z in one_hots]
+    expected = torch.zeros_like(logits)
+    for s in range(3):
+        baseline = sum(costs[:s] + costs[s + 1 :]) / 2
+        expected += (costs[s] - baseline) * (one_hots[s] - logits.softmax(-1)) / 3
+    assert value.item() == pytest.approx(sum(costs) / 3, rel=1e-5)
+    assert leaf.grad is not None
+    assert torch.allclose(leaf.grad, expected, atol=1e-5)
+
+
+def test_the_moving_average_is_of_past_batches_only() -> None:
+    layer = RelaxedCategorical("reinforce", estimator_options={"samples": 1, "baseline": "moving_average"})
+    baseline, p = layer.estimator.baseline, torch.ones(4, 1, 2)
+    batches = [torch.full((4,), value) for value in (3.0, 5.0, 4.0)]
+    seen = [baseline(batch, p).item() for batch in batches]
+    assert seen == pytest.approx([0.0, 3.0, (0.95 * 3 + 5) / 1.95])
+
+
+def test_a_learned_baseline_learns_in_the_step_of_the_model_and_lowers_the_variance() -> None:
+    """The cost differs between examples by what the logits tell."""
+    torch.manual_seed(0)
+    layers = {
+        baseline: RelaxedCategorical(
+            "reinforce", estimator_options={"samples": 1, "baseline": baseline}, event_shape=(2, 3)
+        )
+        for baseline in ("moving_average", "learned")
+    }
+    optimizer = torch.optim.Adam(layers["learned"].parameters(), lr=1e-2)
+    spread = {}
+    for _ in range(300):
+        logits = torch.randn(100, 2, 3, requires_grad=True)
+        offset = 10 * logits.detach()[:, 0, 0]
+        for baseline, layer in layers.items():
+            value = layer.expectation(logits, lambda z, o=offset: o + z[..., 0].sum(-1))
+            optimizer.zero_grad()
+            (gradient,) = torch.autograd.grad(value.sum(), logits, retain_graph=True)
+            spread[baseline] = gradient.var().item()
+            if baseline == "learned":
+                value.mean().backward()
+                optimizer.step()
+    assert spread["learned"] < 0.5 * spread["moving_average"]
+
+
+def test_muprop_is_its_formula(small_problem: object) -> None:
+    logits, weight, scale = small_problem.given
+    leaf, noise = logits.clone().requires_grad_(), gumbel_noise((1, 3, 3))
+    cost = small_problem.cost(weight, scale)
+    RelaxedCategorical("muprop").expectation(leaf[None], cost, noise=noise).sum().backward()
+    mean = logits.softmax(-1).requires_grad_()
+    z = torch.nn.functional.one_hot((logits + noise[0]).argmax(-1), 3).float()
+    (slope,) = torch.autograd.grad(cost(mean), mean)
+    residual = cost(z) - cost(mean) - (slope * (z - mean)).sum()
+    theta = logits.clone().requires_grad_()
+    (direct,) = torch.autograd.grad((theta.softmax(-1) * slope).sum(), theta)
+    assert leaf.grad is not None
+    assert torch.allclose(leaf.grad, residual * (z - mean) + direct, atol=1e-5)
+
+
+def test_disarm_names_the_way_out_for_more_categories() -> None:
+    with pytest.raises(ValueError, match="use 'arsm'"):
+        RelaxedCategorical("disarm", event_shape=(3, 4))
+    with pytest.raises(ValueError, match="use 'arsm'"):
+        RelaxedCategorical("disarm").expectation(torch.zeros(2, 3), lambda z: z[:, 0])
+
+
+def test_disarm_has_less_variance_than_two_samples_of_reinforce(problem: object) -> None:
+    if problem.k != 2:
+        pytest.skip("disarm is for k = 2")
+    antithetic = problem.estimate("disarm", 40_000)[1].var(0).sum()
+    assert antithetic < problem.estimate("reinforce", 40_000, samples=2)[1].var(0).sum()
+
+
+def test_swap_table() -> None:
+    swaps, index = swap_table(4)
+    assert len({tuple(row) for row in swaps.tolist()}) == 7
+    for c, j in itertools.product(range(4), repeat=2):
+        expected = list(range(4))
+        expected[c], expected[j] = j, c
+        assert swaps[index[c, j]].tolist() == expected
+
+
+def test_beam_search_draws_without_replacement() -> None:
+    """The set {a, b} has probability p(a) p(b) / (1 - p(a)) + p(b) p(a) / (1 - p(b))."""
+    torch.manual_seed(0)
+    log_p, rows = torch.randn(2, 3).log_softmax(-1), 60_000
+    codes, log_joint = beam_search(log_p.expand(rows, 2, 3), gumbel_noise((2, rows, 2, 3)))
+    p = (log_p.exp()[0, :, None] * log_p.exp()[1]).flatten()
+    flat = codes[..., 0] * 3 + codes[..., 1]
+    assert (flat[0] != flat[1]).all()
+    assert torch.allclose(log_joint.exp(), p[flat])
+    for a, b in itertools.combinations(range(9), 2):
+        expected = p[a] * p[b] / (1 - p[a]) + p[a] * p[b] / (1 - p[b])
+        observed = ((flat.amin(0) == a) & (flat.amax(0) == b)).float().mean()
+        assert abs(observed - expected) < 4.5 * (expected * (1 - expected) / rows).sqrt()
+
+
+def test_set_weights_are_ratios_of_sums_over_all_orders() -> None:
+    p = np.array([0.3, 0.1, 0.25, 0.05])
+
+    def complete(drawn: tuple[int, ...]) -> float:
+        total = 0.0
+        for order in itertools.permutations(set(range(4)) - set(drawn)):
+            left, product = 1 - p[list(drawn)].sum(), 1.0
+            for a in order:
+                product, left = product * p[a] / left, left - p[a]
+            total += product
+        return total
+
+    weights, baselines = set_weights(torch.tensor(p).log())
+    assert np.allclose(weights, [p[a] * complete((a,)) / complete(()) for a in range(4)])
+    for a, b in itertools.product(range(4), repeat=2):
+        expected = p[b] * complete(tuple({a, b})) / complete((a,))
+        assert baselines[a, b].item() == pytest.approx(expected)
+
+
+def test_unordered_with_every_configuration_is_exact(small_problem: object) -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(5, 1, 4, requires_grad=True)
+    gradients = []
+    for name, options in (("unordered", {"samples": 4}), ("exact", {})):
+        layer = RelaxedCategorical(name, estimator_options=options, event_shape=(1, 4))
+        value = layer.expectation(logits, lambda z: (z * torch.arange(4.0)).sum((-1, -2)).exp())
+        gradients.append(torch.autograd.grad(value.sum(), logits)[0])
+    assert torch.allclose(*gradients, atol=1e-4)
+
+
+# -- the multi-sample bound ---------------------------------------------------------------------------------------------
+
+
+def bound_gradients(name: str, m: int, draws: int, event: tuple[int, int] = (2, 3)) -> tuple[Tensor, ...]:
+    """Value ``d`` and gradients ``d n k`` of the bound, for logits and for the log-weight's own parameters."""
+    draw = torch.Generator().manual_seed(0)
+    logits, weight = (torch.randn(event, generator=draw).expand(draws, *event).clone() for _ in range(2))
+    logits.requires_grad_(), weight.requires_grad_()
+
+    def log_weight(z: Tensor) -> Tensor:  # with a term that depends on the logits directly, as -log q(z | x) does
+        return (z * weight).sum((-1, -2)).square() - (z * logits.log_softmax(-1)).sum((-1, -2))
+
+    shape = (event[0], m, event[1]) if name == "unordered" else event
+    torch.manual_seed(1)
+    value = RelaxedCategorical(name, event_shape=shape).multi_sample_bound(logits, log_weight, m)
+    return value.detach(), *torch.autograd.grad(value.sum(), [logits, weight])
+
+
+@pytest.mark.parametrize("name", ["vimco", "reinforce", "rebar", "muprop", "unordered", "arsm"])
+@pytest.mark.parametrize("m", [1, 3])
+def test_the_multi_sample_bound_is_unbiased(name: str, m: int, z_scores: object) -> None:
+    for draws, exact in zip(bound_gradients(name, m, 30_000), bound_gradients("exact", m, 1), strict=True):
+        assert z_scores(draws, exact[0]).abs().max() < 4
+
+
+def test_exact_enumerates_the_multi_sample_bound() -> None:
+    draw = torch.Generator().manual_seed(0)
+    logits, weight = (torch.randn((2, 3), generator=draw).double().numpy() for _ in range(2))
+    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    z = np.eye(3)[np.array(list(itertools.product(range(3), repeat=2)))]
+    log_q = (z * log_p).sum((-1, -2))
+    w = np.exp((z * weight).sum((-1, -2)) ** 2 - log_q)
+    expected = sum(np.exp(log_q[a] + log_q[b]) * np.log((w[a] + w[b]) / 2) for a in range(9) for b in range(9))
+    assert bound_gradients("exact", 2, 1)[0].item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in ESTIMATORS.names() if ESTIMATORS[name].pathwise])
+def test_pathwise_estimators_serve_the_multi_sample_bound(name: str) -> None:
+    value, d_logits, d_weight = bound_gradients(name, 5, 2000)
+    exact, exact_logits, _ = bound_gradients("exact", 3, 1)
+    assert d_weight.isfinite().all()
+    assert torch.cosine_similarity(d_logits.mean(0).flatten(), exact_logits.flatten(), dim=0) > 0.5
+    if ESTIMATORS[name].exact_value:
+        assert value.mean() > exact  # five copies are tighter than three
+
+
+def test_vimco_compares_with_the_geometric_mean_of_the_others() -> None:
+    log_weights = torch.randn(4, 6)
+    for j in range(4):
+        others = torch.cat([log_weights[:j], log_weights[j + 1 :]])
+        replaced = torch.cat([others, others.mean(0, keepdim=True)])
+        assert torch.allclose(without_each(log_weights)[j], replaced.logsumexp(0) - math.log(4))
+
+
+def test_vimco_has_less_variance_than_the_bound_as_one_cost() -> None:
+    assert bound_gradients("vimco", 5, 20_000)[1].var(0).sum() < bound_gradients("muprop", 5, 20_000)[1].var(0).sum()
+
+
+def test_the_multi_sample_bound_in_eval_mode_is_of_exact_draws() -> None:
+    layer = RelaxedCategorical("gumbel_softmax").eval()
+    logits, price = torch.zeros(20_000, 1, 2, requires_grad=True), torch.tensor([0.0, 2.0])
+    value = layer.multi_sample_bound(logits, lambda z: (z * price).sum((-1, -2)), 2)
+    expected = (0 + 2 + 2 * math.log((1 + math.exp(2)) / 2)) / 4
+    assert value.mean().item() == pytest.approx(expected, abs=0.03)
+    assert not value.requires_grad
+    with pytest.raises(ValueError, match="m >= 1"):
+        layer.multi_sample_bound(logits, lambda z: z.sum((-1, -2)), 0)
