@@ -68,7 +68,9 @@ class RelaxedCategorical(nn.Module):
         self.estimator: Estimator = ESTIMATORS[estimator](**options)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
-        spec = dict(temperature) if isinstance(temperature, Mapping) else {"name": "constant", "initial": temperature}
+        spec: dict[str, Any] = (
+            dict(temperature) if isinstance(temperature, Mapping) else {"name": "constant", "initial": temperature}
+        )
         name = spec.pop("name", None)
         if name is None:
             raise ValueError("a temperature schedule needs a name, such as {name: exponential, initial: 1.0}")

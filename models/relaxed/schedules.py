@@ -45,7 +45,7 @@ def linear(step: Tensor, *, initial: float = 1.0, final: float = 0.5, steps: int
 
 @SCHEDULES.register("cosine")
 def cosine(step: Tensor, *, initial: float = 1.0, final: float = 1 / 16, steps: int = 150_000) -> Tensor:
-    """Half a cosine from ``initial`` to ``final`` over ``steps`` steps, flat afterwards (DALL-E, Ramesh et al. 2021)."""
+    """Half a cosine from ``initial`` to ``final`` over ``steps`` steps, flat afterwards (DALL-E, Ramesh et al.)."""
     progress = (step.float() / steps).clamp(max=1.0)
     return final + (initial - final) * 0.5 * (1 + torch.cos(math.pi * progress))
 
@@ -57,9 +57,7 @@ def multiplicative(step: Tensor, *, initial: float = 2.0, minimum: float = 0.5, 
 
 
 @SCHEDULES.register("piecewise")
-def piecewise(
-    step: Tensor, *, values: Sequence[float] = (1.0, 0.5), boundaries: Sequence[int] = (10_000,)
-) -> Tensor:
+def piecewise(step: Tensor, *, values: Sequence[float] = (1.0, 0.5), boundaries: Sequence[int] = (10_000,)) -> Tensor:
     """``values[i]`` from step ``boundaries[i - 1]`` on: one value more than boundaries, which increase."""
     table = torch.tensor(values, dtype=torch.float32, device=step.device)
     return table[torch.bucketize(step, torch.tensor(boundaries, device=step.device), right=True)]

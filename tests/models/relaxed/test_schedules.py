@@ -31,7 +31,8 @@ FORMULAS = {
 def test_schedule_is_its_formula(name: str, step: int) -> None:
     arguments, formula = FORMULAS[name]
     temperature = make_schedule(name, arguments)(torch.tensor(step))
-    assert temperature.shape == () and temperature.dtype == torch.float32
+    assert temperature.shape == ()
+    assert temperature.dtype == torch.float32
     assert temperature.item() == pytest.approx(formula(step), rel=1e-5)
 
 

@@ -149,7 +149,7 @@ def test_unordered_with_every_configuration_is_exact(small_problem: object) -> N
     assert torch.allclose(*gradients, atol=1e-4)
 
 
-# -- the multi-sample bound ---------------------------------------------------------------------------------------------
+# -- the multi-sample bound --------------------------------------------------------------------------------------------
 
 
 def bound_gradients(name: str, m: int, draws: int, event: tuple[int, int] = (2, 3)) -> tuple[Tensor, ...]:
