@@ -42,17 +42,11 @@ class ZooModel(L.LightningModule):
         """Log the batch's metrics and temperature, advance the temperature, return the loss."""
         layers = self.relaxed_layers()
         metrics = self.training_metrics(batch)
-        if self._logs_are_due():
-            metrics["temperature"] = torch.stack([layer.current_temperature().detach() for layer in layers]).mean()
-            self.log_dict({f"train/{name}": value.detach() for name, value in metrics.items()}, prog_bar=True)
+        metrics["temperature"] = torch.stack([layer.current_temperature().detach() for layer in layers]).mean()
+        self.log_dict({f"train/{name}": value.detach() for name, value in metrics.items()}, prog_bar=True)
         for layer in layers:
             layer.advance()
         return metrics["loss"]
-
-    def _logs_are_due(self) -> bool:
-        """Lightning writes every ``log_every_n_steps`` batches, and a value that it drops costs as much as a layer."""
-        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        return every > 0 and (self.trainer.fit_loop.total_batch_idx + 1) % every == 0
 
     def configure_optimizers(self) -> Any:
         """AdamW; the learning rate follows ``learning_rate_factor`` step by step.
