@@ -246,3 +246,18 @@ def test_masked_categories_leave_the_others_unbiased(name: str, z_scores: object
 def test_given_noise_must_have_the_shape() -> None:
     with pytest.raises(ValueError, match="noise must have shape"):
         draw_noise(torch.zeros(4), noise=torch.zeros(3))
+
+
+def test_exact_ignores_the_cost_of_masked_configurations() -> None:
+    """0 * inf is NaN, in the value and in the gradient."""
+    logits = torch.zeros(1, 2, 3).requires_grad_()
+    weight = torch.tensor([1.0, 2.0, torch.inf])
+    mask = torch.tensor([True, True, False])
+
+    def cost(z: Tensor) -> Tensor:
+        return torch.where(z > 0, weight, 0.0).sum((-1, -2))
+
+    value = RelaxedCategorical("exact").expectation(logits, cost, mask=mask)
+    value.sum().backward()
+    assert value.item() == pytest.approx(3.0)
+    assert logits.grad is not None and logits.grad.isfinite().all()
