@@ -19,6 +19,7 @@ from gumbelzoo.callbacks.random_state import capture, restore
 from gumbelzoo.models import CategoricalVAE
 from gumbelzoo.train import main
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
 MODULE = Mock(spec=LightningModule)
@@ -160,3 +161,16 @@ def test_a_line_of_figures_without_a_terminal(workspace: Path, capfd: pytest.Cap
     line = capfd.readouterr().out.splitlines()[0]
     for name in ("epoch 0", "step 13", "loss", "bound", "temperature", "val/elbo"):
         assert name in line
+
+
+def test_the_bar_is_redrawn_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    clock = iter(range(1000))
+    monkeypatch.setattr("gumbelzoo.callbacks.progress.time.monotonic", lambda: 100 + 0.01 * next(clock))
+    drawn = []
+    monkeypatch.setattr(TQDMProgressBar, "on_train_batch_end", lambda self, trainer, *others: drawn.append(others[-1]))
+    bar, trainer = ProgressBar(), trainer_at()
+    for batch in range(100):
+        trainer.is_last_batch = batch == 99
+        bar.on_train_batch_end(trainer, MODULE, None, None, batch)
+    assert drawn == [0, 20, 40, 60, 80, 99]
