@@ -166,11 +166,11 @@ def test_a_line_of_figures_without_a_terminal(workspace: Path, capfd: pytest.Cap
 def test_the_bar_is_redrawn_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     clock = iter(range(1000))
-    monkeypatch.setattr("gumbelzoo.callbacks.progress.time.monotonic", lambda: 100 + 0.01 * next(clock))
+    monkeypatch.setattr("gumbelzoo.callbacks.progress.time.monotonic", lambda: 100 + next(clock) / 64)
     drawn = []
     monkeypatch.setattr(TQDMProgressBar, "on_train_batch_end", lambda self, trainer, *others: drawn.append(others[-1]))
     bar, trainer = ProgressBar(), trainer_at()
     for batch in range(100):
         trainer.is_last_batch = batch == 99
         bar.on_train_batch_end(trainer, MODULE, None, None, batch)
-    assert drawn == [0, 20, 40, 60, 80, 99]
+    assert drawn == [0, 13, 26, 39, 52, 65, 78, 91, 99]
