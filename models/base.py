@@ -42,11 +42,21 @@ class ZooModel(L.LightningModule):
         """Log the batch's metrics and temperature, advance the temperature, return the loss."""
         layers = self.relaxed_layers()
         metrics = self.training_metrics(batch)
-        metrics["temperature"] = torch.stack([layer.current_temperature().detach() for layer in layers]).mean()
-        self.log_dict({f"train/{name}": value.detach() for name, value in metrics.items()}, prog_bar=True)
+        if self._logs_are_due():
+            metrics["temperature"] = torch.stack([layer.current_temperature().detach() for layer in layers]).mean()
+            self.log_dict({f"train/{name}": value.detach() for name, value in metrics.items()}, prog_bar=True)
         for layer in layers:
             layer.advance()
         return metrics["loss"]
+
+    def _logs_are_due(self) -> bool:
+        """In batches that Lightning writes down (each one with ``log_every_n_steps=1``), and in an epoch's last.
+
+        A value that is logged and dropped costs as much as a layer of the network.
+        """
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        written = every > 0 and (self.trainer.fit_loop.total_batch_idx + 1) % every == 0
+        return written or self.trainer.is_last_batch
 
     def configure_optimizers(self) -> Any:
         """AdamW; the learning rate follows ``learning_rate_factor`` step by step.

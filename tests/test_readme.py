@@ -1,0 +1,35 @@
+"""The Python of the README runs as written, and the commands name what exists."""
+
+import re
+import shlex
+from pathlib import Path
+
+import gumbelzoo
+import pytest
+from gumbelzoo.commands.configs import config_names
+from gumbelzoo.train import COMMANDS
+
+ROOT = Path(gumbelzoo.__file__).parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
+LINES = [line for language, block in BLOCKS if language == "bash" for line in block.splitlines() if "train.py" in line]
+
+
+@pytest.mark.parametrize("block", [text for language, text in BLOCKS if language == "python"])
+def test_python_blocks_run(block: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_commands_and_configurations_exist(line: str) -> None:
+    words = shlex.split(line, comments=True)
+    words = words[words.index("train.py") + 1 :]
+    assert words[0] in COMMANDS
+    if "--config" in words:
+        assert Path(words[words.index("--config") + 1]).stem in config_names()
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)]+)\)", README))
+def test_links_lead_somewhere(link: str) -> None:
+    assert (ROOT / link).exists()
