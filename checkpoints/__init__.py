@@ -1,0 +1,1 @@
+"""Released models, one folder each: config.json, model.safetensors and a card; package data."""

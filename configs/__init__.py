@@ -1,0 +1,1 @@
+"""One YAML per experiment, ``<model>_<data>.yaml``; package data."""
