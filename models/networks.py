@@ -1,4 +1,4 @@
-"""Small image encoders and decoders, by name. Axes: ``b`` batch, ``c`` channels, ``h w`` height and width, ``d`` features.
+"""Small image encoders and decoders, by name. Axes: ``b`` batch, ``c h w`` image, ``d`` features.
 
 An encoder maps images ``b c h w`` to features ``b d``; a decoder maps features ``b d`` to one logit per pixel
 ``b c h w``, without a bias of its own in the last layer: the model adds one per pixel.
@@ -7,6 +7,7 @@ An encoder maps images ``b c h w`` to features ``b d``; a decoder maps features 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from einops.layers.torch import Rearrange
 from torch import nn
@@ -40,7 +41,7 @@ def conv_encoder(image_shape: Sequence[int], hidden: Sequence[int], features: in
     *channels, width = _conv_widths(image_shape, hidden)
     factor = 2 ** len(channels)
     layers: list[nn.Module] = []
-    for before, after in zip([c, *channels], channels, strict=False):
+    for before, after in pairwise([c, *channels]):
         layers += [nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1), nn.ReLU()]
     flat = channels[-1] * (h // factor) * (w // factor)
     return nn.Sequential(*layers, Rearrange("b c h w -> b (c h w)"), *_mlp([flat, width, features]))
@@ -56,7 +57,7 @@ def conv_decoder(image_shape: Sequence[int], hidden: Sequence[int], features: in
     layers: list[nn.Module] = [*_mlp([features, width, flat]), nn.ReLU()]
     layers.append(Rearrange("b (c h w) -> b c h w", h=h // factor, w=w // factor))
     widths = [*reversed(channels), c]
-    for index, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+    for index, (before, after) in enumerate(pairwise(widths)):
         last = index == len(widths) - 2
         layers.append(nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1, bias=not last))
         layers += [] if last else [nn.ReLU()]
@@ -65,7 +66,7 @@ def conv_decoder(image_shape: Sequence[int], hidden: Sequence[int], features: in
 
 def _mlp(widths: Sequence[int], last_bias: bool = True) -> list[nn.Module]:
     layers: list[nn.Module] = []
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.ReLU()]
     if not last_bias:
         layers[-2] = nn.Linear(widths[-2], widths[-1], bias=False)
