@@ -15,6 +15,7 @@ install: .venv/installed ## make the virtual environment and install the package
 	$(BIN)/pip install --quiet -e '.[dev]'
 	@touch $@
 
+demo: export OMP_NUM_THREADS = 1  # the model is small: more threads only wait for each other
 demo: install ## train a categorical VAE on digits, test it, draw samples and reconstructions (under 3 minutes)
 	$(BIN)/python train.py fit --config configs/catvae_digits.yaml
 	@run=$$(ls -td $(DEMO)/*/ | head -n 1); run=$${run%/}; set -ex; \
