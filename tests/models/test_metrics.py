@@ -9,7 +9,8 @@ from gumbelzoo.models.metrics import LatentUse
 
 def test_latent_use_is_counted_over_the_epoch_not_per_batch() -> None:
     use = LatentUse(latents=2, categories=4)
-    # The first latent is active over the epoch (0.015 nats) but not in the second batch. Each batch holds one category of the first latent, the epoch two; the second latent is stuck.
+    # The first latent is active over the epoch (0.015 nats), not in the second batch, and each batch holds one of its
+    # categories; the second latent is stuck.
     use.update(torch.tensor([[0, 3], [0, 3]]), torch.tensor([[0.03, 0.0], [0.03, 0.001]]))
     use.update(torch.tensor([[1, 3], [1, 3]]), torch.tensor([[0.0, 0.0], [0.0, 0.001]]))
     figures = use.compute()
