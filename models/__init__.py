@@ -2,6 +2,7 @@
 
 from .base import ZooModel
 from .categorical_vae import CategoricalVAE
+from .gaussian_vae import GaussianVAE
 from .registry import MODELS, register_model
 
-__all__ = ["MODELS", "CategoricalVAE", "ZooModel", "register_model"]
+__all__ = ["MODELS", "CategoricalVAE", "GaussianVAE", "ZooModel", "register_model"]

@@ -30,6 +30,13 @@ class ZooModel(L.LightningModule):
     lr_schedule: str = "constant"
     lr_warmup: int = 0
 
+    def configure_learning(self, learning_rate: float, weight_decay: float, lr_schedule: str, lr_warmup: int) -> None:
+        """What AdamW does and how its learning rate moves; ValueError for an unknown schedule."""
+        if lr_schedule not in ("constant", "cosine"):
+            raise ValueError(f"lr_schedule must be one of constant, cosine, got '{lr_schedule}'")
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.lr_schedule, self.lr_warmup = lr_schedule, lr_warmup
+
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
         """Named scalars of one training batch, the objective among them as ``loss``."""
         raise NotImplementedError
@@ -43,7 +50,8 @@ class ZooModel(L.LightningModule):
         layers = self.relaxed_layers()
         metrics = self.training_metrics(batch)
         if self._logs_are_due():
-            metrics["temperature"] = torch.stack([layer.current_temperature().detach() for layer in layers]).mean()
+            if layers:
+                metrics["temperature"] = torch.stack([layer.current_temperature().detach() for layer in layers]).mean()
             self.log_dict({f"train/{name}": value.detach() for name, value in metrics.items()}, prog_bar=True)
         for layer in layers:
             layer.advance()

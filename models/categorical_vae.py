@@ -1,35 +1,30 @@
 """The categorical VAE: n latents of k categories each, and a Bernoulli decoder.
 
-Jang, Gu & Poole 2017 (arXiv:1611.01144); Maddison, Mnih & Teh 2017 (arXiv:1611.00712); the m-sample bound of
-Burda, Grosse & Salakhutdinov 2016 (arXiv:1509.00519), eq. 8. Every bound is in nats and reported as an upper bound on
-the negative log-likelihood: lower is better. Axes: ``b`` batch, ``n`` latents, ``k`` categories, ``s`` samples,
+Jang, Gu & Poole 2017 (arXiv:1611.01144); Maddison, Mnih & Teh 2017 (arXiv:1611.00712). Bounds are in nats, on the
+negative log-likelihood: lower is better. Axes: ``b`` batch, ``n`` latents, ``k`` categories, ``s`` and ``m`` samples,
 ``c h w`` image.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from einops import rearrange, reduce, repeat
+from einops import rearrange, repeat
 from torch import Tensor, nn
 
-from .base import Batch, ZooModel
+from .base import Batch
 from .metrics import LatentUse
-from .networks import DECODERS, ENCODERS
 from .registry import register_model
 from .relaxed import RelaxedCategorical
 from .relaxed.densities import categorical_kl
 from .relaxed.sampling import one_hot
-
-BOUND_ROWS = 2000  # images decoded at once by the m-sample bound: a few MB each way, whatever m is
+from .vae import VAE
 
 
 @register_model("categorical_vae")
-class CategoricalVAE(ZooModel):
+class CategoricalVAE(VAE):
     """A VAE whose latents are categories, trained through any estimator of ``RelaxedCategorical``.
 
     Args:
@@ -39,11 +34,13 @@ class CategoricalVAE(ZooModel):
         encoder: name of the encoder network, ``mlp`` or ``conv``.
         decoder: name of the decoder network, ``mlp`` or ``conv``.
         hidden: widths of the encoder's hidden layers; the decoder has them in reverse.
+        activation: between the layers, ``relu`` or ``tanh``.
         prior: ``uniform``, or ``learned``: one categorical distribution per latent.
         estimator: how gradients pass the samples, a name of ``gumbelzoo list``.
         temperature: a number, or a schedule such as ``{name: exponential, initial: 1.0, minimum: 0.5, rate: 1.0e-4}``.
         estimator_options: arguments of the estimator, such as ``{samples: 4}``.
-        beta_warmup: training steps over which the weight of the KL grows from 0 to 1.
+        training_samples: m of the objective: 1 for the ELBO (analytic KL), more for the importance-weighted bound.
+        beta_warmup: training steps over which the weight of the KL grows from 0 to 1; for the ELBO only.
         learning_rate: of AdamW.
         weight_decay: of AdamW.
         lr_schedule: ``constant``, or ``cosine`` (to 0 over the whole run).
@@ -59,10 +56,12 @@ class CategoricalVAE(ZooModel):
         encoder: str = "mlp",
         decoder: str = "mlp",
         hidden: Sequence[int] = (512, 256),
+        activation: str = "relu",
         prior: str = "uniform",
         estimator: str = "gumbel_softmax",
         temperature: float | Mapping[str, Any] = 1.0,
         estimator_options: Mapping[str, Any] | None = None,
+        training_samples: int = 1,
         beta_warmup: int = 0,
         learning_rate: float = 1e-3,
         weight_decay: float = 0.0,
@@ -70,95 +69,78 @@ class CategoricalVAE(ZooModel):
         lr_warmup: int = 0,
         bound_samples: int = 1000,
     ) -> None:
-        super().__init__()
-        for option, value, allowed in (
-            ("prior", prior, ("uniform", "learned")),
-            ("lr_schedule", lr_schedule, ("constant", "cosine")),
-        ):
-            if value not in allowed:
-                raise ValueError(f"{option} must be one of {', '.join(allowed)}, got '{value}'")
-        if min(latents, bound_samples) < 1 or categories < 2:
-            raise ValueError("latents and bound_samples must be >= 1 and categories >= 2")
+        if prior not in ("uniform", "learned"):
+            raise ValueError(f"prior must be one of uniform, learned, got '{prior}'")
+        if min(latents, training_samples) < 1 or categories < 2:
+            raise ValueError("latents and training_samples must be >= 1 and categories >= 2")
+        if training_samples > 1 and beta_warmup:
+            raise ValueError("beta_warmup weighs the KL of the ELBO: use it with training_samples=1")
+        features = latents * categories
+        super().__init__(image_shape, features, features, encoder, decoder, hidden, activation, bound_samples)
         self.save_hyperparameters()
-        self.image_shape = tuple(image_shape)
         self.latents, self.categories = latents, categories
-        self.beta_warmup, self.bound_samples = beta_warmup, bound_samples
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.lr_schedule, self.lr_warmup = lr_schedule, lr_warmup
-
+        self.training_samples, self.beta_warmup = training_samples, beta_warmup
+        self.configure_learning(learning_rate, weight_decay, lr_schedule, lr_warmup)
         self.relaxed = RelaxedCategorical(estimator, temperature, estimator_options, (latents, categories))
-        self.encoder = ENCODERS[encoder](self.image_shape, hidden, latents * categories)
-        self.decoder = DECODERS[decoder](self.image_shape, hidden, latents * categories)
-        self.output_bias = nn.Parameter(torch.zeros(self.image_shape))
         self.prior_logits = nn.Parameter(torch.zeros(latents, categories), requires_grad=prior == "learned")
-        self.register_buffer("base_rate", torch.full(self.image_shape, 0.5))
         self.latent_use = LatentUse(latents, categories)
 
-    base_rate: Tensor
-
-    # -- the distributions ------------------------------------------------------------------------------------------
+    # -- the distributions --------------------------------------------------------------------------------------------
 
     def posterior(self, x: Tensor) -> Tensor:
-        """Logits of q(z | x), ``b c h w -> b n k``.
-
-        Raises:
-            ValueError: images of another shape than ``image_shape``.
-        """
-        if x.shape[1:] != self.image_shape:
-            raise ValueError(
-                f"this model takes images of shape {self.image_shape}, got {tuple(x.shape[1:])}; "
-                f"set --model.image_shape='{list(x.shape[1:])}'"
-            )
-        return rearrange(self.encoder(x - self.base_rate), "b (n k) -> b n k", n=self.latents)
+        """Logits of q(z | x), ``b c h w -> b n k``; ValueError for images of another shape."""
+        return rearrange(self.encode_features(x), "b (n k) -> b n k", n=self.latents)
 
     def pixel_logits(self, z: Tensor) -> Tensor:
         """Bernoulli logits of p(x | z), ``... n k -> ... c h w``, for one-hot or relaxed z."""
-        flat = z.reshape(-1, self.latents * self.categories)
-        return self.decoder(flat).reshape(*z.shape[:-2], *self.image_shape) + self.output_bias
-
-    def reconstruction(self, x: Tensor, z: Tensor) -> Tensor:
-        """-log p(x | z) in nats, for x ``b c h w`` and z ``... b n k``, ``-> ... b``."""
-        logits = self.pixel_logits(z)
-        nats = F.binary_cross_entropy_with_logits(logits, x.expand_as(logits), reduction="none")
-        return reduce(nats, "... c h w -> ...", "sum")
+        return self.decode_features(z.flatten(-2))
 
     def kl(self, logits: Tensor) -> Tensor:
         """KL(q || p) of each latent in nats, ``b n k -> b n``."""
         return categorical_kl(logits, self.prior_logits)
 
-    # -- training and evaluation ------------------------------------------------------------------------------------
+    def log_ratio(self, logits: Tensor) -> Tensor:
+        """log p(z) - log q(z | x) of every category in nats, ``b n k``."""
+        return self.prior_logits.log_softmax(-1) - logits.log_softmax(-1)
 
-    def setup(self, stage: str) -> None:
-        """Before the first step of a new model, set the output to the base rate of each pixel in the data."""
-        mean = getattr(getattr(self.trainer, "datamodule", None), "mean", None)
-        if stage == "fit" and mean is not None and self.relaxed.step == 0 and mean.shape == self.image_shape:
-            self.initialise(mean)
-
-    @torch.no_grad()
-    def initialise(self, mean: Tensor) -> None:
-        """Centre the input at, and set the output bias to, the mean training image ``c h w``."""
-        self.base_rate.copy_(mean)
-        self.output_bias.copy_(torch.logit(mean.to(self.output_bias), eps=1e-3))
+    # -- training and evaluation --------------------------------------------------------------------------------------
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
-        """The negative ELBO with its parts; ``loss`` weighs the KL by the warm-up."""
+        """The negative ELBO with its parts, ``loss`` weighing the KL by the warm-up; or the m-sample bound."""
         x = batch["image"]
         logits = self.posterior(x)
+        if self.training_samples > 1:
+            bound = self._training_bound(x, logits).mean()
+            return {"loss": bound, "bound": bound}
         reconstruction = self.relaxed.expectation(logits, lambda z: self.reconstruction(x, z)).mean()
         kl = self.relaxed.kl(logits, self.prior_logits).sum(-1).mean()
         beta = (self.relaxed.step / self.beta_warmup).clamp(max=1.0) if self.beta_warmup else 1.0
         return {"loss": reconstruction + beta * kl, "bound": reconstruction + kl, "kl": kl}
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log the negative ELBO at discrete samples."""
-        self._log_elbo(batch, self.posterior(batch["image"]), "val")
+    def _training_bound(self, x: Tensor, logits: Tensor) -> Tensor:
+        ratio = self.log_ratio(logits)
+
+        def log_weight(z: Tensor) -> Tensor:  # m ... b n k -> m ... b; linear in z where z is relaxed
+            return (z * ratio).sum((-1, -2)) - self.reconstruction(x, z)
+
+        return -self.relaxed.multi_sample_bound(logits, log_weight, self.training_samples)
+
+    def terms(self, x: Tensor, posterior: Tensor) -> tuple[Tensor, Tensor]:
+        """-log p(x | z) at an exact draw of z, and KL(q || p), ``b`` nats each."""
+        reconstruction = self.relaxed.expectation(posterior, lambda z: self.reconstruction(x, z))
+        return reconstruction, self.kl(posterior).sum(-1)
+
+    def log_weights(self, x: Tensor, posterior: Tensor, s: int, generator: torch.Generator | None) -> Tensor:
+        """log p(x, z) - log q(z | x) at s exact draws of z, ``s b`` nats."""
+        codes = self.relaxed.sample(posterior.expand(s, -1, -1, -1), generator=generator)  # s b n
+        ratio = self.log_ratio(posterior).expand(s, -1, -1, -1).gather(-1, codes[..., None])  # s b n 1
+        z = one_hot(codes, self.categories, posterior.dtype)  # s b n k
+        return ratio.sum((-1, -2)) - self.reconstruction(x, z)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log the negative ELBO with its parts, the m-sample bound and the use of the latents."""
-        x = batch["image"]
-        logits = self.posterior(x)
-        self._log_elbo(batch, logits, "test")
-        self.log("test/bound", self.bound(x).mean(), on_epoch=True, batch_size=len(x), sync_dist=True)
+        """Log the bounds and the use of the latents."""
+        super().test_step(batch, batch_idx)
+        logits = self.posterior(batch["image"])
         self.latent_use.update(self.relaxed.mode(logits), self.kl(logits))
 
     def on_test_epoch_end(self) -> None:
@@ -166,38 +148,7 @@ class CategoricalVAE(ZooModel):
         self.log_dict({f"test/{name}": value for name, value in self.latent_use.compute().items()})
         self.latent_use.reset()
 
-    def _log_elbo(self, batch: Batch, logits: Tensor, stage: str) -> None:
-        x = batch["image"]
-        kl = self.kl(logits).sum(-1).mean()
-        reconstruction = self.relaxed.expectation(logits, lambda z: self.reconstruction(x, z)).mean()
-        parts = {"elbo": reconstruction + kl, "kl": kl, "reconstruction": reconstruction}
-        named = {f"{stage}/{name}": value for name, value in parts.items()}
-        self.log_dict(named, on_epoch=True, batch_size=len(x), sync_dist=True)
-
-    @torch.no_grad()
-    def bound(self, x: Tensor, samples: int | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """The m-sample importance-weighted bound on -log p(x), ``b c h w -> b`` nats, in chunks of bounded memory.
-
-        -log 1/m sum_i p(x, z_i) / q(z_i | x) with z_i ~ q(z | x), discrete.
-        """
-        m = samples or self.bound_samples
-        log_q = self.posterior(x).log_softmax(-1)  # b n k
-        log_ratio = self.prior_logits.log_softmax(-1) - log_q  # b n k
-        rows = max(1, BOUND_ROWS // m)
-        chunks = zip(x.split(rows), log_q.split(rows), log_ratio.split(rows), strict=True)
-        return torch.cat([self._bound(*chunk, m, generator) for chunk in chunks])
-
-    def _bound(self, x: Tensor, log_q: Tensor, log_ratio: Tensor, m: int, generator: torch.Generator | None) -> Tensor:
-        log_weight = []
-        for start in range(0, m, BOUND_ROWS):
-            s = min(BOUND_ROWS, m - start)
-            codes = self.relaxed.sample(log_q.expand(s, -1, -1, -1), generator=generator)  # s b n
-            z = one_hot(codes, self.categories, log_q.dtype)  # s b n k
-            ratio = log_ratio.expand_as(z).gather(-1, codes[..., None])  # s b n 1
-            log_weight.append(reduce(ratio, "s b n 1 -> s b", "sum") - self.reconstruction(x, z))
-        return math.log(m) - torch.cat(log_weight).logsumexp(0)
-
-    # -- codes and images -------------------------------------------------------------------------------------------
+    # -- codes and images ---------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:

@@ -69,10 +69,29 @@ def test_the_bound_in_chunks_is_the_bound_at_once(monkeypatch: pytest.MonkeyPatc
     model, x = small().eval(), images(1).expand(200, -1, -1, -1)
     torch.manual_seed(0)
     at_once = model.bound(x, samples=20)
-    monkeypatch.setattr("gumbelzoo.models.categorical_vae.BOUND_ROWS", 7)
+    monkeypatch.setattr("gumbelzoo.models.vae.BOUND_ROWS", 7)
     in_chunks = model.bound(x, samples=20)
     error = ((at_once.var() + in_chunks.var()) / len(x)).sqrt()
     assert (at_once.mean() - in_chunks.mean()).abs() < 4 * error
+
+
+@torch.no_grad()
+def test_the_training_bound_of_m_samples_is_the_bound_of_evaluation() -> None:
+    x = images(1).expand(20_000, -1, -1, -1)
+    model = small(estimator="vimco", training_samples=5)
+    torch.manual_seed(0)
+    trained = model._training_bound(x, model.posterior(x))
+    evaluated = model.eval().bound(x, samples=5)
+    error = ((trained.var() + evaluated.var()) / len(x)).sqrt()
+    assert (trained.mean() - evaluated.mean()).abs() < 4 * error
+
+
+@pytest.mark.parametrize("estimator", ["vimco", "gumbel_softmax", "straight_through_gumbel_softmax", "rebar"])
+def test_the_training_bound_gives_every_parameter_a_gradient(estimator: str) -> None:
+    model = small(estimator=estimator, training_samples=3, prior="learned")
+    model.training_metrics({"image": images(64)})["loss"].backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all() and parameter.grad.any(), name
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS.names())
@@ -210,6 +229,9 @@ def test_learning_rate_rises_then_falls_along_a_cosine() -> None:
         ({"estimator": "gumbel"}, "unknown estimator"),
         ({"temperature": 0.0}, "> 0"),
         ({"latents": 0}, "latents"),
+        ({"activation": "relo"}, "did you mean 'relu'"),
+        ({"bound_samples": 0}, "bound_samples"),
+        ({"training_samples": 2, "beta_warmup": 10}, "training_samples=1"),
     ],
 )
 def test_bad_arguments_name_the_fix(arguments: dict[str, object], message: str) -> None:
