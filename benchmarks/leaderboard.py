@@ -1,0 +1,210 @@
+"""Every gradient estimator on one categorical VAE: MNIST, static, 20 latents of 10 categories, the same budget for all.
+
+    python benchmarks/leaderboard.py run --out runs/leaderboard              # hours; go on with the same command
+    python benchmarks/leaderboard.py run --only rebar reinmax --workers 2    # some rows, two processes
+    python benchmarks/leaderboard.py table --out runs/leaderboard            # rewrites leaderboard.md from the folders
+
+The configuration is ``catvae_mnist``: network, optimizer, 25,000 steps of 100 images. A row's temperature, then its
+learning rate, are those of the best validation ELBO after ``TUNING_STEPS`` steps (seed 0) from the grids below; the final
+runs use seeds 0, 1, 2 and report the test bound (m = 1000, discrete latents) of the checkpoint with the best validation
+ELBO. Every run is an ordinary run folder, ``<out>/<row>/<what>/``: configuration, metrics, checkpoints, fit.json,
+test.json. What is finished is not run again; what was interrupted goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import json
+import multiprocessing
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from gumbelzoo.commands.configs import named_configs
+from gumbelzoo.train import main as gumbelzoo
+
+STEPS, TUNING_STEPS = 25_000, 2_000
+SEEDS = (0, 1, 2)
+LEARNING_RATES = (5e-4, 1e-3, 2e-3)  # the middle one while the temperature is chosen
+TEMPERATURES = (0.3, 0.5, 1.0, 1.5)
+RESULTS = Path(__file__).with_suffix(".md")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        estimator: its name, the row's own name if empty.
+        options: ``--model`` options beside it.
+        temperatures: the grid, empty for an estimator without one.
+        section: which table it stands in.
+        note: shown beside the figures.
+    """
+
+    estimator: str = ""
+    options: tuple[str, ...] = ()
+    temperatures: tuple[float, ...] = ()
+    section: str = "one"
+    note: str = ""
+    config: str = "catvae_mnist"
+    learning_rates: tuple[float, ...] = field(default=LEARNING_RATES)
+
+
+ANNEALED = "--model.temperature={name: exponential, initial: 1.0, minimum: 0.5, rate: 1.0e-4}"
+
+
+def _several(estimator: str, m: int, temperature: str) -> Row:
+    options = (f"--model.training_samples={m}", *([f"--model.temperature={temperature}"] if temperature else []))
+    return Row(estimator, options, section="several", learning_rates=(1e-3,))
+
+
+ROWS: dict[str, Row] = {
+    "gumbel_softmax": Row(temperatures=TEMPERATURES),
+    "straight_through_gumbel_softmax": Row(temperatures=TEMPERATURES),
+    "straight_through": Row(temperatures=TEMPERATURES),
+    "gumbel_rao": Row(temperatures=TEMPERATURES, note="10 inner samples"),
+    "reinmax": Row(temperatures=TEMPERATURES),
+    "rebar": Row(temperatures=TEMPERATURES),
+    "relax": Row(temperatures=TEMPERATURES),
+    "reinforce_leave_one_out": Row("reinforce", note="4 samples"),
+    "reinforce_learned": Row("reinforce", ("--model.estimator_options={samples: 1, baseline: learned}",)),
+    "reinforce_moving_average": Row("reinforce", ("--model.estimator_options={samples: 1, baseline: moving_average}",)),
+    "reinforce_none": Row("reinforce", ("--model.estimator_options={samples: 1, baseline: none}",)),
+    "muprop": Row(),
+    "gapped_straight_through": Row(temperatures=TEMPERATURES),
+    "decoupled_straight_through_gumbel_softmax": Row(temperatures=TEMPERATURES),
+    "concrete": Row(temperatures=TEMPERATURES, note="prior temperature 0.4"),
+    "unordered": Row(note="4 samples without replacement"),
+    "arsm": Row(note="up to 46 cost evaluations a step", learning_rates=(1e-3,)),
+    "gumbel_softmax_annealed": Row("gumbel_softmax", (ANNEALED,), note="the committed configuration"),
+    "straight_through_gumbel_softmax_annealed": Row("straight_through_gumbel_softmax", (ANNEALED,)),
+    "straight_through_annealed": Row("straight_through", (ANNEALED,)),
+    "gaussian": Row(config="gaussian_vae_mnist", note="the reference line: no category, no estimator"),
+    "vimco_1": Row("vimco", ("--model.estimator_options={samples: 2}",), section="several", learning_rates=(1e-3,)),
+    **{f"vimco_{m}": _several("vimco", m, "") for m in (5, 50)},
+    **{f"gumbel_softmax_{m}": _several("gumbel_softmax", m, "0.5") for m in (5, 50)},
+    **{f"straight_through_gumbel_softmax_{m}": _several("straight_through_gumbel_softmax", m, "1.0") for m in (5, 50)},
+}
+
+
+# -- runs ---------------------------------------------------------------------------------------------------------------
+
+
+def train(out: Path, name: str, what: str, options: Sequence[str], test: bool) -> Path:
+    """Train (and test) one run of a row in ``<out>/<name>/<what>``, or finish it; the run folder."""
+    row = ROWS[name]
+    root = out / name / what
+    run = root / row.config / "1"
+    arguments = [*named_configs(["--config", row.config]), f"--trainer.default_root_dir={root}", *row.options, *options]
+    if row.config == "catvae_mnist":
+        arguments.append(f"--model.estimator={row.estimator or name}")
+    if not (run / "fit.json").is_file():
+        started = (run / "checkpoints" / "last.ckpt").is_file()
+        call(["fit", *arguments, *(["--ckpt_path=last"] if started else [])], root)
+    if test and not (run / "test.json").is_file():
+        call(["test", str(run)], root)
+    return run
+
+
+def call(arguments: Sequence[str], root: Path) -> None:
+    """One command of gumbelzoo, its output in ``<root>/log.txt``; RuntimeError if it fails."""
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "log.txt").open("a", encoding="utf-8") as log:
+        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            code = gumbelzoo(list(arguments))
+    if code == 130:
+        raise KeyboardInterrupt
+    if code:
+        raise RuntimeError(f"{root}: {' '.join(arguments)} failed; see {root / 'log.txt'}")
+
+
+def validation_elbo(run: Path) -> float:
+    """The best validation ELBO (nats) that a run has logged."""
+    with (run / "metrics.csv").open(newline="", encoding="utf-8") as file:
+        values = [float(line["val/elbo"]) for line in csv.DictReader(file) if line.get("val/elbo")]
+    return min(values)
+
+
+def tune(out: Path, name: str) -> list[str]:
+    """Choose the temperature, then the learning rate; the options that say so."""
+    row = ROWS[name]
+    short = [f"--trainer.max_steps={TUNING_STEPS}", f"--trainer.val_check_interval={TUNING_STEPS}"]
+    short += ["--trainer.check_val_every_n_epoch=null"]
+
+    def score(temperature: float | None, rate: float) -> float:
+        what = f"tune_lr{rate:g}" + ("" if temperature is None else f"_tau{temperature:g}")
+        return validation_elbo(train(out, name, what, [*options(temperature, rate), *short], test=False))
+
+    def options(temperature: float | None, rate: float) -> list[str]:
+        tau = [] if temperature is None else [f"--model.temperature={temperature}"]
+        return [*tau, f"--model.learning_rate={rate}"]
+
+    temperature, rate = None, row.learning_rates[len(row.learning_rates) // 2]
+    if row.temperatures:
+        temperature = min(row.temperatures, key=lambda tau: score(tau, rate))
+    if len(row.learning_rates) > 1:
+        rate = min(row.learning_rates, key=lambda other: score(temperature, other))
+    return options(temperature, rate)
+
+
+def job(arguments: tuple[Path, str, int | None]) -> str:
+    """Tune a row (no seed), or make the final run of one seed; what became of it."""
+    out, name, seed = arguments
+    torch.set_num_threads(1)
+    try:
+        options = tune(out, name)
+        if seed is None:
+            return f"{name}: tuned, {' '.join(options) or 'nothing to tune'}"
+        train(out, name, f"seed{seed}", [*options, f"--seed_everything={seed}"], test=True)
+        return f"{name}: seed {seed} done"
+    except (RuntimeError, OSError) as error:
+        return f"{name}: FAILED, {error}"
+
+
+def run(out: Path, names: Sequence[str], seeds: Sequence[int], workers: int) -> None:
+    """All jobs, first the tuning of every row, then seed by seed; one that fails does not stop the others."""
+    jobs = [(out, name, seed) for seed in (None, *seeds) for name in names]
+    with multiprocessing.get_context("spawn").Pool(workers, maxtasksperchild=1) as pool:
+        for message in pool.imap_unordered(job, jobs):
+            print(message, flush=True)
+
+
+# -- the table ----------------------------------------------------------------------------------------------------------
+
+
+def results(out: Path, name: str) -> dict[int, dict[str, float]]:
+    """The test metrics of a row's finished seeds."""
+    folder = out / name
+    files = {seed: folder / f"seed{seed}" / ROWS[name].config / "1" / "test.json" for seed in SEEDS}
+    return {seed: json.loads(file.read_text())["metrics"] for seed, file in files.items() if file.is_file()}
+
+
+def with_error(values: Sequence[float]) -> str:
+    """Mean and standard error over seeds."""
+    if len(values) == 1:
+        return f"{values[0]:.2f}"
+    return f"{statistics.mean(values):.2f} ± {statistics.stdev(values) / len(values) ** 0.5:.2f}"
+
+
+def main() -> None:
+    """Run, or print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    runner = commands.add_parser("run", help="train and test what is not finished")
+    runner.add_argument("--only", nargs="+", default=list(ROWS), choices=list(ROWS), metavar="ROW")
+    runner.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), choices=SEEDS)
+    runner.add_argument("--workers", type=int, default=1, help="processes, one thread each")
+    runner.add_argument("--out", type=Path, default=Path("runs/leaderboard"))
+    options = parser.parse_args()
+    sys.argv = sys.argv[:1]
+    run(options.out.resolve(), options.only, options.seeds, options.workers)
+
+
+if __name__ == "__main__":
+    main()
