@@ -5,10 +5,10 @@
     python benchmarks/leaderboard.py table --out runs/leaderboard            # rewrites leaderboard.md from the folders
 
 The configuration is ``catvae_mnist``: network, optimizer, 25,000 steps of 100 images. A row's temperature, then its
-learning rate, are those of the best validation ELBO after ``TUNING_STEPS`` steps (seed 0) from the grids below; the final
-runs use seeds 0, 1, 2 and report the test bound (m = 1000, discrete latents) of the checkpoint with the best validation
-ELBO. Every run is an ordinary run folder, ``<out>/<row>/<what>/``: configuration, metrics, checkpoints, fit.json,
-test.json. What is finished is not run again; what was interrupted goes on.
+learning rate, are those of the best validation ELBO after ``TUNING_STEPS`` steps (seed 0) from the grids below. The
+final runs use seeds 0, 1, 2 and report the test bound (m = 1000, discrete latents) of the checkpoint with the best
+validation ELBO. Every run is an ordinary run folder, ``<out>/<row>/<what>/``: configuration, metrics, checkpoints,
+fit.json, test.json. What is finished is not run again; what was interrupted goes on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import contextlib
 import csv
 import json
 import multiprocessing
-import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,12 +26,21 @@ from pathlib import Path
 import torch
 from gumbelzoo.commands.configs import named_configs
 from gumbelzoo.train import main as gumbelzoo
+from leaderboard_table import PUBLISHED, circumstances, measure, table
 
 STEPS, TUNING_STEPS = 25_000, 2_000
 SEEDS = (0, 1, 2)
 LEARNING_RATES = (5e-4, 1e-3, 2e-3)  # the middle one while the temperature is chosen
 TEMPERATURES = (0.3, 0.5, 1.0, 1.5)
 RESULTS = Path(__file__).with_suffix(".md")
+HEAD = f"""\
+MNIST, static binarization, 20 latents of 10 categories, 784-512-256-200-256-512-784, {STEPS:,} steps of 100 images,
+AdamW with a warm-up of 500 steps and a cosine, for every row. Negative log-likelihood bounds in nats, the whole test
+set, discrete latents, m = 1000; mean and standard error over seeds, lower is better. Temperature from {TEMPERATURES},
+then learning rate from {LEARNING_RATES}, by the validation ELBO after {TUNING_STEPS:,} steps. `step`: time of a training
+step relative to `gumbel_softmax` (one thread, medians of interleaved measurements). `log-variance`: of the loss's
+gradient for a logit of q(z | x), at the weights of the `gumbel_softmax` run. One command makes all of it, another this
+page: `python benchmarks/leaderboard.py run`, `python benchmarks/leaderboard.py table`."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,7 @@ ROWS: dict[str, Row] = {
 }
 
 
-# -- runs ---------------------------------------------------------------------------------------------------------------
+# -- runs -------------------------------------------------------------------------------------------------------------
 
 
 def train(out: Path, name: str, what: str, options: Sequence[str], test: bool) -> Path:
@@ -175,21 +183,46 @@ def run(out: Path, names: Sequence[str], seeds: Sequence[int], workers: int) -> 
             print(message, flush=True)
 
 
-# -- the table ----------------------------------------------------------------------------------------------------------
+# -- the table --------------------------------------------------------------------------------------------------------
 
 
-def results(out: Path, name: str) -> dict[int, dict[str, float]]:
-    """The test metrics of a row's finished seeds."""
-    folder = out / name
-    files = {seed: folder / f"seed{seed}" / ROWS[name].config / "1" / "test.json" for seed in SEEDS}
-    return {seed: json.loads(file.read_text())["metrics"] for seed, file in files.items() if file.is_file()}
+def finished(out: Path, section: str) -> dict[str, list[Path]]:
+    """The tested runs of a section's rows, in the order of their seeds."""
+    rows = {}
+    for name, row in ROWS.items():
+        folders = [out / name / f"seed{seed}" / row.config / "1" for seed in SEEDS]
+        done = [folder for folder in folders if (folder / "test.json").is_file()]
+        if done and row.section == section:
+            rows[name] = done
+    return rows
 
 
-def with_error(values: Sequence[float]) -> str:
-    """Mean and standard error over seeds."""
-    if len(values) == 1:
-        return f"{values[0]:.2f}"
-    return f"{statistics.mean(values):.2f} ± {statistics.stdev(values) / len(values) ** 0.5:.2f}"
+def write(out: Path) -> None:
+    """Measure the costs that are not measured yet, and write ``leaderboard.md``."""
+    one, several = finished(out, "one"), finished(out, "several")
+    if "gumbel_softmax" not in one:
+        raise SystemExit(f"{out} has no tested run of gumbel_softmax, which the costs are measured on; use `run` first")
+    first = {name: runs[0] for name, runs in (one | several).items()}
+    file = out / "costs.json"
+    costs = json.loads(file.read_text()) if file.is_file() else {}
+    if costs.keys() != first.keys():
+        costs = measure(first, one["gumbel_softmax"][0])
+        file.write_text(json.dumps(costs, indent=2))
+    notes = {name: row.note for name, row in ROWS.items()}
+    missing = [name for name in ROWS if name not in first]
+    parts = [
+        "# Leaderboard: one categorical VAE, every estimator",
+        HEAD,
+        circumstances([run for runs in (one | several).values() for run in runs]),
+        table(one, notes, costs),
+        "## Several samples in the objective\n\nThe importance-weighted bound of m samples (the number in the name), "
+        "learning rate 0.001, no tuning.",
+        table(several, notes, costs) if several else "Not run yet.",
+        "## Published\n\n" + PUBLISHED,
+        f"Not run yet: {', '.join(missing)}." if missing else "",
+    ]
+    RESULTS.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
+    print(RESULTS.read_text(encoding="utf-8"))
 
 
 def main() -> None:
@@ -200,10 +233,15 @@ def main() -> None:
     runner.add_argument("--only", nargs="+", default=list(ROWS), choices=list(ROWS), metavar="ROW")
     runner.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), choices=SEEDS)
     runner.add_argument("--workers", type=int, default=1, help="processes, one thread each")
-    runner.add_argument("--out", type=Path, default=Path("runs/leaderboard"))
+    printer = commands.add_parser("table", help="write leaderboard.md from what is finished")
+    for command in (runner, printer):
+        command.add_argument("--out", type=Path, default=Path("runs/leaderboard"))
     options = parser.parse_args()
     sys.argv = sys.argv[:1]
-    run(options.out.resolve(), options.only, options.seeds, options.workers)
+    if options.command == "run":
+        run(options.out.resolve(), options.only, options.seeds, options.workers)
+    else:
+        write(options.out.resolve())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The Gaussian VAE: the reference line of the categorical ones, with the same networks and bounds.
 
-Kingma & Welling 2014 (arXiv:1312.6114), the reparameterised gradient of section 2.4 and the KL of appendix B. Bounds are
-in nats, on the negative log-likelihood: lower is better. Axes: ``b`` batch, ``n`` latents, ``s`` samples, ``c h w``.
+Kingma & Welling 2014 (arXiv:1312.6114): the reparameterised gradient of section 2.4 and the KL of appendix B. Bounds
+are in nats, on the negative log-likelihood: lower is better. Axes: ``b`` batch, ``n`` latents, ``s`` samples,
+``c h w`` image.
 """
 
 from __future__ import annotations

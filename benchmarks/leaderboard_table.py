@@ -1,0 +1,163 @@
+"""What the leaderboard prints: the runs' test bounds, what a step costs, and how much each gradient varies.
+
+Costs and variances are measured on one model, the finished ``gumbel_softmax`` run of seed 0, whose weights every row
+gets (a row's own learned control variate comes from its own run), with each row's chosen temperature.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from gumbelzoo.commands.source import build_data, open_source
+from gumbelzoo.models import CategoricalVAE, ZooModel
+from gumbelzoo.models.relaxed import ESTIMATORS
+from torch import Tensor
+
+DRAWS, ROUNDS, STEPS = 200, 15, 4
+PUBLISHED = """\
+| published, the same protocol with other networks and optimizers | bound |
+| --- | --- |
+| Jang et al. 2017, 20 x 10, m = 1000: Gumbel-Softmax / ST Gumbel-Softmax | 101.5 / 107.8 |
+| Jang et al. 2017: ST / annealed ST | 110.9 / 107.8 |
+| Jang et al. 2017: score function / MuProp / DARN | 110.6 / 107.0 / 128.8 |
+| Paulus et al. 2021, 80 x 8, m = 5000, batch 20 / 200: Gumbel-Softmax | 95.5 / 92.3 |
+| Paulus et al. 2021: ST Gumbel-Softmax | 98.0 / 92.8 |
+| Paulus et al. 2021: Gumbel-Rao, 100 samples | 96.8 / 92.2 |
+| Paulus et al. 2021: ST / REINFORCE | 107.2 / 105.1 and 203.9 / 124.9 |"""
+
+
+def test_metrics(run: Path) -> dict[str, float]:
+    """What ``gumbelzoo test`` found."""
+    return json.loads((run / "test.json").read_text(encoding="utf-8"))["metrics"]
+
+
+def with_error(values: Sequence[float]) -> str:
+    """Mean and standard error over seeds."""
+    if len(values) == 1:
+        return f"{values[0]:.2f}"
+    return f"{statistics.mean(values):.2f} ± {statistics.stdev(values) / len(values) ** 0.5:.2f}"
+
+
+# -- costs ------------------------------------------------------------------------------------------------------------
+
+
+def measure(runs: dict[str, Path], reference: Path) -> dict[str, dict[str, float]]:
+    """Step time relative to the reference run's row, and the gradient's variance, by row."""
+    torch.set_num_threads(1)
+    weights = open_source(str(reference)).model.state_dict()
+    source = open_source(str(reference))
+    data = build_data(source.data)
+    data.setup("fit")
+    batch = next(iter(data.train_dataloader()))
+    models = {name: _model(run, weights) for name, run in runs.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in models}
+    steps = {name: _step(model, batch) for name, model in models.items()}
+    for number in range(ROUNDS):
+        for name, step in steps.items():
+            start = time.process_time()
+            for _ in range(STEPS):
+                step()
+            if number:
+                seconds[name].append((time.process_time() - start) / STEPS)
+    models = {name: _model(run, weights) for name, run in runs.items()}
+    base = statistics.median(seconds[next(name for name, run in runs.items() if run == reference)])
+    return {
+        name: {
+            "milliseconds": 1e3 * statistics.median(times),
+            "ratio": statistics.median(times) / base,
+            "log_variance": log_variance(models[name], batch["image"]),
+        }
+        for name, times in seconds.items()
+    }
+
+
+def _model(run: Path, weights: dict[str, Tensor]) -> ZooModel:
+    """A run's model in training mode, with its own estimator and the given networks."""
+    model = open_source(str(run)).model
+    if isinstance(model, CategoricalVAE):
+        own = {name: value for name, value in model.state_dict().items() if name.startswith("relaxed.")}
+        model.load_state_dict({**weights, **own}, strict=False)
+    return model.train()
+
+
+def _step(model: ZooModel, batch: dict[str, Tensor]) -> Any:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, weight_decay=0.0, fused=True)
+
+    def step() -> None:
+        loss = model.training_metrics(batch)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def log_variance(model: ZooModel, x: Tensor) -> float:
+    """Logarithm of the variance of the loss's gradient for a logit of q(z | x), averaged over logits and images."""
+    if not isinstance(model, CategoricalVAE):
+        return math.nan
+    posterior = model.posterior(x).detach()
+    total, squares = torch.zeros_like(posterior), torch.zeros_like(posterior)
+    for _ in range(DRAWS):
+        logits = posterior.clone().requires_grad_()
+        value = model.relaxed.expectation(logits, lambda z: model.reconstruction(x, z)).sum()
+        (gradient,) = torch.autograd.grad(value + model.relaxed.kl(logits, model.prior_logits).sum(), logits)
+        total += gradient
+        squares += gradient.square()
+    variance = (squares / DRAWS - (total / DRAWS).square()) * DRAWS / (DRAWS - 1)
+    return math.log(variance.mean().item())
+
+
+# -- the tables -------------------------------------------------------------------------------------------------------
+
+
+def table(rows: dict[str, list[Path]], notes: dict[str, str], costs: dict[str, dict[str, float]]) -> str:
+    """Markdown, the best bound first; ``rows`` are the finished runs by name."""
+    lines = [
+        "| row | bound | seeds | ELBO | unbiased | temperature | learning rate | step | log-variance | note |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    bounds = {name: [test_metrics(run)["test/bound"] for run in runs] for name, runs in rows.items()}
+    for name in sorted(rows, key=lambda row: statistics.mean(bounds[row])):
+        run = rows[name][0]
+        arguments = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["model"]["init_args"]
+        estimator = arguments.get("estimator")
+        elbos = [test_metrics(other)["test/elbo"] for other in rows[name]]
+        cost = costs.get(name, {})
+        cells = [
+            f"`{name}`",
+            f"**{with_error(bounds[name])}**",
+            str(len(bounds[name])),
+            f"{statistics.mean(elbos):.2f}",
+            {True: "yes", False: "no", None: ""}[ESTIMATORS[estimator].unbiased if estimator else None],
+            _temperature(arguments.get("temperature"), estimator),
+            f"{arguments['learning_rate']:g}",
+            f"{cost['ratio']:.2f}" if cost else "",
+            f"{cost['log_variance']:.2f}" if cost and math.isfinite(cost["log_variance"]) else "",
+            notes[name],
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _temperature(given: Any, estimator: str | None) -> str:
+    if estimator is None:
+        return ""
+    return f"{given['initial']:g} to {given['minimum']:g}" if isinstance(given, dict) else f"{given:g}"
+
+
+def circumstances(runs: Sequence[Path]) -> str:
+    """Machine, versions and commits of all runs, in one line."""
+    fits = [json.loads((run / "fit.json").read_text(encoding="utf-8")) for run in runs]
+    machines = sorted({fit["hardware"] for fit in fits})
+    versions = sorted({", ".join(f"{name} {number}" for name, number in fit["versions"].items()) for fit in fits})
+    commits = sorted({fit["commit"] for fit in fits})
+    return f"{'; '.join(machines)}; {'; '.join(versions)}; commit {', '.join(commits)}."
