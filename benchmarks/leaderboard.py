@@ -37,8 +37,8 @@ HEAD = f"""\
 MNIST, static binarization, 20 latents of 10 categories, 784-512-256-200-256-512-784, {STEPS:,} steps of 100 images,
 AdamW with a warm-up of 500 steps and a cosine, for every row. Negative log-likelihood bounds in nats, the whole test
 set, discrete latents, m = 1000; mean and standard error over seeds, lower is better. Temperature from {TEMPERATURES},
-then learning rate from {LEARNING_RATES}, by the validation ELBO after {TUNING_STEPS:,} steps. `step`: time of a training
-step relative to `gumbel_softmax` (one thread, medians of interleaved measurements). `log-variance`: of the loss's
+then learning rate from {LEARNING_RATES}, by the validation ELBO after {TUNING_STEPS:,} steps. `step`: time of training
+steps relative to `gumbel_softmax` (one thread, medians of interleaved measurements). `log-variance`: of the loss's
 gradient for a logit of q(z | x), at the weights of the `gumbel_softmax` run. One command makes all of it, another this
 page: `python benchmarks/leaderboard.py run`, `python benchmarks/leaderboard.py table`."""
 
