@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..relaxed.shapes import Float
+from ..relaxed.shapes import Float, Int
 from .distributed import draw_rows
 from .kmeans import cluster_counts, cluster_sums, kmeans
 
@@ -19,7 +19,7 @@ EPSILON = 1e-5
 
 
 class Codebook(nn.Module):
-    """``k d`` vectors with what is known about their use. It only changes in ``prepare`` and ``observe``.
+    """``k d`` vectors with what is known about their use. They only change in ``prepare`` and ``observe``.
 
     Args:
         size: k.
@@ -29,6 +29,9 @@ class Codebook(nn.Module):
         decay: of all moving averages, per training batch.
         start_batches: how many first training batches start the codebook by k-means; 0 leaves it random.
         revive: a code is unused if its moving count of rows is less than this part of the mean code's; 0 revives none.
+
+    Raises:
+        ValueError: decay or revive outside [0, 1), a negative start_batches.
     """
 
     weight: Tensor
@@ -69,12 +72,11 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def prepare(self, rows: Float[Tensor, "n d"]) -> bool:
-        """Before a training batch uses the codebook: k-means in the first batches, later revival; was it k-means?"""
-        rows = rows.detach()
+        """Before a training batch uses the codebook: k-means in the first batches, revival later. Was it k-means?"""
         self.batches += 1
         if self.batches <= self.start_batches:
-            start = draw_rows(rows, len(self.weight)) if self.batches == 1 else self()
-            self._restart(torch.ones_like(self.counts, dtype=torch.bool), kmeans(rows, start))
+            centres = draw_rows(rows, len(self.weight)) if self.batches == 1 else self()
+            self._restart(torch.ones_like(self.counts, dtype=torch.bool), kmeans(rows, centres))
             return True
         unused = self.counts < self.revive * self.counts.mean()
         if unused.any():
@@ -82,15 +84,12 @@ class Codebook(nn.Module):
         return False
 
     @torch.no_grad()
-    def observe(self, rows: Tensor, codes: Tensor) -> None:
+    def observe(self, rows: Float[Tensor, "n d"], codes: Int[Tensor, " n"]) -> None:
         """After a training batch: move the statistics, and the vectors if they are moving averages."""
-        if not self.ema:
-            self.counts.lerp_(cluster_counts(codes, len(self.weight)), 1 - self.decay)
-            return
-        counts, sums = cluster_sums(rows, codes, len(self.weight))
-        self.counts.lerp_(counts, 1 - self.decay)
-        self.sums.lerp_(sums, 1 - self.decay)
-        self.weight.copy_(smoothed_means(self.counts, self.sums))
+        self.counts.lerp_(cluster_counts(codes, len(self.counts), self.counts.dtype), 1 - self.decay)
+        if self.ema:
+            self.sums.lerp_(cluster_sums(rows, codes, len(self.sums)), 1 - self.decay)
+            self.weight.copy_(smoothed_means(self.counts, self.sums))
 
     def _restart(self, which: Tensor, vectors: Tensor) -> None:
         """Put codes at ``vectors``, as if they had been used as often as the mean code."""

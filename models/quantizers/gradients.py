@@ -1,7 +1,7 @@
 """How a gradient passes the nearest code: the value is the code's vector, the gradient goes to the row.
 
 Straight-through: Bengio, Leonard & Courville 2013 (arXiv:1308.3432). Rotation trick: Fifty et al. 2024
-(arXiv:2410.06424), eq. 4 to 6.
+(arXiv:2410.06424), section 4.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ def straight_through(rows: Float[Tensor, "n d"], codes: Float[Tensor, "n d"]) ->
 def rotation(rows: Float[Tensor, "n d"], codes: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     """The value of ``codes``, exactly; the gradient for ``rows`` of the rotation and scaling that takes row to code.
 
-    With unit vectors u of the row and v of the code, and h that of u + v, it is |code| / |row| (I - 2 h h' + 2 v u').
+    With unit vectors u of the row, v of the code and h of u + v it is |code| / |row| (I - 2 h h' + 2 v u'), taken as
+    constant.
     """
     fixed, codes = rows.detach(), codes.detach()
     u, v = F.normalize(fixed, dim=-1), F.normalize(codes, dim=-1)

@@ -1,9 +1,9 @@
 """The Gumbel quantizer: codes are categories drawn by the shared relaxed-sampling layer.
 
-q(code | z) has logits -scale |z - e|^2 (the posterior of a mixture of Gaussians around the codes; Sonderby, Poole &
-Mnih 2017, "Continuous relaxation training of discrete latent variable image models", NIPS workshop) or those of a
-linear head. Its vector is the code's, so the codebook learns through whatever estimator the layer has, and the KL to a
-uniform prior over codes makes the objective a bound.
+q(code | z) has logits -scale |z - e|^2, those of a mixture of Gaussians around the codes (Sonderby, Poole & Mnih 2017,
+"Continuous relaxation training of discrete latent variable image models", Bayesian deep learning workshop), or the
+logits of a linear head. A code stands for its vector, so the codebook learns through whatever estimator the layer has,
+and the KL to a uniform prior over codes makes the objective a bound.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..relaxed import RelaxedCategorical
 from .codebook import Codebook
-from .nearest import nearest
+from .kmeans import cluster_variance
 from .quantizer import QUANTIZERS, Cost, Quantized, Quantizer, without_autocast
 
 
@@ -28,6 +28,7 @@ class GumbelQuantizer(Quantizer):
 
     ``loss`` is kl_weight times KL(q || uniform) in nats per position: a mean over positions and examples of the sum
     over the codes of a position. Next to a cost in nats per example it is to be multiplied by the number of positions.
+    The metric ``rate`` is that KL without its weight.
     A training step is ``value, quantized = quantizer.expectation(z, cost)``, with any estimator; ``quantizer(z)`` works
     with those that have a pathwise gradient. In eval mode the code is the mode, and ``expectation`` takes exact draws.
 
@@ -45,6 +46,9 @@ class GumbelQuantizer(Quantizer):
         start_batches: how many first training batches start the codebook, and its scale, by k-means; 0 leaves it
             random. Of ``distance`` only, as is revival.
         revive: a code with less than this part of the mean code's use restarts at a vector of the batch; 0: none does.
+
+    Raises:
+        ValueError: unknown ``logits``; ``dim`` that cannot be divided among ``codebooks``; those of the layer.
     """
 
     stochastic = True
@@ -70,10 +74,7 @@ class GumbelQuantizer(Quantizer):
         if dim % codebooks and not residual:
             raise ValueError(f"dim must be divisible by codebooks, got {dim} and {codebooks}")
         self.residual, self.kl_weight = residual, kl_weight
-        width = dim if residual else dim // codebooks
-        distance = logits == "distance"
-        if not distance:
-            start_batches, revive = 0, 0.0
+        distance, width = logits == "distance", dim if residual else dim // codebooks
         self.tables = nn.ModuleList(
             Codebook(codebook_size, width, start_batches=start_batches, revive=revive) for _ in range(codebooks)
         )
@@ -82,12 +83,12 @@ class GumbelQuantizer(Quantizer):
         shape = None if positions is None else (positions * codebooks, codebook_size)
         self.relaxed = RelaxedCategorical(estimator, temperature, estimator_options, shape)
 
-    # -- the distribution of the codes and the vectors that they stand for ---------------------------------------------
+    # -- the distribution of the codes, and what they stand for -------------------------------------------------------
 
-    def logits(self, z: Tensor) -> Tensor:
+    def posterior(self, z: Tensor) -> Tensor:
         """Logits of q(codes | z), ``b ... d -> b ... q k``, up to a constant per row."""
         with without_autocast(z):
-            return self._logits(self.checked(z), start=False)
+            return self._posterior(self.checked(z))[0]
 
     def mix(self, weights: Tensor) -> Tensor:
         """The vectors that one-hot or relaxed ``weights`` over the codes stand for, ``... q k -> ... d``."""
@@ -95,49 +96,60 @@ class GumbelQuantizer(Quantizer):
             weights = weights.to(torch.promote_types(weights.dtype, torch.float32))
             return self._join([w @ table() for w, table in zip(weights.unbind(-2), self._tables(), strict=True)])
 
+    def _posterior(self, z: Tensor, learn: bool = False) -> tuple[Tensor, Tensor]:
+        """The logits ``b ... q k`` and their modes ``b ... q``; ``learn``: codebooks start, revive and count."""
+        if self.head is not None:
+            logits = rearrange(self.head(z), "... (q k) -> ... q k", q=self.codebooks)
+            return logits, self.relaxed.mode(logits)
+        groups = [z] * self.codebooks if self.residual else list(z.chunk(self.codebooks, -1))
+        each: list[Tensor] = []
+        modes: list[Tensor] = []
+        for i, table in enumerate(self._tables()):
+            rows = rearrange(groups[i], "... d -> (...) d")
+            if learn and table.prepare(rows):
+                self._start_scale(i, rows)
+            each.append(distance_logits(rows, table(), self.log_scale[i].exp()))  # n k
+            modes.append(self.relaxed.mode(each[i]))  # n
+            if learn:
+                table.observe(rows, modes[i])
+            if self.residual and i + 1 < self.codebooks:
+                groups[i + 1] = (rows - F.embedding(modes[i], table()).detach()).reshape(z.shape)
+        logits = torch.stack(each, -2) if len(each) > 1 else each[0].unsqueeze(-2)  # n q k
+        return logits.unflatten(0, z.shape[:-1]), torch.stack(modes, -1).unflatten(0, z.shape[:-1])
+
+    def _join(self, parts: list[Tensor]) -> Tensor:
+        return torch.stack(parts).sum(0) if self.residual else torch.cat(parts, -1)
+
     def _tables(self) -> list[Codebook]:
         return [table for table in self.tables if isinstance(table, Codebook)]
 
-    def _join(self, parts: list[Tensor]) -> Tensor:
-        return sum(parts[1:], parts[0]) if self.residual else torch.cat(parts, -1)
-
-    def _logits(self, z: Tensor, start: bool) -> Tensor:
-        if self.head is not None:
-            return rearrange(self.head(z), "... (q k) -> ... q k", q=self.codebooks)
-        logits, rest = [], z
-        groups = z.chunk(self.codebooks, -1)
-        for i, table in enumerate(self._tables()):
-            part = rest if self.residual else groups[i]
-            if start and table.prepare(flat := rearrange(part, "... d -> (...) d")):
-                self._start_scale(i, flat)
-            logits.append(distance_logits(part, table(), self.log_scale[i].exp()))
-            if self.residual:
-                rest = rest - F.embedding(logits[i].argmax(-1), table()).detach()
-        return torch.stack(logits, -2) if len(logits) > 1 else logits[0].unsqueeze(-2)
+    @torch.no_grad()
+    def _start_scale(self, i: int, rows: Tensor) -> None:
+        """Make the mixture's variance that of the rows around their codes."""
+        self.log_scale[i] = -(2 * cluster_variance(rows, self._tables()[i]()).clamp(min=1e-8)).log()
 
     # -- the interface -------------------------------------------------------------------------------------------------
 
     def quantize(self, z: Tensor) -> Quantized:
         """See ``forward``."""
-        logits = self._logits(z, start=self.training)
-        quantized = self._summary(logits)
+        logits, codes = self._posterior(z, learn=self.training)
+        quantized = self._quantized(logits, codes)
         return quantized._replace(vectors=self.mix(self.relaxed(logits))) if self.training else quantized
 
     def expectation(self, z: Tensor, cost: Cost) -> tuple[Tensor, Quantized]:
         """See the base class; the vectors of the second are those of the modes."""
         with without_autocast(z):
-            logits = self._logits(self.checked(z), start=self.training)  # b ... q k
-            quantized = self._summary(logits)
-        shape = logits.shape[1:-1]
+            logits, codes = self._posterior(self.checked(z), learn=self.training)  # b ... q k, b ... q
+            quantized = self._quantized(logits, codes)
 
-        def cost_of_weights(weights: Tensor) -> Tensor:  # ... b n k
-            return cost(self.mix(weights.unflatten(-2, shape)))
+        def cost_of_weights(weights: Tensor) -> Tensor:  # ... b n k, n = the codes of an example
+            return cost(self.mix(weights.unflatten(-2, logits.shape[1:-1])))
 
         return self.relaxed.expectation(logits.flatten(1, -2), cost_of_weights), quantized
 
     def assign(self, z: Tensor) -> Tensor:
         """See ``encode``."""
-        return self.relaxed.mode(self._logits(z, start=False))
+        return self._posterior(z)[1]
 
     def look_up(self, codes: Tensor) -> Tensor:
         """See ``decode``."""
@@ -145,31 +157,18 @@ class GumbelQuantizer(Quantizer):
 
     def kl(self, z: Tensor) -> Tensor:
         """KL(q(codes | z) || uniform) in nats, summed over the positions and their codes, ``b ... d -> b``."""
-        return self.relaxed.kl(self.logits(z)).flatten(1).sum(1)
+        return self.relaxed.kl(self.posterior(z)).flatten(1).sum(1)
 
     @torch.no_grad()
     def sample_codes(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """An exact draw of q(codes | z), ``b ... d -> b ... q``."""
-        return self.relaxed.sample(self.logits(z), generator=generator)
+        return self.relaxed.sample(self.posterior(z), generator=generator)
 
-    def _summary(self, logits: Tensor) -> Quantized:
-        """Codes, their vectors and the loss; in training mode the codes are counted."""
-        codes = self.relaxed.mode(logits)
-        kl = reduce(self.relaxed.kl(logits), "... q -> ...", "sum").mean()
-        if self.training:
-            for table, used in zip(self._tables(), codes.unbind(-1), strict=True):
-                table.observe(None, used.flatten())
-        return Quantized(self.look_up(codes), codes, (self.kl_weight * kl).float(), {"rate": kl.detach().float()})
-
-    @torch.no_grad()
-    def _start_scale(self, i: int, rows: Tensor) -> None:
-        """The scale of the mixture of Gaussians whose variance per coordinate is that around the codes."""
-        table = self._tables()[i]()
-        distortion = F.mse_loss(rows, F.embedding(nearest(rows, table), table))
-        self.log_scale[i] = -(2 * distortion.clamp(min=1e-8)).log()
+    def _quantized(self, logits: Tensor, codes: Tensor) -> Quantized:
+        kl = reduce(self.relaxed.kl(logits), "... q -> ...", "sum").mean().float()
+        return Quantized(self.look_up(codes), codes, self.kl_weight * kl, {"rate": kl.detach()})
 
 
-def distance_logits(z: Tensor, table: Tensor, scale: Tensor) -> Tensor:
-    """-scale |z - e|^2 without its term scale |z|^2, which no softmax sees: ``... d``, ``k d`` -> ``... k``."""
-    flat = rearrange(z, "... d -> (...) d")
-    return torch.addmm(-scale * table.square().sum(-1), 2 * scale * flat, table.T).unflatten(0, z.shape[:-1])
+def distance_logits(rows: Tensor, table: Tensor, scale: Tensor) -> Tensor:
+    """-scale |row - e|^2 without its term scale |row|^2, which no softmax sees: ``n d`` and ``k d`` to ``n k``."""
+    return torch.addmm(-scale * table.square().sum(-1), 2 * scale * rows, table.T)

@@ -1,8 +1,9 @@
-"""Lloyd's k-means over the rows of all processes; it starts a codebook."""
+"""Sums over the rows of each code, and Lloyd's k-means made of them, over the rows of all processes."""
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..relaxed.shapes import Float, Int
@@ -14,8 +15,9 @@ from .nearest import nearest
 def kmeans(rows: Float[Tensor, "n d"], centres: Float[Tensor, "k d"], iterations: int = 10) -> Float[Tensor, "k d"]:
     """The centres after some iterations, ``k d``; one that no row is nearest to starts again at a row."""
     for _ in range(iterations):
-        counts, sums = cluster_sums(rows, nearest(rows, centres), len(centres))
-        centres = sums / counts.clamp(min=1)[:, None]
+        codes = nearest(rows, centres)
+        counts = cluster_counts(codes, len(centres), rows.dtype)
+        centres = cluster_sums(rows, codes, len(centres)) / counts.clamp(min=1)[:, None]
         empty = counts == 0
         if empty.any():
             centres[empty] = draw_rows(rows, int(empty.sum()))
@@ -23,15 +25,21 @@ def kmeans(rows: Float[Tensor, "n d"], centres: Float[Tensor, "k d"], iterations
 
 
 @torch.no_grad()
-def cluster_sums(
-    rows: Float[Tensor, "n d"], codes: Int[Tensor, " n"], k: int
-) -> tuple[Float[Tensor, " k"], Float[Tensor, "k d"]]:
-    """How many rows each code has, ``k``, and their sum, ``k d``, over all processes."""
-    return cluster_counts(codes, k, rows.dtype), total(rows.new_zeros(k, rows.shape[-1]).index_add_(0, codes, rows))
+def cluster_sums(rows: Float[Tensor, "n d"], codes: Int[Tensor, " n"], k: int) -> Float[Tensor, "k d"]:
+    """The sum of each code's rows, ``k d``."""
+    return total(rows.new_zeros(k, rows.shape[-1]).index_add_(0, codes, rows))
 
 
 @torch.no_grad()
 def cluster_counts(codes: Int[Tensor, " n"], k: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, " k"]:
-    """How many rows each code has over all processes, ``n -> k``."""
-    ones = torch.ones((), dtype=dtype, device=codes.device).expand(len(codes))
-    return total(ones.new_zeros(k).index_add_(0, codes, ones))
+    """How many rows each code has, ``n -> k``."""
+    ones = torch.ones((), dtype=dtype, device=codes.device)
+    return total(ones.new_zeros(k).index_add_(0, codes, ones.expand(len(codes))))
+
+
+@torch.no_grad()
+def cluster_variance(rows: Float[Tensor, "n d"], centres: Float[Tensor, "k d"]) -> Float[Tensor, ""]:
+    """The mean square of a coordinate of row - nearest centre."""
+    distance = F.mse_loss(rows, F.embedding(nearest(rows, centres), centres), reduction="sum")
+    square, number = total(torch.stack([distance, distance.new_tensor(rows.numel())]))
+    return square / number

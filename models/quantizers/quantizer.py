@@ -107,7 +107,7 @@ class Quantizer(nn.Module):
 
         Args:
             z: ``b ... d``.
-            cost: maps vectors ``b ... d``, or samples of them ``s b ... d``, to one value per example, ``b`` or ``s b``.
+            cost: maps vectors ``b ... d``, or samples ``s b ... d``, to one value per example, ``b`` or ``s b``.
 
         Returns:
             The estimate ``b``, to which the objective adds ``loss`` of the second. A quantizer without noise has

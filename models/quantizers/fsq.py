@@ -1,0 +1,72 @@
+"""Finite scalar quantization: each coordinate is rounded to one of a few levels; the codebook is their grid.
+
+Mentzer et al. 2023 (arXiv:2309.15505), section 3, with levels that lie symmetrically around 0 for even numbers too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..relaxed.shapes import Float
+from .quantizer import QUANTIZERS, Quantized, Quantizer
+
+
+@QUANTIZERS.register("fsq")
+class FSQ(Quantizer):
+    """Rounding with a straight-through gradient: no codebook and no loss. A position has one code of prod(levels).
+
+    Args:
+        dim: width d of the vectors; linear maps lead from and to it if it is not the number of levels.
+        levels: levels of each rounded coordinate, each >= 2; 8, 5, 5, 5 make 1000 codes.
+
+    Raises:
+        ValueError: no levels, or fewer than 2 in one.
+    """
+
+    levels: Tensor
+    place: Tensor
+
+    def __init__(self, dim: int, levels: Sequence[int] = (8, 5, 5, 5)) -> None:
+        if not levels or min(levels) < 2:
+            raise ValueError(f"levels must be one or more numbers >= 2, got {list(levels)}")
+        super().__init__(dim, math.prod(levels))
+        place = [math.prod(levels[:i]) for i in range(len(levels))]
+        self.register_buffer("levels", torch.tensor(levels), persistent=False)  # l
+        self.register_buffer("place", torch.tensor(place), persistent=False)  # l
+        square = dim == len(levels)
+        self.project_in = nn.Identity() if square else nn.Linear(dim, len(levels))
+        self.project_out = nn.Identity() if square else nn.Linear(len(levels), dim)
+
+    def quantize(self, z: Tensor) -> Quantized:
+        """See ``forward``."""
+        scaled = scale_to_levels(self.project_in(z), self.levels)  # ... l
+        codes = self._codes(scaled)
+        slope = 2 / (self.levels - 1)
+        vectors = self.project_out(self._grid(codes) + slope * (scaled - scaled.detach()))
+        zero = vectors.new_zeros((), dtype=torch.float32)
+        return Quantized(vectors, codes, zero, {"rate": zero + self.rate()})
+
+    def assign(self, z: Tensor) -> Tensor:
+        """See ``encode``."""
+        return self._codes(scale_to_levels(self.project_in(z), self.levels))
+
+    def look_up(self, codes: Tensor) -> Tensor:
+        """See ``decode``."""
+        return self.project_out(self._grid(codes))
+
+    def _codes(self, scaled: Tensor) -> Tensor:
+        return (scaled.round().long() * self.place).sum(-1, keepdim=True)
+
+    def _grid(self, codes: Tensor) -> Tensor:
+        """The points of [-1, 1]^l, ``... 1 -> ... l``."""
+        digits = codes // self.place % self.levels
+        return 2 * digits / (self.levels - 1) - 1
+
+
+def scale_to_levels(z: Float[Tensor, "*b l"], levels: Tensor) -> Float[Tensor, "*b l"]:
+    """Squash each coordinate of ``... l`` into [0, levels - 1]; rounding it gives the level."""
+    return (levels - 1) * (torch.tanh(z) + 1) / 2

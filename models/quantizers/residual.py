@@ -1,0 +1,68 @@
+"""Residual quantization: each quantizer takes what the ones before it have left over, and their vectors add up.
+
+Zeghidour et al. 2021 (arXiv:2107.03312), section III.C.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .composite import Composite
+from .quantizer import QUANTIZERS, Quantized
+
+
+@QUANTIZERS.register("residual")
+class ResidualQuantizer(Composite):
+    """q quantizers in a row; the loss is the sum of theirs.
+
+    What is left over keeps its gradient. By the chain rule the sum of q straight-through vectors then has the identity
+    as its gradient; with the gradient of the rest cut off, as is usual, it would have q times that.
+
+    Args:
+        dim: width d of the vectors.
+        quantizer: name of the quantizers.
+        codebooks: how many follow each other.
+        quantizer_options: arguments of each, such as ``{codebook_size: 128}``.
+
+    Raises:
+        ValueError: those of ``Composite``.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        quantizer: str = "vector",
+        codebooks: int = 4,
+        quantizer_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(dim, dim, quantizer, codebooks, quantizer_options)
+
+    def quantize(self, z: Tensor) -> Quantized:
+        """See ``forward``."""
+        outputs: list[Quantized] = []
+        rest = z
+        for part in self.each_part():
+            outputs.append(part.quantize(rest))
+            rest = rest - outputs[-1].vectors
+        return self.gathered(z, total([output.vectors for output in outputs]), outputs)
+
+    def assign(self, z: Tensor) -> Tensor:
+        """See ``encode``."""
+        codes, rest = [], z
+        for part in self.each_part():
+            codes.append(part.assign(rest))
+            rest = rest - part.look_up(codes[-1])
+        return torch.cat(codes, -1)
+
+    def look_up(self, codes: Tensor) -> Tensor:
+        """See ``decode``."""
+        return total([part.look_up(c) for part, c in zip(self.each_part(), self.split(codes), strict=True)])
+
+
+def total(parts: list[Tensor]) -> Tensor:
+    """The sum, always in the same order: decoded codes are bit-equal to what was quantized."""
+    return torch.stack(parts).sum(0)

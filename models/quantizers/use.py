@@ -1,0 +1,36 @@
+"""How much of a codebook is used, over a whole epoch. Axes: ``q`` codebooks, ``k`` codes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+
+class CodebookUse(Metric):
+    """Counts of codes, summed over batches and processes.
+
+    ``usage``: share of the q x k codes that occur. ``perplexity``: exp of the entropy of a codebook's codes, averaged
+    over the codebooks; between 1 and k. ``counts`` (``q k``) is their histogram.
+    """
+
+    full_state_update = False
+    counts: Tensor
+
+    def __init__(self, codebooks: int, codebook_size: int) -> None:
+        super().__init__()
+        self.add_state("counts", torch.zeros(codebooks, codebook_size, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, codes: Tensor) -> None:
+        """Add codes ``... q``."""
+        q, k = self.counts.shape
+        flat = (codes + k * torch.arange(q, device=codes.device)).flatten()
+        self.counts += torch.bincount(flat, minlength=q * k).reshape(q, k)
+
+    def compute(self) -> dict[str, Tensor]:
+        """The two figures by name."""
+        share = self.counts / self.counts.sum(-1, keepdim=True).clamp(min=1)
+        return {
+            "usage": (self.counts > 0).float().mean(),
+            "perplexity": torch.special.entr(share).sum(-1).exp().mean(),
+        }
