@@ -17,6 +17,7 @@ from .loggers import METRICS, read_metrics
 
 IMAGES = 32
 READABLE = 32  # pixels
+COMPLETIONS = 8
 
 
 def grid(images: Tensor, columns: int) -> Tensor:
@@ -37,6 +38,12 @@ def sample_grid(images: Tensor) -> Tensor:
     return grid(images, max(1, round(len(images) ** 0.5)))
 
 
+def completion_grid(images: Tensor, completions: Tensor) -> Tensor:
+    """Each image, then what a model predicts from a part of it, in one row: ``b c h w, s b c h w -> c H W``."""
+    rows = torch.cat([images[None], completions])
+    return grid(rearrange(rows, "s b c h w -> (b s) c h w"), len(rows))
+
+
 def table_grid(table: Tensor) -> Tensor:
     """A latent table, ``n k c h w -> c H W``: one latent per row, one category per column."""
     return grid(rearrange(table, "n k c h w -> (n k) c h w"), table.shape[1])
@@ -46,10 +53,12 @@ def table_grid(table: Tensor) -> Tensor:
 def image_figures(model: Any, images: Tensor) -> dict[str, Tensor]:
     """Grids ``c H W`` by name, of what an image model can do; ``images`` is ``b c h w``, the same noise every time."""
     generator = torch.Generator(images.device).manual_seed(0)
-    figures = {
-        "reconstructions": reconstruction_grid(images, model.reconstruct(images)),
-        "samples": sample_grid(model.sample(64, generator=generator)),
-    }
+    figures = {"reconstructions": reconstruction_grid(images, model.reconstruct(images))}
+    if hasattr(model, "sample"):
+        figures["samples"] = sample_grid(model.sample(64, generator=generator))
+    if hasattr(model, "complete"):
+        first = images[:COMPLETIONS]
+        figures["completions"] = completion_grid(first, model.complete(first, COMPLETIONS, generator=generator))
     if hasattr(model, "latent_table"):
         figures["latents"] = table_grid(model.latent_table(model.encode(images[:1])[0]))
     return {name: figure.clamp(0, 1).cpu() for name, figure in figures.items()}

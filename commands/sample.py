@@ -27,6 +27,8 @@ def run(options: argparse.Namespace) -> None:
     if options.n < 1:
         raise ValueError(f"-n must be >= 1, got {options.n}")
     model = open_source(options.source).model
+    if not hasattr(model, "sample"):
+        raise ValueError(f"a {model.registry_name} model makes no images from nothing; use `reconstruct`")
     generator = torch.Generator().manual_seed(options.seed)
     images = model.sample(options.n, temperature=options.temperature, generator=generator)
     print(save_picture(sample_grid(images), options.out))

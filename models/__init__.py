@@ -4,5 +4,6 @@ from .base import ZooModel
 from .categorical_vae import CategoricalVAE
 from .gaussian_vae import GaussianVAE
 from .registry import MODELS, register_model
+from .structured_prediction import StructuredPrediction
 
-__all__ = ["MODELS", "CategoricalVAE", "GaussianVAE", "ZooModel", "register_model"]
+__all__ = ["MODELS", "CategoricalVAE", "GaussianVAE", "StructuredPrediction", "ZooModel", "register_model"]
