@@ -14,8 +14,11 @@ from typing import Any
 
 import torch
 
+from ..models.run_folder import CONFIG, checkpoint_path, is_run, read_checkpoint, run_of
+
+__all__ = ["CONFIG", "checkpoint_path", "is_run", "read_checkpoint", "run_of"]
+
 ROOT = Path("runs")
-CONFIG = "config.yaml"
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -47,40 +50,6 @@ def newest_run(parent: Path, checkpoint: str) -> Path:
         if checkpoint_path(parent / str(number), checkpoint).is_file():
             return parent / str(number)
     raise FileNotFoundError(f"no run in {parent} has written {checkpoint}.ckpt; train one with `fit` first")
-
-
-def checkpoint_path(run: Path, name: str) -> Path:
-    """Where a run keeps ``best.ckpt`` and ``last.ckpt``."""
-    return run / "checkpoints" / f"{name}.ckpt"
-
-
-def run_of(checkpoint: Path) -> Path | None:
-    """The run folder a checkpoint lies in, if it does."""
-    run = checkpoint.resolve().parent.parent
-    return _short(run) if (run / CONFIG).is_file() else None
-
-
-def is_run(folder: Path) -> bool:
-    """Whether a folder was written by ``fit``."""
-    return (folder / CONFIG).is_file()
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a Lightning checkpoint, tensors and plain values only; no code in it runs.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is truncated, or was not written by ``fit``.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no checkpoint '{path}'; --ckpt_path takes best, last or a .ckpt file")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # zip, pickle and torch each complain in their own way
-        raise ValueError(f"{path} is truncated or no checkpoint of `fit` ({type(error).__name__})") from None
-    if not isinstance(content, dict) or not {"state_dict", "loops", "global_step"} <= content.keys():
-        raise ValueError(f"{path} is no checkpoint of `fit`: it lacks weights or the trainer's state")
-    return content
 
 
 def batches_trained(checkpoint: dict[str, Any]) -> int:
@@ -134,7 +103,3 @@ def _numbers(parent: Path) -> list[int]:
     if not parent.is_dir():
         return []
     return [int(folder.name) for folder in parent.iterdir() if folder.name.isdigit()]
-
-
-def _short(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

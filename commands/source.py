@@ -10,10 +10,9 @@ import yaml
 from lightning.pytorch import LightningDataModule
 
 from .. import data
-from ..models import MODELS
 from ..models.pretrained import find_release, load, read_config
+from ..models.run_folder import CONFIG, find_checkpoint, load_checkpoint, run_of
 from ..registry import unknown_arguments, unknown_name
-from . import runs
 
 
 @dataclass(frozen=True)
@@ -40,36 +39,20 @@ def open_source(name: str) -> Source:
         ValueError: nothing of that name, or a damaged file.
         FileNotFoundError: a run without a checkpoint.
     """
-    path = Path(name)
-    if path.suffix == ".ckpt":
-        run = runs.run_of(path)
-        if run is None and path.is_file():
-            raise ValueError(f"{path} does not lie in a run folder: {runs.CONFIG} is missing two folders above")
-        return _open_run(run or path.parent, path)
-    if runs.is_run(path):
-        best, last = (runs.checkpoint_path(path, kind) for kind in ("best", "last"))
-        return _open_run(path, best if best.is_file() else last)
-    folder = find_release(name)
-    return Source(load(folder), read_config(folder).data)
+    checkpoint = find_checkpoint(name)
+    if checkpoint is None:
+        folder = find_release(name)
+        return Source(load(folder), read_config(folder).data)
+    model, run = load_checkpoint(checkpoint), run_of(checkpoint)
+    assert run is not None
+    return Source(model, _data_of(run), run, checkpoint)
 
 
-def _open_run(run: Path, checkpoint: Path) -> Source:
-    content = runs.read_checkpoint(checkpoint)
-    config = yaml.safe_load((run / runs.CONFIG).read_text(encoding="utf-8"))
-    model_class, _ = _class_of(config["model"])
-    by_class = {MODELS[name].__name__: MODELS[name] for name in MODELS.names()}
-    if model_class not in by_class:
-        raise ValueError(unknown_name("model class", model_class, by_class))
-    model = by_class[model_class](**content.get("hyper_parameters", {}))
-    model.load_state_dict(content["state_dict"])
-    data_class, arguments = _class_of(config["data"])
+def _data_of(run: Path) -> dict[str, Any]:
+    entry = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))["data"]
     # where the data lies on this machine is no part of what the model was trained on
-    arguments = {key: value for key, value in arguments.items() if key != "root"}
-    return Source(model.eval(), {"class": data_class, "arguments": arguments}, run, checkpoint)
-
-
-def _class_of(entry: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    return entry["class_path"].rpartition(".")[2], entry.get("init_args", {})
+    arguments = {key: value for key, value in entry.get("init_args", {}).items() if key != "root"}
+    return {"class": entry["class_path"].rpartition(".")[2], "arguments": arguments}
 
 
 def build_data(description: dict[str, Any], **overrides: Any) -> LightningDataModule:

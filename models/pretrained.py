@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save
 from ..registry import unknown_arguments, unknown_name
 from .base import ZooModel
 from .registry import MODELS
+from .run_folder import find_checkpoint, load_checkpoint
 
 FORMAT = 1
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
@@ -69,14 +70,18 @@ def create_model(name: str, **arguments: Any) -> ZooModel:
 
 
 def load(source: str | Path) -> ZooModel:
-    """Load a released model in eval mode, on the CPU.
+    """Load a released or trained model in eval mode, on the CPU.
 
     Args:
-        source: a name of ``list_pretrained()``, a release folder, or a Hugging Face hub id ``user/repository``.
+        source: a name of ``list_pretrained()``, a release folder, or a Hugging Face hub id ``user/repository``; a run
+            folder of ``fit``, or one of its ``.ckpt`` files.
 
     Raises:
-        ValueError: no such release, or one that is damaged, foreign or of another format.
+        ValueError: no such release or run, or one that is damaged, foreign or of another format.
+        FileNotFoundError: a run without a checkpoint.
     """
+    if (checkpoint := find_checkpoint(source)) is not None:
+        return load_checkpoint(checkpoint)
     folder = find_release(source)
     config = read_config(folder)
     origin = folder / CONFIG
