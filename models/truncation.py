@@ -1,0 +1,41 @@
+"""Sharper categorical distributions for sampling: temperature, top-k and nucleus, as a pure function of logits.
+
+Top-k: Fan, Lewis & Dauphin 2018 (arXiv:1805.04833), section 5. Nucleus (top-p): Holtzman et al. 2020
+(arXiv:1904.09751), eq. 2 and 3.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+
+def truncate(logits: Tensor, top_k: int | None = None, top_p: float | None = None, temperature: float = 1.0) -> Tensor:
+    """Logits over the temperature, with -inf at the classes that are left out, ``... k -> ... k``.
+
+    Args:
+        logits: unnormalised log-probabilities ``... k``.
+        top_k: keeps the most probable classes, and those that tie with the last of them.
+        top_p: keeps the fewest most probable classes that together have at least this probability, of what top_k left.
+        temperature: lower is more typical; it applies first.
+
+    Raises:
+        ValueError: temperature <= 0, top_k < 1, top_p outside (0, 1].
+    """
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"temperature must be > 0, got {temperature}; use top_k=1 for the most probable")
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"top_k must be >= 1, got {top_k}; leave it out to keep all")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p must be in (0, 1], got {top_p}; leave it out to keep all")
+    logits = logits / temperature
+    if top_k is not None and top_k < logits.shape[-1]:
+        last = logits.topk(top_k, dim=-1).values[..., -1:]
+        logits = logits.masked_fill(logits < last, -math.inf)
+    if top_p is not None:
+        ordered, classes = logits.sort(dim=-1, descending=True, stable=True)
+        p = ordered.double().softmax(-1)
+        before = p.cumsum(-1) - p  # probability of the more probable classes
+        logits = logits.masked_fill((before >= top_p).scatter(-1, classes, before >= top_p), -math.inf)
+    return logits
