@@ -78,6 +78,17 @@ class ImageData(LightningDataModule):
         images = self.splits.train.images
         return images.sum(0).float() / (255 * len(images))
 
+    @cached_property
+    def variance(self) -> float:
+        """Variance of all training pixels, of all channels, around their one mean, as the model sees them."""
+        images = self.splits.train.images
+        total = squares = 0.0
+        for batch in TensorLoader({"image": images}, 1000, self._rule.batch, seed=self.seed):
+            pixels = batch["image"].double()
+            total += float(pixels.sum())
+            squares += float(pixels.square().sum())
+        return squares / images.numel() - (total / images.numel()) ** 2
+
     def facts(self) -> dict[str, str]:
         """What is printed beside every result."""
         splits = self.splits

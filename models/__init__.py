@@ -5,5 +5,14 @@ from .categorical_vae import CategoricalVAE
 from .gaussian_vae import GaussianVAE
 from .registry import MODELS, register_model
 from .structured_prediction import StructuredPrediction
+from .vq_vae import VQVAE
 
-__all__ = ["MODELS", "CategoricalVAE", "GaussianVAE", "StructuredPrediction", "ZooModel", "register_model"]
+__all__ = [
+    "MODELS",
+    "VQVAE",
+    "CategoricalVAE",
+    "GaussianVAE",
+    "StructuredPrediction",
+    "ZooModel",
+    "register_model",
+]
