@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def contents() -> dict[str, list[str]]:
     """Names of everything there is, by kind."""
     from ..data.splits import IMAGE_SETS
+    from ..data.text import TEXT_SETS
     from ..models.pretrained import list_models, list_pretrained
     from ..models.relaxed import ESTIMATORS, SCHEDULES
     from .configs import config_names
@@ -22,7 +23,7 @@ def contents() -> dict[str, list[str]]:
         "models": list_models(),
         "estimators": ESTIMATORS.names(),
         "schedules": SCHEDULES.names(),
-        "data": IMAGE_SETS.names(),
+        "data": [*IMAGE_SETS.names(), *TEXT_SETS.names()],
         "configs": config_names(),
         "checkpoints": list_pretrained(),
     }

@@ -7,6 +7,8 @@ two purposes ever share a stream.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,6 +16,7 @@ from torch import Tensor
 Key = tuple[int, ...]
 
 SPLIT, FIXED_DRAW, SHUFFLE, FRESH_DRAW = 1, 2, 3, 4
+ORACLE_PARAMETERS, ORACLE_TEXT, GRAMMAR_TEXT = 5, 6, 7
 
 
 def permutation(n: int, key: Key) -> Tensor:
@@ -32,3 +35,14 @@ def bernoulli(levels: Tensor, key: Key) -> Tensor:
     noise = raw.view(np.uint16)[: grey.size].reshape(grey.shape)
     ones = (noise < grey * np.uint16(257)) | (grey == 255)
     return torch.from_numpy(ones.view(np.uint8))
+
+
+def uniform(shape: tuple[int, ...], key: Key) -> Tensor:
+    """Float64 numbers of 52 random bits in the open interval (0, 1)."""
+    raw = np.random.PCG64(key).random_raw(math.prod(shape)) >> np.uint64(12)
+    return torch.from_numpy((raw + 0.5) * 2.0**-52).reshape(shape)
+
+
+def normal(shape: tuple[int, ...], key: Key) -> Tensor:
+    """Standard normal float32 numbers."""
+    return torch.special.ndtri(uniform(shape, key)).float()

@@ -12,7 +12,7 @@ import gumbelzoo
 import pytest
 
 ROOT = Path(gumbelzoo.__file__).parent
-PACKAGES = ("callbacks", "checkpoints", "commands", "configs", "data", "models")
+PACKAGES = ("callbacks", "checkpoints", "commands", "configs", "data", "evaluation", "models")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from gumbelzoo.data.binarization import BINARIZATIONS, fixed_draw, fresh_draw
-from gumbelzoo.data.draws import bernoulli, permutation
+from gumbelzoo.data.draws import bernoulli, normal, permutation, uniform
 
 
 def test_bernoulli_has_the_levels_frequencies():
@@ -82,3 +82,17 @@ def test_every_rule_gives_float_images_from_levels(name):
         assert image.dtype == torch.float32
         assert (image.min(), image.max()) == (0, 1)
         assert name == "none" or image.unique().tolist() == [0, 1]
+
+
+def test_uniform_and_normal_numbers_have_their_laws():
+    numbers = uniform((200, 500), (7, 7))
+    assert numbers.dtype == torch.float64
+    assert numbers.min() > 0 and numbers.max() < 1
+    gaps = numbers.flatten().sort().values - (torch.arange(100_000) + 0.5) / 100_000
+    assert gaps.abs().max() * 100_000**0.5 < 1.95  # Kolmogorov-Smirnov, p = 0.001
+    values = normal((200, 500), (7, 7))
+    assert values.dtype == torch.float32
+    assert abs(values.mean()) < 4 / 100_000**0.5
+    assert abs(values.std() - 1) < 4 / 200_000**0.5
+    assert torch.equal(values > 0, numbers > 0.5)
+    assert not torch.equal(uniform((3,), (7, 7)), uniform((3,), (7, 8)))

@@ -1,0 +1,7 @@
+"""What samples of text are worth: pure functions on arrays of token ids, which know neither data nor models."""
+
+from .bleu import bleu, self_bleu
+from .ngrams import Corpus, copied, distinct, novelty
+from .plane import draw_plane
+
+__all__ = ["Corpus", "bleu", "copied", "distinct", "draw_plane", "novelty", "self_bleu"]

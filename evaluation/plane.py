@@ -1,0 +1,59 @@
+"""The plane in which text GANs on an oracle are judged: NLL_test across, NLL_oracle upwards, both lower is better.
+
+A model that copies one good sentence is low and far to the right; one that samples every word by its frequency is high.
+Sampling at another temperature moves any model along a curve, so a training method has shown something only where its
+curve lies below the other's at equal NLL_test (Caccia et al. 2020, arXiv:1811.02549).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+
+from .published import ANCHORS, CURVES, Point
+
+
+def draw_plane(
+    curves: Mapping[str, Sequence[Point]],
+    path: str | Path,
+    published: Mapping[str, Sequence[Point]] = CURVES,
+    anchors: Mapping[str, tuple[float, float | None]] = ANCHORS,
+) -> Path:
+    """Draw temperature sweeps in the plane.
+
+    Args:
+        curves: points (NLL_oracle, NLL_test) in nats per token, in the order of the temperatures, by name.
+        path: the picture, in a format that matplotlib knows by its ending.
+        published: curves to compare with, drawn in grey.
+        anchors: points; a horizontal line where NLL_test is None.
+
+    Raises:
+        ValueError: a curve without points.
+    """
+    from matplotlib.figure import Figure
+
+    if empty := [name for name, points in curves.items() if not points]:
+        raise ValueError(f"the curve '{empty[0]}' has no points")
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    axes = figure.add_subplot()
+    for (name, points), dash in zip(published.items(), cycle(("-", "--", ":", "-.")), strict=False):
+        axes.plot(*_across_and_up(points), dash, marker=".", color="0.6", label=name)
+    for name, points in curves.items():
+        axes.plot(*_across_and_up(points), marker="o", label=name)
+    for name, (oracle, test) in anchors.items():
+        if test is None:
+            axes.axhline(oracle, color="black", linewidth=0.5)
+            axes.annotate(name, (1, oracle), ("axes fraction", "data"), ha="right", va="bottom", fontsize="small")
+        else:
+            axes.plot([test], [oracle], "*", color="black", markersize=10)
+            axes.annotate(f" {name}", (test, oracle), fontsize="small")
+    axes.set_xlabel("NLL_test, nats per token: lower is better")
+    axes.set_ylabel("NLL_oracle, nats per token: lower is better")
+    axes.legend(fontsize="small")
+    figure.savefig(path, dpi=150)
+    return Path(path)
+
+
+def _across_and_up(points: Sequence[Point]) -> tuple[list[float], list[float]]:
+    return [test for _, test in points], [oracle for oracle, _ in points]

@@ -1,0 +1,32 @@
+"""The picture of the temperature sweeps, and the published figures on it."""
+
+import pytest
+from gumbelzoo.evaluation import draw_plane
+from gumbelzoo.evaluation.published import ALPHAS, ANCHORS, CURVES
+from matplotlib.axes import Axes
+
+
+def test_the_picture_has_every_curve_and_anchor(tmp_path, monkeypatch):
+    drawn, lines = [], []
+    plot, line = Axes.plot, Axes.axhline
+    monkeypatch.setattr(Axes, "plot", lambda *args, **kwargs: drawn.append(args[1:3]) or plot(*args, **kwargs))
+    monkeypatch.setattr(Axes, "axhline", lambda *args, **kwargs: lines.append(args[1]) or line(*args, **kwargs))
+    path = draw_plane({"ours": [(9.0, 7.6), (8.0, 8.0)]}, tmp_path / "plane.png")
+    assert path.read_bytes()[:4] == b"\x89PNG"
+    assert ([7.6, 8.0], [9.0, 8.0]) in drawn  # NLL_test across, NLL_oracle upwards
+    assert len(drawn) == len(CURVES) + 2
+    assert lines == [10.28, 2.756]
+
+
+def test_a_curve_without_points_is_named(tmp_path):
+    with pytest.raises(ValueError, match="'ours' has no points"):
+        draw_plane({"ours": []}, tmp_path / "plane.png")
+
+
+def test_published_curves_fall_and_rise_with_the_inverse_temperature():
+    for points in CURVES.values():
+        assert len(points) == len(ALPHAS)
+        oracle, test = zip(*points, strict=True)
+        assert sorted(oracle, reverse=True) == list(oracle)
+        assert sorted(test) == list(test)
+        assert min(test) > ANCHORS["truth"][0] > ANCHORS["one greedy sentence"][0]
