@@ -1,6 +1,6 @@
 """ARSM (augment, REINFORCE, swap, merge): the cost at the sample and at all swaps of two categories' noise.
 
-Yin, Yue & Zhou 2019 (arXiv:1905.01413), eq. 12.
+Yin, Yue & Zhou 2019 (arXiv:1905.01413), the estimator for several latents.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Baselines: what REINFORCE subtracts from the cost of a sample, never from that sample's own cost.
 
-Leave-one-out: Kool, van Hoof & Welling 2019, eq. 8. Moving average and learned: Mnih & Gregor 2014 (NVIL,
-arXiv:1402.0030), section 2.3.
+Leave-one-out: Kool, van Hoof & Welling 2019, "Buy 4 REINFORCE samples, get a baseline for free!". Moving average and
+learned: Mnih & Gregor 2014 (NVIL, arXiv:1402.0030), section 2.3.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The Concrete relaxation: both the cost and the KL of the objective are relaxed; evaluation is discrete.
 
-Maddison, Mnih & Teh 2017 (arXiv:1611.00712), eq. 8 and section C.
+Maddison, Mnih & Teh 2017 (arXiv:1611.00712), section 3.3 and appendix C.
 """
 
 from __future__ import annotations

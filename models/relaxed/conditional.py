@@ -1,7 +1,7 @@
 """Gumbel noise given which category it makes the largest: the conditional half of the Gumbel-max trick.
 
-Maddison, Tarlow & Minka 2014 (top-down construction); Tucker et al. 2017 (arXiv:1703.07370), appendix B; Paulus,
-Maddison & Krause 2021 (arXiv:2010.04838), eq. 11.
+Maddison, Tarlow & Minka 2014, "A* Sampling" (the top-down construction); Tucker et al. 2017 (arXiv:1703.07370);
+Paulus, Maddison & Krause 2021 (arXiv:2010.04838), section 3.
 """
 
 from __future__ import annotations

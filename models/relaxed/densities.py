@@ -49,8 +49,8 @@ def concrete_log_prob(
 ) -> Float[Tensor, "*b"]:
     """Log-density of the Concrete (RelaxedOneHotCategorical) distribution at y = exp(log_y), ``...``.
 
-    Maddison, Mnih & Teh 2017, eq. 10, in log space, so that it is finite where y itself underflows. The density is the
-    one over y; that over log_y (their ExpConcrete) is larger by ``log_y.sum(-1)``, which cancels in ratios.
+    Maddison, Mnih & Teh 2017, section 3.2, in log space, so that it is finite where y itself underflows. The density is
+    the one over y; that over log_y (their ExpConcrete) is larger by ``log_y.sum(-1)``, which cancels in ratios.
 
     Args:
         log_y: logarithm of a point on the simplex, ``... k``; -inf at masked classes, which take no part.

@@ -1,6 +1,6 @@
 """DisARM (also U2G): REINFORCE on two antithetic binary samples, their common noise integrated out.
 
-Dong, Mnih & Tucker 2020 (arXiv:2006.10680), eq. 6; Yin, Ho, Yan, Qian & Zhou 2020 (arXiv:2006.12448).
+Dong, Mnih & Tucker 2020 (arXiv:2006.10680), section 3; Yin, Ho, Yan, Qian & Zhou 2020 (arXiv:2006.06448).
 """
 
 from __future__ import annotations

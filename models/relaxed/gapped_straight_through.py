@@ -1,6 +1,6 @@
 """Gapped straight-through: the gradient of a softmax that prefers the sampled category by a margin, without noise.
 
-Fan, Chi, Rudnicky & Ramadge 2022 (arXiv:2206.07235), eqs. 6-8.
+Fan, Chi, Rudnicky & Ramadge 2022 (arXiv:2206.07235).
 """
 
 from __future__ import annotations

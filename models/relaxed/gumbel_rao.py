@@ -1,6 +1,6 @@
 """Gumbel-Rao: straight-through Gumbel-Softmax, its gradient averaged over all noise that gives the same sample.
 
-Paulus, Maddison & Krause 2021 (arXiv:2010.04838), eq. 13.
+Paulus, Maddison & Krause 2021 (arXiv:2010.04838), section 3.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Gumbel-Softmax: the relaxed sample softmax((logits + g) / temperature) and the gradient through it.
 
-Jang, Gu & Poole 2017 (arXiv:1611.01144), eq. 2; Maddison, Mnih & Teh 2017 (arXiv:1611.00712), eq. 6.
+Jang, Gu & Poole 2017 (arXiv:1611.01144), eq. 2; Maddison, Mnih & Teh 2017 (arXiv:1611.00712), section 3.2.
 """
 
 from __future__ import annotations

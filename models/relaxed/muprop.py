@@ -1,6 +1,6 @@
 """MuProp: REINFORCE with the first-order Taylor expansion of the cost at the mean as its control variate.
 
-Gu, Levine, Sutskever & Mnih 2016 (arXiv:1511.05176), eq. 8.
+Gu, Levine, Sutskever & Mnih 2016 (arXiv:1511.05176), section 3.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """REBAR: REINFORCE with the relaxed cost as control variate, unbiased, its scale and temperature learned.
 
-Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein 2017 (arXiv:1703.07370), eq. 5 and appendix B, for k categories.
+Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein 2017 (arXiv:1703.07370), section 3, for k categories.
 
 With z = log p + Gumbel noise, b = argmax z, z~ drawn from p(z | b) and a control variate c, the estimate is
 ``(cost(b) - c(z~)) d log p(b) + d c(z) - d c(z~)``. The noise behind z~ is coupled to that behind z so that z~ = z
-(appendix B.2: less variance, and one evaluation of c for two). What stays different is how they depend on log p:
+(less variance, and one evaluation of c for two). What stays different is how they depend on log p:
 d z / d log p = 1, and by the truncated Gumbel's quantile function d z~ / d log p = 1 - exp(z - max z). So the gradient
 for log p of the last two terms is c'(z) exp(z - max z).
 """

@@ -1,6 +1,6 @@
 """RELAX: REBAR whose control variate has a free-form network on top.
 
-Grathwohl, Choi, Wu, Roeder & Duvenaud 2018 (arXiv:1711.00123), eqs. 7-9.
+Grathwohl, Choi, Wu, Roeder & Duvenaud 2018 (arXiv:1711.00123), section 3.
 """
 
 from __future__ import annotations

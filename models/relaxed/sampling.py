@@ -1,7 +1,8 @@
 """Samples of a categorical and their relaxations, as pure functions of logits ``... k``.
 
 Gumbel-max: Gumbel 1954; Maddison et al. 2014. Gumbel-Softmax / Concrete: Jang, Gu & Poole 2017 (arXiv:1611.01144),
-eq. 2; Maddison, Mnih & Teh 2017 (arXiv:1611.00712), eq. 6. Straight-through: Bengio et al. 2013 (arXiv:1308.3432).
+eq. 2; Maddison, Mnih & Teh 2017 (arXiv:1611.00712), section 3.2. Straight-through: Bengio et al. 2013
+(arXiv:1308.3432).
 
 Every function computes in float32 (float64 for float64 logits) and casts back, inside autocast too. A class is masked
 by a logit of -inf, or by ``mask``, boolean and broadcastable to the logits, True where allowed.

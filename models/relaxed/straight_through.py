@@ -1,6 +1,6 @@
 """Plain straight-through: a one-hot sample forward, the gradient of softmax(logits / temperature) backward.
 
-Bengio, Leonard & Courville 2013 (arXiv:1308.3432), section 4, for categories; temperature 1 is the classic form.
+Bengio, Leonard & Courville 2013 (arXiv:1308.3432), for categories; temperature 1 is the classic form.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The unordered set estimator: samples without replacement, with a baseline built in.
 
-Kool, van Hoof & Welling 2020 (arXiv:2002.06043), eqs. 9 and 12; the samples of all latents jointly by stochastic beam
-search (Kool, van Hoof & Welling 2019, arXiv:1903.06059, algorithm 1).
+Kool, van Hoof & Welling 2020 (arXiv:2002.06043); the samples of all latents jointly by stochastic beam search (Kool,
+van Hoof & Welling 2019, arXiv:1903.06059, algorithm 1).
 """
 
 from __future__ import annotations

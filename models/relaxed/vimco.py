@@ -1,6 +1,6 @@
 """VIMCO: the multi-sample bound with a baseline for each of its samples, made of the others.
 
-Mnih & Rezende 2016 (arXiv:1602.06725), eqs. 5-7.
+Mnih & Rezende 2016 (arXiv:1602.06725), with the geometric mean of the others.
 """
 
 from __future__ import annotations
