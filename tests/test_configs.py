@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import gumbelzoo
 import pytest
 import yaml
+from gumbelzoo import data, models
 from gumbelzoo.commands.configs import config_names, named_configs
 from gumbelzoo.train import main
 
 FOLDER = Path(gumbelzoo.__file__).parent / "configs"
-SMALL = ["--data.name=digits", "--data.batch_size=8", "--data.eval_batch_size=4", "--model.image_shape=[1,8,8]"]
-QUICK = ["--trainer.accelerator=cpu", "--model.bound_samples=2", "--trainer.limit_test_batches=2"]
+SMALL = {
+    "data": {"name": "digits", "batch_size": 8, "eval_batch_size": 4},
+    "model": {"image_shape": [1, 8, 8], "bound_samples": 2, "widths": [8, 16]},
+}
+QUICK = ["--trainer.accelerator=cpu", "--trainer.limit_test_batches=2"]
+
+
+def small(path: Path) -> list[str]:
+    """Of ``SMALL``, what the classes of a configuration take."""
+    content, options = yaml.safe_load(path.read_text()), []
+    for part, package in (("data", data), ("model", models)):
+        takes = inspect.signature(getattr(package, content[part]["class_path"])).parameters
+        options += [f"--{part}.{name}={value}" for name, value in SMALL[part].items() if name in takes]
+    return options
 
 
 @pytest.mark.parametrize("name", config_names())
 def test_config(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["gumbelzoo"])
-    options = ["--config", str(FOLDER / f"{name}.yaml"), *SMALL, *QUICK]
+    path = FOLDER / f"{name}.yaml"
+    options = ["--config", str(path), *small(path), *QUICK]
     length = ["--trainer.max_steps=2", "--trainer.limit_val_batches=2", "--trainer.check_val_every_n_epoch=1"]
     assert main(["fit", *options, *length, "--trainer.limit_train_batches=2"]) == 0, capfd.readouterr().err
     assert main(["test", *options]) == 0, capfd.readouterr().err
