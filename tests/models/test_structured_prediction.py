@@ -197,6 +197,8 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: py
     state = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
     assert state["relaxed.0.step"] == state["relaxed.1.step"] == 8
     assert torch.allclose(state["base_rate"], ImageData("digits").mean)
+    callbacks = torch.load(run / "checkpoints/best.ckpt", weights_only=True)["callbacks"]
+    assert any(name.startswith("ModelCheckpoint") and "val/bound" in name for name in callbacks)
     metrics = read_metrics(run / "metrics.csv")
     assert len(metrics["val/bound"]) == 2 and metrics["val/bound"][-1][1] < metrics["val/elbo"][-1][1]
 
