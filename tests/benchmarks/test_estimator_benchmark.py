@@ -1,0 +1,165 @@
+"""The figures of the estimators' benchmark, on a cost small enough to know them."""
+
+import json
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from gumbelzoo.benchmarks import estimators_report as report
+from gumbelzoo.benchmarks.estimators import setups
+from gumbelzoo.benchmarks.gradient_quality import figures, gradient_draws, seconds_per_call
+from gumbelzoo.models.relaxed import ESTIMATORS, RelaxedCategorical
+from gumbelzoo.models.relaxed.exact import configurations
+from gumbelzoo.models.relaxed.sampling import one_hot
+from torch import Tensor
+
+N, K, DRAWS = 2, 3, 4000
+
+
+@pytest.fixture
+def logits() -> Tensor:
+    """``b n k``."""
+    return torch.randn(3, N, K, generator=torch.Generator().manual_seed(0))
+
+
+def cost(rows: Tensor, z: Tensor) -> Tensor:
+    """Another one for every row, nonlinear in z."""
+    weight = torch.randn(3, N, K, generator=torch.Generator().manual_seed(1))
+    return (z * weight[rows]).sum((-1, -2)).exp()
+
+
+def measured(name: str, logits: Tensor, draws: int = DRAWS, **options: object) -> dict[str, float]:
+    torch.manual_seed(2)
+    exact = gradient_draws(RelaxedCategorical("exact"), logits, cost, 1)[0]
+    return figures(gradient_draws(RelaxedCategorical(name, 1.0, options), logits, cost, draws), exact)
+
+
+def straight_through_bias(logits: Tensor) -> float:
+    """Of straight-through at temperature 1: its mean by enumeration, with the Jacobian of the softmax written out."""
+    p, rows = logits.softmax(-1), torch.arange(3)
+    z = one_hot(configurations(N, K), K)[:, None].expand(-1, 3, -1, -1).clone().requires_grad_()  # c b n k
+    value = cost(rows, z)
+    (slope,) = torch.autograd.grad(value.sum(), z)
+    weight = (z * p).sum(-1).prod(-1)[..., None, None]  # c b 1 1
+    biased = (weight * p * (slope - (p * slope).sum(-1, keepdim=True))).sum(0)
+    exact = (weight * value[..., None, None] * (z - p)).sum(0)
+    return float(((biased - exact).norm() / exact.norm()).detach())
+
+
+def test_the_exact_estimator_has_no_bias_and_no_noise(logits: Tensor) -> None:
+    got = measured("exact", logits, draws=2)
+    assert got["bias"] < 1e-6 and got["std"] < 1e-6 and got["net_square"] < 1e-12
+    for name in ("cosine", "cosine of 1", "cosine of 100"):
+        assert got[name] == pytest.approx(1.0)
+
+
+def test_an_unbiased_estimator_shows_the_floor_and_no_net_bias(logits: Tensor) -> None:
+    got = measured("reinforce", logits, samples=1, baseline="none")
+    assert got["bias"] == pytest.approx(got["floor"], rel=0.5)
+    assert abs(got["net_square"]) < 3 * got["net_square_error"]
+    assert got["floor"] == pytest.approx(got["std"] / DRAWS**0.5)
+    assert got["cosine"] == pytest.approx((1 + got["floor"] ** 2) ** -0.5, abs=0.01)
+    assert got["cosine of 1"] == pytest.approx((1 + got["std"] ** 2) ** -0.5, rel=0.05)
+
+
+def test_the_standard_error_is_that_of_repeated_measurements(logits: Tensor) -> None:
+    """For a biased estimator, where it is no bound but the thing itself."""
+    exact = gradient_draws(RelaxedCategorical("exact"), logits, cost, 1)[0]
+    torch.manual_seed(3)
+    draws = gradient_draws(RelaxedCategorical("straight_through_gumbel_softmax"), logits, cost, 100 * 1000)
+    repeated = [figures(part, exact) for part in draws.split(1000)]
+    spread = torch.tensor([one["net_square"] for one in repeated]).std()
+    expected = torch.tensor([one["net_square_error"] ** 2 for one in repeated]).mean().sqrt()
+    assert float(spread / expected) == pytest.approx(1.0, abs=0.25)
+
+
+def test_the_bias_of_straight_through_is_the_enumerated_one(logits: Tensor) -> None:
+    got, expected = measured("straight_through", logits), straight_through_bias(logits)
+    assert expected > 0.1
+    assert abs(got["net_square"] - expected**2) < 3 * got["net_square_error"]
+
+
+def test_the_variance_is_that_of_the_draws() -> None:
+    """Two draws of a known gradient, by hand."""
+    got = figures(torch.tensor([[3.0, 0.0], [5.0, 0.0]]), torch.tensor([2.0, 0.0]))
+    assert got["bias"] == pytest.approx(1.0)
+    assert got["std"] == pytest.approx(2**0.5 / 2)
+    assert got["net_square"] == pytest.approx((4 - 1) / 4)
+    assert got["cosine of 1"] == pytest.approx(4 / (16 - 1 + 2) ** 0.5)
+    assert got["cosine of 100"] == pytest.approx(4 / (16 - 1 + 2 / 100) ** 0.5)
+    assert got["log-variance"] == pytest.approx(math.log(2 / 2))
+
+
+def test_draws_are_in_order_however_they_are_cut(logits: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = RelaxedCategorical("exact")
+    whole = gradient_draws(layer, logits, cost, 3)
+    monkeypatch.setattr("gumbelzoo.benchmarks.gradient_quality.DECODED", 1)
+    assert torch.allclose(gradient_draws(layer, logits, cost, 3), whole, atol=1e-6)
+    assert whole.shape == (3, *logits.shape)
+
+
+def test_times_are_taken_in_turns_until_the_seconds_are_used() -> None:
+    calls: list[str] = []
+    times = seconds_per_call({name: lambda name=name: calls.append(name) for name in "ab"}, turns=3, seconds=1.0)
+    assert "".join(calls) == "ab" * 4
+    assert set(times) == {"a", "b"}
+    calls.clear()
+    seconds_per_call({"a": lambda: calls.append("a")}, turns=3, seconds=1e-12)
+    assert calls == ["a", "a"]
+
+
+def test_every_estimator_is_measured_or_named_in_the_notes() -> None:
+    from gumbelzoo.benchmarks.estimators import NOTES
+
+    present = {variant.estimator for setup in setups().values() for variant in setup.variants}
+    assert {f"`{name}`" for name in set(ESTIMATORS.names()) - present} == {"`concrete`"}
+    assert "`concrete` has no row" in NOTES
+    for setup in setups().values():
+        for variant in setup.variants:
+            if ESTIMATORS[variant.estimator].categories in (None, setup.categories):
+                variant.layer(setup.latents, setup.categories)
+
+
+def made_row(estimator: str, temperature: float | None, evaluations: int, net: float, std: float) -> report.Row:
+    unbiased = net == 0.0
+    numbers = dict.fromkeys(report.NUMBERS, 0.5) | {"std": std, "cosine of 100": 1 / (1 + net + std / 10)}
+    return numbers | {
+        "estimator": estimator, "options": {"samples": evaluations}, "temperature": temperature, "learned": False,
+        "unbiased": unbiased, "pathwise": not unbiased, "evaluations": evaluations, "seconds": 1e-3 * evaluations,
+        "net_square": net**2, "net_square_error": 0.01,
+    }  # fmt: skip
+
+
+def test_the_report_keeps_what_surprised_us(tmp_path: Path) -> None:
+    rows = [made_row("gumbel_softmax", tau, 1, tau, 1 / tau) for tau in (0.1, 0.5, 1.0)]
+    rows += [made_row("reinforce", None, s, 0.0, 2 / s) for s in (1, 4)]
+    target = tmp_path / "estimators.md"
+    target.write_text(f"outdated\n\n{report.SURPRISES}\n\nA finding.\n")
+    report.write({"8x4": rows, "other": rows}, {"8x4": "a fact"}, "Notes.", tmp_path / "estimators.py")
+    text = target.read_text()
+    assert text.endswith(f"{report.SURPRISES}\n\nA finding.\n") and "outdated" not in text
+    assert "| gumbel_softmax | 0.5 | 1 | 0.50 |" in text
+    assert "| reinforce, samples=4 |  | 4 | < 0.17 |" in text
+    assert (tmp_path / "estimators.png").stat().st_size > 10_000
+
+
+def test_labels_never_overlap() -> None:
+    heights = [0.5, 0.5, 0.52, 0.1, 0.99, 1.0]
+    placed = report.spread(heights, 0.06)
+    ordered = sorted(placed)
+    assert min(b - a for a, b in pairwise(ordered)) > 0.0599
+    assert max(placed) <= 1.0
+    order = sorted(range(6), key=lambda i: heights[i])
+    assert [placed[i] for i in order] == ordered
+
+
+def test_a_finished_value_is_not_computed_again(tmp_path: Path) -> None:
+    from gumbelzoo.benchmarks.estimators_bench import Bench
+
+    bench = object.__new__(Bench)
+    bench.folder = tmp_path
+    assert bench.remembered("x", lambda: 1) == 1
+    assert bench.remembered("x", lambda: 2) == 1
+    assert json.loads((tmp_path / "figures.json").read_text()) == {"x": 1}
