@@ -29,6 +29,7 @@ NOT_FOR_USERS = (
     ".*smaller than the logging interval.*",  # it counts over epochs, so short epochs are logged all the same
     ".*isinstance.treespec, LeafSpec.* is deprecated.*",
     ".*Checkpoint directory .* exists and is not empty.*",  # the run goes on in its folder
+    ".*module.s. in eval mode at the start of training.*",  # a frozen part of a model is
     ".*callbacks used to create the checkpoint need to be provided.*",  # a test needs no callbacks of the fit
 )
 

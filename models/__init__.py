@@ -2,6 +2,7 @@
 
 from .base import ZooModel
 from .categorical_vae import CategoricalVAE
+from .code_prior import CodePrior
 from .gaussian_vae import GaussianVAE
 from .registry import MODELS, register_model
 from .structured_prediction import StructuredPrediction
@@ -11,6 +12,7 @@ __all__ = [
     "MODELS",
     "VQVAE",
     "CategoricalVAE",
+    "CodePrior",
     "GaussianVAE",
     "StructuredPrediction",
     "ZooModel",
