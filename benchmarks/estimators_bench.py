@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gumbelzoo.benchmarks.estimators_report import Row, best, label
+from gumbelzoo.benchmarks.estimators_report import Row, label
 from gumbelzoo.benchmarks.gradient_quality import DECODED, figures, gradient_draws, seconds_per_call
 from gumbelzoo.data import ImageData
 from gumbelzoo.models.categorical_vae import CategoricalVAE
@@ -51,7 +51,7 @@ class Setup:
     categories: int
     trainer: Variant
     variants: Sequence[Variant]
-    complete: bool = False  # pathwise ones with four samples too, and everything timed
+    timed: bool = False
 
 
 class Bench:
@@ -130,9 +130,8 @@ class Bench:
             "temperature": round(layer.current_temperature().item(), 4) if variant.temperature else None,
             "learned": layer.log_temperature is not None,
             "unbiased": layer.estimator.unbiased,
-            "pathwise": layer.estimator.pathwise,
             "evaluations": evaluations,
-            **figures(draws, self.exact),
+            **figures(draws, self.exact, evaluations),
         }
 
     def step(self, row: Row) -> Callable[[], None]:
@@ -148,14 +147,11 @@ class Bench:
         return run
 
     def rows(self) -> list[Row]:
-        """Every variant measured; a complete setup also has the pathwise ones with four samples, and the times."""
+        """Every variant measured, and timed if the setup says so."""
         fitting = {repr(v): v for v in self.setup.variants if ESTIMATORS[v.estimator].categories in (None, self.k)}
         rows = [self.remembered(key, partial(self.row, variant)) for key, variant in fitting.items()]
-        if not self.setup.complete:
+        if not self.setup.timed:
             return rows
-        for row in [row for row in best(rows) if row["pathwise"]]:
-            variant = Variant(row["estimator"], row["options"], row["temperature"]).with_samples(4)
-            rows.append(self.remembered(repr(variant), partial(self.row, variant)))
         self.model.requires_grad_()
         steps = {label(row): self.step(row) for row in rows}
         seconds = self.remembered("seconds", partial(seconds_per_call, steps, TURNS, SECONDS))

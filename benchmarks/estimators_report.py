@@ -14,11 +14,14 @@ import torch
 from gumbelzoo.benchmarks import gradient_quality
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullFormatter
 
 Row = dict[str, Any]  # facts and figures of one variant of an estimator
 SURPRISES = "## What surprised us"
 REFERENCE = "gumbel_softmax"  # whose time is 1
-NUMBERS = ["bias", "floor", "std", "cosine", "cosine of 1", "cosine of 100", "log-variance"]
+NO_NOISE = 0.1  # less is not drawn: the exact gradient, and none at all
+NUMBERS = ["bias", "floor", "std", "cosine", "log-variance"]
+EQUAL = "cosine of 100 evaluations"
 
 
 def label(row: Row) -> str:
@@ -28,10 +31,10 @@ def label(row: Row) -> str:
 
 
 def best(rows: Iterable[Row]) -> list[Row]:
-    """Of rows that differ in temperature only, the one whose mean of 100 calls is nearest to the exact direction."""
+    """Of rows that differ in temperature only, the one with the best cosine at an equal number of evaluations."""
     chosen: dict[str, Row] = {}
     for row in rows:
-        if label(row) not in chosen or row["cosine of 100"] > chosen[label(row)]["cosine of 100"]:
+        if label(row) not in chosen or row[EQUAL] > chosen[label(row)][EQUAL]:
             chosen[label(row)] = row
     return list(chosen.values())
 
@@ -62,12 +65,13 @@ def write(tables: dict[str, list[Row]], facts: dict[str, str], notes: str, scrip
     parts += ["## The figures", str(gradient_quality.__doc__).partition("\n")[2].strip()]
     timed = {name: rows for name, rows in tables.items() if "seconds" in rows[0]}
     for name, rows in timed.items():
-        parts += [f"## {name}, at equal numbers of cost evaluations", main_table(rows)]
+        parts += [f"## {name}", main_table(rows)]
         tempered = [row for row in rows if row["temperature"] and not row["learned"] and row["evaluations"] <= 2]
         biased = [row for row in tempered if not row["unbiased"]]
         parts += [f"## {name}, over temperature", "Net bias:", temperature_table(biased, show_net_bias)]
         parts += ["Std:", temperature_table(tempered, lambda row: f"{row['std']:.2f}")]
         parts += ["Cosine:", temperature_table(biased, lambda row: f"{row['cosine']:.2f}")]
+        parts += [f"{EQUAL.capitalize()}:", temperature_table(tempered, lambda row: f"{row[EQUAL]:.2f}")]
     first = next(iter(tables))
     same = {name: rows for name, rows in tables.items() if name == first or name not in timed}
     parts += ["## Who trained the model", "Net bias, std, cosine:", model_table(same)]
@@ -76,21 +80,24 @@ def write(tables: dict[str, list[Row]], facts: dict[str, str], notes: str, scrip
 
 
 def main_table(rows: list[Row]) -> str:
-    """Every variant at its best temperature, by the number of cost evaluations, the best first."""
+    """Every variant at its best temperature, the best at an equal number of cost evaluations first."""
     unit = next(row["seconds"] for row in rows if label(row) == REFERENCE)
     cells = [
         [
             label(row),
             f"{row['temperature']:.2g}" if row["temperature"] else "",
             str(row["evaluations"]),
+            f"{row[EQUAL]:.3f}",
             show_net_bias(row),
             *(f"{row[name]:.2f}" for name in NUMBERS),
             f"{1e6 * row['seconds']:,.0f}",
             f"{row['seconds'] / unit:.2f}",
         ]
-        for row in sorted(best(rows), key=lambda row: (row["evaluations"], -row["cosine of 100"]))
+        for row in sorted(best(rows), key=lambda row: -row[EQUAL])
     ]
-    return table(["estimator", "temperature", "evaluations", "net bias", *NUMBERS, "us", f"x {REFERENCE}"], cells)
+    return table(
+        ["estimator", "temperature", "evaluations", EQUAL, "net bias", *NUMBERS, "us", f"x {REFERENCE}"], cells
+    )
 
 
 def temperature_table(rows: list[Row], show: Callable[[Row], str]) -> str:
@@ -130,9 +137,9 @@ def picture(rows: list[Row]) -> Figure:
     unit = next(row["seconds"] for row in rows if label(row) == REFERENCE)
     figure = Figure(figsize=(11, 9.5), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.2, 1))
-    biased = [row for row in rows if not row["unbiased"] and row["evaluations"] == 1]
+    biased = [row for row in rows if not row["unbiased"] and row["evaluations"] == 1 and row["std"] > NO_NOISE]
     draw_curves(upper, {name: [r for r in biased if label(r) == name] for name in map(label, biased)}, unit)
-    unbiased = [row for row in best(rows) if row["unbiased"] and row["std"] > 1e-3]
+    unbiased = [row for row in best(rows) if row["unbiased"] and row["std"] > NO_NOISE]
     families: dict[str, list[Row]] = {}
     for row in unbiased:
         families.setdefault(label({**row, "options": {**row["options"], "samples": 1}}), []).append(row)
@@ -143,25 +150,29 @@ def picture(rows: list[Row]) -> Figure:
 def draw_curves(axes: Axes, curves: dict[str, list[Row]], unit: float) -> None:
     """One curve per estimator, its name in the margin; a hollow mark is an upper limit."""
     axes.set(xscale="log", yscale="log", ylabel="net bias / |g|")
-    axes.set_title("biased: temperature from 0.1 (right end) to 1.5 (left end); hollow: less than", fontsize=10)
+    axes.set_title("biased: temperature rises along a curve from the end with the name; hollow: less than", fontsize=10)
     for number, curve in enumerate(curves.values()):
         x, y = [row["std"] for row in curve], [net_bias(row) for row in curve]
         faces = [f"C{number}" if resolved(row) else "white" for row in curve]
         axes.plot(x, y, color=f"C{number}", linewidth=1, zorder=1)
         axes.scatter(x, y, [area(row, unit) for row in curve], faces, edgecolors=f"C{number}", alpha=0.8)
+    for axis, ticks in ((axes.xaxis, (0.5, 1, 2, 5, 10, 20, 50)), (axes.yaxis, (0.2, 0.3, 0.5, 1, 2, 3))):
+        axis.set_major_locator(FixedLocator(ticks))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
     low, high = (math.log(limit) for limit in axes.get_ylim())
-    ends = {name: max(curve, key=lambda row: row["std"]) for name, curve in curves.items()}
+    ends = {name: min(curve, key=lambda row: row["temperature"]) for name, curve in curves.items()}
     heights = [(math.log(net_bias(row)) - low) / (high - low) for row in ends.values()]
-    for number, (name, place) in enumerate(zip(ends, spread(heights, 0.065), strict=True)):
+    for number, (name, place) in enumerate(zip(ends, spread(heights, 0.05), strict=True)):
         axes.annotate(
-            name.replace(", ", "\n"),
+            name,
             xy=(ends[name]["std"], net_bias(ends[name])),
             xytext=(1.03, place),
             textcoords="axes fraction",
             color=f"C{number}",
             fontsize=8,
             va="center",
-            arrowprops={"arrowstyle": "-", "color": f"C{number}", "linewidth": 0.5},
+            arrowprops={"arrowstyle": "-", "color": f"C{number}", "linewidth": 0.5, "relpos": (0, 0.5)},
         )
 
 
@@ -186,7 +197,7 @@ def draw_strips(axes: Axes, families: dict[str, list[Row]], unit: float) -> None
     axes.set_title("unbiased: the number is that of cost evaluations", fontsize=10)
     for ratio in (1, 4, 16):
         axes.scatter([], [], 20 * ratio, "C7", label=f"{ratio}x the time of {REFERENCE}")
-    axes.legend(loc="upper right", fontsize=8)
+    axes.legend(loc="upper right", fontsize=8, labelspacing=1.1)
 
 
 def area(row: Row, unit: float) -> float:

@@ -9,8 +9,9 @@ so |.| is over images, latents and categories. With D draws:
   of the noise in g_mean, estimated from the draws. The square has a standard error, so that none is told from little.
 - std: sqrt(E|g_i - g_mean|^2) / |g|, of one call.
 - cosine: between g_mean and g. Noise lowers it: an unbiased estimator has about 1 / sqrt(1 + floor^2).
-- cosine of 1, of 100: <E g_i, g> / (|g| sqrt(E|g_c|^2)) where g_c is the mean of c = 1 or 100 draws: what a step can
-  gain whose learning rate was tuned. Noise rules the first and bias the second; unbiased: 1 / sqrt(1 + std^2 / c).
+- cosine of 100 evaluations: <E g_i, g> / (|g| sqrt(E|g_c|^2)), where g_c is the mean of as many calls, c, as make 100
+  evaluations of the cost (c need not be whole). It weighs bias, noise and evaluations against each other, whatever the
+  length of the gradient, which a learning rate absorbs; an unbiased estimator has 1 / sqrt(1 + std^2 / c).
 - log-variance: natural logarithm of the mean variance of a coordinate of g_i, one image's gradient, in nats.
 - time: processor time of a call, in turns with all others, the median.
 """
@@ -41,8 +42,8 @@ def gradient_draws(layer: RelaxedCategorical, logits: Tensor, cost: RowCost, dra
     return rearrange(torch.cat(gradients), "(d b) n k -> d b n k", d=draws)
 
 
-def figures(draws: Tensor, exact: Tensor) -> dict[str, float]:
-    """The figures of the module, from draws ``d ...`` and the exact gradient ``...``."""
+def figures(draws: Tensor, exact: Tensor, evaluations: int) -> dict[str, float]:
+    """The figures of the module, from draws ``d ...``, the exact gradient ``...`` and a call's cost evaluations."""
     draws, exact = draws.flatten(1).double(), exact.flatten().double()
     d, mean, scale = len(draws), draws.mean(0), exact.square().sum()
     centred, error = draws - mean, mean - exact
@@ -59,8 +60,7 @@ def figures(draws: Tensor, exact: Tensor) -> dict[str, float]:
         "net_square_error": float(net_error / scale),
         "std": float((variance / scale).sqrt()),
         "cosine": float(torch.cosine_similarity(mean, exact, dim=0)),
-        "cosine of 1": float(projection / (second_moment + variance / scale).sqrt()),
-        "cosine of 100": float(projection / (second_moment + variance / scale / 100).sqrt()),
+        "cosine of 100 evaluations": float(projection / (second_moment + variance / scale * evaluations / 100).sqrt()),
         "log-variance": float((variance / exact.numel()).log()),
     }
 
@@ -68,12 +68,12 @@ def figures(draws: Tensor, exact: Tensor) -> dict[str, float]:
 def seconds_per_call(functions: Mapping[str, Callable[[], object]], turns: int, seconds: float) -> dict[str, float]:
     """Median processor time of each function, in turns; one that has used its ``seconds`` sits out the rest."""
     spent: dict[str, list[float]] = {name: [] for name in functions}
-    for function in functions.values():
-        function()  # the first call is slower
-    for _ in range(turns):
+    for turn in range(turns + 1):
         for name, function in functions.items():
             if sum(spent[name]) < seconds:
                 start = time.process_time()
                 function()
                 spent[name].append(time.process_time() - start)
+            if turn == 0 and spent[name][0] < seconds:
+                spent[name].clear()  # the first call is slower
     return {name: statistics.median(record) for name, record in spent.items()}
