@@ -44,10 +44,10 @@ def draw_plane(
     for name, (oracle, test) in anchors.items():
         if test is None:
             axes.axhline(oracle, color="black", linewidth=0.5)
-            axes.annotate(name, (1, oracle), ("axes fraction", "data"), ha="right", va="bottom", fontsize="small")
+            axes.text(0.01, oracle, name, transform=axes.get_yaxis_transform(), va="bottom", fontsize="small")
         else:
             axes.plot([test], [oracle], "*", color="black", markersize=10)
-            axes.annotate(f" {name}", (test, oracle), fontsize="small")
+            axes.text(test, oracle, f"   {name}", va="center", fontsize="small")
     axes.set_xlabel("NLL_test, nats per token: lower is better")
     axes.set_ylabel("NLL_oracle, nats per token: lower is better")
     axes.legend(fontsize="small")
