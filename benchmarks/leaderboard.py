@@ -24,9 +24,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from gumbelzoo.benchmarks.leaderboard_table import PUBLISHED, circumstances, measure, table
 from gumbelzoo.commands.configs import named_configs
 from gumbelzoo.train import main as gumbelzoo
-from leaderboard_table import PUBLISHED, circumstances, measure, table
 
 STEPS, TUNING_STEPS = 25_000, 2_000
 SEEDS = (0, 1, 2)
