@@ -117,3 +117,13 @@ def test_unknown_names_and_useless_arguments():
 def test_samples_that_are_none(samples, message):
     with pytest.raises(ValueError, match=message):
         TextData("grammar").score(samples)
+
+
+def test_samples_that_differ_behind_their_ends_are_the_same():
+    data = TextData("grammar")
+    samples = data.splits.test.tokens[data.splits.test.lengths < 12][:2].repeat_interleave(4, 0)
+    ends = data.vocabulary.lengths(samples)
+    garbage = torch.randint(6, samples.shape, generator=torch.Generator().manual_seed(0))
+    disguised = torch.where(torch.arange(12) < ends[:, None], samples, garbage)
+    assert len(disguised.unique(dim=0)) > len(samples.unique(dim=0))
+    assert data.score(disguised) == data.score(samples)
