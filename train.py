@@ -12,7 +12,7 @@ COMMANDS = {
     "fit": "train a model: --config configs/catvae_digits.yaml",
     "validate": "metrics on the validation set",
     "test": "metrics on the test set, of a run or a released model",
-    "sample": "draw samples into a picture",
+    "sample": "draw samples: images into a picture, or lines of text",
     "reconstruct": "test images beside their reconstructions",
     "export": "write a release folder from a tested run",
     "list": "models, estimators, data sets, configurations, released checkpoints",

@@ -1,24 +1,29 @@
-"""Draw samples from a trained model and write them as one picture."""
+"""Draw samples from a trained model: one picture of images, or text, a sentence a line."""
 
 from __future__ import annotations
 
 import argparse
+import inspect
 from pathlib import Path
+from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("source", help="released name, release folder, hub id, run folder or .ckpt file")
     parser.add_argument("-n", type=int, default=64, metavar="N", help="how many (default: 64)")
-    parser.add_argument("--out", type=Path, default=Path("samples.png"), help="where (default: samples.png)")
+    parser.add_argument("--out", type=Path, help="where (default: samples.png for images; text is printed)")
     parser.add_argument(
         "--temperature", type=float, default=1.0, help="of the prior, lower is more typical (default: 1)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same picture (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples (default: 0)")
+    parser.add_argument("--prefix", help="text that every sentence begins with")
+    parser.add_argument("--top_k", type=int, help="draw among so many most probable tokens or codes")
+    parser.add_argument("--top_p", type=float, help="draw among the most probable ones that have this probability")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Sample, write, and say where."""
+    """Sample, write, and say where; or print."""
     import torch
 
     from ..callbacks.figures import sample_grid, save_picture
@@ -29,6 +34,24 @@ def run(options: argparse.Namespace) -> None:
     model = open_source(options.source).model
     if not hasattr(model, "sample"):
         raise ValueError(f"a {model.registry_name} model makes no images from nothing; use `reconstruct`")
+    given = {name: getattr(options, name) for name in ("prefix", "top_k", "top_p")}
+    wanted = {name: value for name, value in given.items() if value is not None}
+    _check(model, wanted)
     generator = torch.Generator().manual_seed(options.seed)
-    images = model.sample(options.n, temperature=options.temperature, generator=generator)
-    print(save_picture(sample_grid(images), options.out))
+    samples = model.sample(options.n, temperature=options.temperature, generator=generator, **wanted)
+    if isinstance(samples, torch.Tensor):
+        print(save_picture(sample_grid(samples), options.out or Path("samples.png")))
+    elif options.out is None:
+        print(*samples, sep="\n")
+    else:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text("".join(f"{sentence}\n" for sentence in samples), encoding="utf-8")
+        print(options.out)
+
+
+def _check(model: Any, wanted: dict[str, Any]) -> None:
+    """ValueError if the model has no use for an option."""
+    parameters = inspect.signature(model.sample).parameters
+    for name in wanted:
+        if name not in parameters:
+            raise ValueError(f"a {model.registry_name} model has no use for --{name}; leave it out")

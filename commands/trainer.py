@@ -215,6 +215,7 @@ class ZooCLI(LightningCLI):
         best = self.trainer.checkpoint_callback
         score = best.best_model_score if isinstance(best, ModelCheckpoint) else None
         chosen = "no validation has run" if score is None else f"{self.model.monitor} {float(score):.4g}"
+        chosen = chosen if self.model.monitor else "the latest, for nothing measured here says which is better"
         pictures = ", ".join(str(path) for path in sorted((self.run / "figures").glob("*.png")))
         program = runs.program()
         print(
@@ -222,7 +223,7 @@ class ZooCLI(LightningCLI):
             f"best      {chosen}\n"
             f"pictures  {pictures}\n"
             f"next      {program} test {self.run}\n"
-            f"          {program} sample {self.run} -n 64 --out samples.png\n"
+            f"          {program} sample {self.run} -n 64\n"
             f"          {program} export {self.run} checkpoints/NAME   (after test)"
         )
 

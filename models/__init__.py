@@ -7,6 +7,7 @@ from .code_prior import CodePrior
 from .gaussian_vae import GaussianVAE
 from .registry import MODELS, register_model
 from .structured_prediction import StructuredPrediction
+from .text_gan import TextGAN
 from .vq_vae import VQVAE
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "CodePrior",
     "GaussianVAE",
     "StructuredPrediction",
+    "TextGAN",
     "ZooModel",
     "register_model",
 ]

@@ -16,6 +16,8 @@ FOLDER = Path(gumbelzoo.__file__).parent / "configs"
 SMALL = {
     "data": {"name": "digits", "batch_size": 8, "eval_batch_size": 4},
     "model": {"image_shape": [1, 8, 8], "bound_samples": 2, "widths": [8, 16]},
+    "TextData": {"name": "grammar", "eval_batch_size": 500},
+    "TextGAN": {"pretrain_steps": 1, "discriminator_pretrain_steps": 1, "test_samples": 20},
 }
 QUICK = ["--trainer.accelerator=cpu", "--trainer.limit_test_batches=2"]
 
@@ -24,8 +26,10 @@ def small(path: Path) -> list[str]:
     """Of ``SMALL``, what the classes of a configuration take."""
     content, options = yaml.safe_load(path.read_text()), []
     for part, package in (("data", data), ("model", models)):
-        takes = inspect.signature(getattr(package, content[part]["class_path"])).parameters
-        options += [f"--{part}.{name}={value}" for name, value in SMALL[part].items() if name in takes]
+        name = content[part]["class_path"]
+        takes = inspect.signature(getattr(package, name)).parameters
+        given = {**SMALL[part], **SMALL.get(name, {})}
+        options += [f"--{part}.{name}={value}" for name, value in given.items() if name in takes]
     return options
 
 

@@ -1,0 +1,177 @@
+"""A generator of text that learns by maximum likelihood, adversarially, or first the one and then the other.
+
+The objectives are those of ``OBJECTIVES``, a file each: ``text_objectives``, ``gumbel_gan``, ``seqgan``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..registry import unknown_arguments
+from ..vocabulary import Vocabulary
+from . import gumbel_gan, lstm_generator, seqgan, transformer_generator  # noqa: F401  (importing registers)
+from .base import Batch
+from .generators import GENERATORS, Generator
+from .registry import register_model
+from .relaxed import RelaxedCategorical
+from .text_model import TextModel
+from .text_objectives import OBJECTIVES, MaximumLikelihood
+
+
+@register_model("text_gan")
+class TextGAN(TextModel):
+    """A text generator and, for adversarial objectives, a discriminator.
+
+    A training batch is one step of the generator's optimizer, in each phase, so that steps are batches. ``best.ckpt``
+    is the best by held-out NLL for the objectives that lower it. For adversarial ones it is the latest: no figure that
+    can be had from a validation set says which is best, and NLL would choose the pretraining.
+
+    Args:
+        vocabulary: ``{tokens: [...], level: word}``; left out, it is taken from the data.
+        length: tokens of a sample; left out, it is taken from the data.
+        generator: lstm or transformer.
+        generator_options: its arguments, such as ``{width: 32, hidden: 32, layers: 1, dropout: 0.0}``.
+        objective: mle, scheduled_sampling, gumbel or seqgan.
+        pretrain_steps: training batches of maximum likelihood before the objective.
+        scheduled_steps: of scheduled_sampling: training batches until only samples are fed.
+        discriminator: of a GAN: cnn or recurrent.
+        discriminator_options: its arguments, such as ``{embeddings: 4, width: 16}``.
+        loss: of a GAN: standard, relativistic, hinge, or wasserstein with a gradient penalty.
+        reward: of a GAN: learned, or its controls constant and shuffled.
+        discriminator_steps: of a GAN: steps of the discriminator in each training batch.
+        discriminator_pretrain_steps: of a GAN: the discriminator learns in so many of the last pretrain_steps as well.
+        estimator: of gumbel: how gradients pass the samples, a pathwise one of ``gumbelzoo list``.
+        temperature: of gumbel: a number, or a schedule; its steps are the training batches behind the pretraining.
+        estimator_options: of gumbel: arguments of the estimator.
+        feedback: of gumbel: what the generator is fed of its samples: soft, straight_through or detached.
+        rollouts: of seqgan: completions behind the reward of each token.
+        baseline: of seqgan: none, leave_one_out or moving_average.
+        learning_rate: of the generator by mle and scheduled_sampling, and in the pretraining.
+        adversarial_learning_rate: of the generator by gumbel and seqgan.
+        discriminator_learning_rate: of the discriminator.
+        weight_decay: of both.
+        clip: largest norm of the gradient of either; 0 for any.
+        test_samples: samples that are scored at test.
+        reverse_steps: training steps of the small model behind the reverse NLL at test; 0 to leave it out.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Mapping[str, Any] | None = None,
+        length: int | None = None,
+        generator: str = "lstm",
+        generator_options: Mapping[str, Any] | None = None,
+        objective: str = "mle",
+        pretrain_steps: int = 0,
+        scheduled_steps: int = 10_000,
+        discriminator: str = "cnn",
+        discriminator_options: Mapping[str, Any] | None = None,
+        loss: str = "standard",
+        reward: str = "learned",
+        discriminator_steps: int = 1,
+        discriminator_pretrain_steps: int = 0,
+        estimator: str = "gumbel_softmax",
+        temperature: float | Mapping[str, Any] = 1.0,
+        estimator_options: Mapping[str, Any] | None = None,
+        feedback: str = "soft",
+        rollouts: int = 16,
+        baseline: str = "none",
+        learning_rate: float = 1e-3,
+        adversarial_learning_rate: float = 1e-4,
+        discriminator_learning_rate: float = 1e-4,
+        weight_decay: float = 0.0,
+        clip: float = 10.0,
+        test_samples: int = 10_000,
+        reverse_steps: int = 0,
+    ) -> None:
+        super().__init__()
+        unknown_arguments(f"generator '{generator}'", GENERATORS[generator], generator_options or {})
+        if min(pretrain_steps, discriminator_pretrain_steps, reverse_steps, clip) < 0:
+            raise ValueError("pretrain_steps, discriminator_pretrain_steps, reverse_steps and clip must be >= 0")
+        if min(discriminator_steps, test_samples) < 1:
+            raise ValueError("discriminator_steps and test_samples must be >= 1")
+        if discriminator_pretrain_steps > pretrain_steps:
+            raise ValueError(
+                f"discriminator_pretrain_steps are a part of pretrain_steps, got {discriminator_pretrain_steps} of "
+                f"{pretrain_steps}; raise pretrain_steps"
+            )
+        self.save_hyperparameters()
+        self.automatic_optimization = False
+        self.learning_rate, self.adversarial_learning_rate = learning_rate, adversarial_learning_rate
+        self.discriminator_learning_rate, self.weight_decay, self.clip = discriminator_learning_rate, weight_decay, clip
+        self.pretrain_steps, self.discriminator_steps = pretrain_steps, discriminator_steps
+        self.first_discriminator_step = pretrain_steps - discriminator_pretrain_steps
+        self.test_samples, self.reverse_steps = test_samples, reverse_steps
+        if OBJECTIVES[objective].adversarial:
+            self.monitor = None  # type: ignore[misc, assignment]
+        self.pretraining = MaximumLikelihood()
+        self.take_vocabulary(vocabulary, length)
+
+    def build(self, vocabulary: Vocabulary, length: int) -> None:
+        """See the base class."""
+        objective = OBJECTIVES[self.hparams["objective"]]
+        text = {"size": len(vocabulary), "length": length, "end": vocabulary.eos}
+        takes = inspect.signature(objective).parameters
+        options = {name: value for name, value in {**self.hparams, **text}.items() if name in takes}
+        self.generator = self.make_generator()
+        self.objective = objective(**options)
+
+    def make_generator(self) -> Generator:
+        """See the base class."""
+        options = self.hparams["generator_options"] or {}
+        return GENERATORS[self.hparams["generator"]](len(self.known), self.length, self.known.eos, **options)
+
+    # -- training -----------------------------------------------------------------------------------------------------
+
+    def pretrains(self) -> bool:
+        """Whether this training batch is one of the pretraining."""
+        return self.global_step < self.pretrain_steps
+
+    def relaxed_layers(self) -> list[RelaxedCategorical]:
+        """None in the pretraining: the temperature waits for its use."""
+        return [] if self.pretrains() else super().relaxed_layers()
+
+    def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
+        """Step both optimizers, or the one there is; the generator's metrics and the discriminator's loss."""
+        objective = self.pretraining if self.pretrains() else self.objective
+        optimizers = self.optimizers()
+        own, *other = optimizers if isinstance(optimizers, list) else [optimizers]
+        judged = {}
+        if other and self.global_step >= self.first_discriminator_step:
+            for _ in range(self.discriminator_steps):
+                loss = self.objective.discriminator_loss(self.generator, batch)
+                # Lightning counts the steps of its own wrapper, and a training batch is one step.
+                self._descend(other[0].optimizer, loss, self.objective.discriminator_parameters())
+            judged = {"discriminator_loss": loss}
+        for group in own.param_groups:
+            group["lr"] = self.adversarial_learning_rate if objective.adversarial else self.learning_rate
+        metrics = objective.generator_metrics(self.generator, batch)
+        self._descend(own, metrics["loss"], list(self.generator.parameters()))
+        objective.advance()
+        return {name: value.detach() for name, value in {**metrics, **judged}.items()}
+
+    def _descend(self, optimizer: Any, loss: Tensor, parameters: list[nn.Parameter]) -> None:
+        """A step of the optimizer on its own parameters, the gradient clipped; nothing else gets a gradient."""
+        optimizer.zero_grad()
+        self.manual_backward(loss, inputs=parameters)
+        if self.clip:
+            nn.utils.clip_grad_norm_(parameters, self.clip)
+        optimizer.step()
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Adam for the generator and, where one is needed, for the discriminator; with a weight decay AdamW."""
+        fused = self.device.type == "cpu" or None
+        groups = [
+            (list(self.generator.parameters()), self.learning_rate),
+            (self.objective.discriminator_parameters(), self.discriminator_learning_rate),
+        ]
+        return [
+            torch.optim.AdamW(parameters, lr=rate, weight_decay=self.weight_decay, fused=fused)
+            for parameters, rate in groups
+            if parameters
+        ]
