@@ -224,9 +224,20 @@ class CodePrior(ZooModel):
 
         return self.network.sample(labels, draw, generator)
 
-    def sample(self, n: int, **options: Any) -> Tensor:
-        """Images of draws of the prior, ``-> n c h w``; options and errors are those of ``sample_codes``."""
-        return self.decode(self.sample_codes(n, **options))
+    def sample(
+        self,
+        n: int,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        label: int | Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Images of draws of the prior, ``-> n c h w``; arguments and errors are those of ``sample_codes``."""
+        return self.decode(
+            self.sample_codes(n, temperature=temperature, top_k=top_k, top_p=top_p, label=label, generator=generator)
+        )
 
 
 def open_vqvae(vqvae: str | Mapping[str, Any]) -> VQVAE:

@@ -168,7 +168,7 @@ def attention_mask(
     allowed = key <= query if causal and n > 1 else None
     if valid is None:
         return allowed
-    seen = rearrange(valid, "b m -> b 1 1 m") | (key == query)  # a softmax over nothing is NaN
+    seen = rearrange(valid, "b m -> b 1 1 m") | (key == query)  # a softmax over nothing is NaN in some kernels
     return seen if allowed is None else allowed & seen
 
 

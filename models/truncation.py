@@ -36,6 +36,6 @@ def truncate(logits: Tensor, top_k: int | None = None, top_p: float | None = Non
     if top_p is not None:
         ordered, classes = logits.sort(dim=-1, descending=True, stable=True)
         p = ordered.double().softmax(-1)
-        before = p.cumsum(-1) - p  # probability of the more probable classes
-        logits = logits.masked_fill((before >= top_p).scatter(-1, classes, before >= top_p), -math.inf)
+        left_out = p.cumsum(-1) - p >= top_p  # the more probable classes reach it
+        logits = logits.masked_fill(left_out.scatter(-1, classes, left_out), -math.inf)
     return logits

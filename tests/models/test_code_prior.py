@@ -74,6 +74,7 @@ def test_training_changes_the_network_and_never_the_vqvae(network: str, tmp_path
     run = trainer(max_epochs=1, limit_train_batches=4)
     run.fit(model, ImageData("digits", "none"))
     assert model.network.training and not model.vqvae.training
+    assert not any(parameter.requires_grad for parameter in model.vqvae.parameters())
     for name, value in model.state_dict().items():
         if name.startswith("vqvae."):
             assert torch.equal(value, before[name]), name
@@ -90,6 +91,8 @@ def test_training_changes_the_network_and_never_the_vqvae(network: str, tmp_path
 
 def test_codes_are_those_of_the_vqvae(release: str) -> None:
     model, source, x = prior(release).train(), gumbelzoo.load(release), images()
+    assert model.network.training and not model.vqvae.training
+    assert not any(parameter.requires_grad for parameter in model.vqvae.parameters())
     assert torch.equal(model.encode(x), source.encode(x))
     assert torch.equal(model.reconstruct(x), source.reconstruct(x))
     assert torch.equal(model.decode(model.encode(x)), model.reconstruct(x))

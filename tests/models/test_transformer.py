@@ -13,7 +13,11 @@ POSITIONS = [pytest.param(LENGTH, id="learned"), pytest.param(None, id="rotary")
 
 def small(length: int | None = LENGTH, causal: bool = True, dropout: float = 0.0) -> Transformer:
     torch.manual_seed(0)
-    return Transformer(WIDTH, depth=3, heads=2, length=length, causal=causal, dropout=dropout)
+    model = Transformer(WIDTH, depth=3, heads=2, length=length, causal=causal, dropout=dropout)
+    with torch.no_grad():  # attention that prefers some positions
+        for block in model.blocks:
+            block.attention.inputs.weight.mul_(4)
+    return model
 
 
 def sequence(n: int = LENGTH, b: int = 4) -> Tensor:
@@ -101,6 +105,16 @@ def test_no_mask_where_everything_is_seen() -> None:
     assert attention_mask(1, 5, causal=True) is None
     mask = attention_mask(2, 4, causal=True)
     assert mask is not None and mask.tolist() == [[True, True, True, False], [True] * 4]
+
+
+def test_every_position_sees_something() -> None:
+    """A softmax over nothing is NaN in some kernels."""
+    mask = attention_mask(3, 3, causal=True, valid=torch.tensor([[False, False, True]]))
+    assert mask is not None and mask[0, 0].tolist() == [
+        [True, False, False],
+        [False, True, False],
+        [False, False, True],
+    ]
 
 
 def test_every_parameter_gets_a_gradient_and_dropout_is_for_training() -> None:
