@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -118,7 +119,8 @@ def one_hot_step(n: int, k: int) -> Callable[[], None]:
 
 def our_step(n: int, k: int) -> Callable[[], None]:
     """Ours."""
-    quantizer = QUANTIZERS["vector"](D, codebook_size=k, decay=DECAY, commitment=COMMITMENT, start_batches=0)
+    options: dict[str, Any] = {"decay": DECAY, "commitment": COMMITMENT, "start_batches": 0}
+    quantizer = QUANTIZERS["vector"](D, codebook_size=k, **options)
 
     def run(z: Tensor) -> Tensor:
         quantized = quantizer(z)
