@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..registry import Registry
 from .relaxed import RelaxedCategorical
 from .relaxed.sampling import categorical_sample, hard_from_soft, one_hot, straight_through
-from .soft_tokens import embed, ends
+from .soft_tokens import embed, embed_one_hot, ends
 from .truncation import truncate
 
 State = Any  # what a network remembers of the tokens before
@@ -170,12 +170,13 @@ class Generator(nn.Module):
         Raises:
             ValueError: an unknown feedback; an estimator without a pathwise gradient.
         """
+        look_up = embed_one_hot if layer.estimator.exact_value else embed  # exact samples are one-hot
         feed, going = FEEDBACKS[feedback], torch.ones(n, 1, device=self.head.weight.device)
         points = []
         with without_dropout(self):
             x, state = self.begin(n)
             table = self.embedding.weight[:-1]
-            for _ in range(self.length):
+            for place in range(self.length):
                 features, state = self.step(x, state)
                 point = layer(self.head(features), generator=generator)  # n v
                 if self.end is not None:
@@ -185,7 +186,8 @@ class Generator(nn.Module):
                 if self.end is not None:
                     going = going * (1 - ends(fed, self.end)[:, None])
                 points.append(point)
-                x = embed(fed, table)
+                if place + 1 < self.length:
+                    x = look_up(fed, table)
         return torch.stack(points, 1)
 
 

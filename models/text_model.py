@@ -82,8 +82,9 @@ class TextModel(ZooModel):
         data = getattr(self.trainer, "datamodule", None)
         vocabulary, length = (getattr(data, name, None) for name in ("vocabulary", "max_length"))
         if vocabulary is None or length is None:
-            raise ValueError("this model learns from text: use --data=TextData")
-        if self.vocabulary is None:
+            if self.vocabulary is None or data is not None:
+                raise ValueError("this model learns from text: use --data=TextData")
+        elif self.vocabulary is None:
             self._build(vocabulary, length)
         elif self.vocabulary != vocabulary or self.length != length:
             raise ValueError(

@@ -10,7 +10,7 @@ import torch
 from gumbelzoo.models import lstm_generator, transformer_generator  # noqa: F401  (importing registers)
 from gumbelzoo.models.generators import FEEDBACKS, GENERATORS, Generator, places
 from gumbelzoo.models.relaxed import RelaxedCategorical
-from gumbelzoo.models.soft_tokens import embed, presence
+from gumbelzoo.models.soft_tokens import embed, embed_one_hot, presence
 from gumbelzoo.models.truncation import truncate
 from torch import Tensor
 
@@ -251,5 +251,11 @@ def test_codes_and_one_hot_points_are_the_same_text() -> None:
     assert torch.equal(presence(codes, END), expected)
     assert torch.equal(presence(points, END), expected)
     assert torch.equal(presence(codes, None), torch.ones(3, 4))
+    slopes = []
+    for look_up in (embed, embed_one_hot):
+        inputs = points.clone().requires_grad_(), table.clone().requires_grad_()
+        look_up(*inputs).square().sum().backward()
+        slopes.append([x.grad for x in inputs])
+    torch.testing.assert_close(slopes[0], slopes[1])
     half = torch.tensor([[[0.5, 0.5, 0], [0, 0.5, 0.5], [1, 0, 0]]])
     assert presence(half, END).tolist() == [[1.0, 0.5, 0.25]]
