@@ -110,20 +110,13 @@ def temperature_table(rows: list[Row], show: Callable[[Row], str]) -> str:
 
 
 def model_table(tables: dict[str, list[Row]]) -> str:
-    """The same variants on several models, those across."""
-    shown = {
-        name: {(label(row), row["temperature"]): row for row in rows if label(row) != "exact"}
-        for name, rows in tables.items()
-    }
-    cells = [
-        [
-            variant,
-            f"{temperature:.1f}" if temperature else "",
-            *(f"{show_net_bias(r)}, {r['std']:.2f}, {r['cosine']:.2f}" for r in (m[key] for m in shown.values())),
-        ]
-        for key in shown[list(shown)[-1]]
-        for variant, temperature in [key]
-    ]
+    """The variants of the last model, on every model: those across."""
+    models = [{(label(row), row["temperature"]): row for row in rows} for rows in tables.values()]
+    cells = []
+    for name, temperature in models[-1]:
+        found = [model[name, temperature] for model in models]
+        figures = [f"{show_net_bias(row)}, {row['std']:.2f}, {row['cosine']:.2f}" for row in found]
+        cells.append([name, f"{temperature:.1f}" if temperature else "", *figures])
     return table(["estimator", "temperature", *tables], cells)
 
 
@@ -184,14 +177,8 @@ def draw_strips(axes: Axes, families: dict[str, list[Row]], unit: float) -> None
         axes.plot(x, [height] * len(x), color="C7", linewidth=1, zorder=1)
         axes.scatter(x, [height] * len(x), [area(row, unit) for row in family], "C7", alpha=0.8)
         for row in family:
-            axes.annotate(
-                str(row["evaluations"]),
-                (row["std"], height),
-                (0, 7),
-                textcoords="offset points",
-                ha="center",
-                fontsize=7,
-            )
+            text, above = str(row["evaluations"]), (0, 3 + math.sqrt(area(row, unit)) / 2)
+            axes.annotate(text, (row["std"], height), above, textcoords="offset points", ha="center", fontsize=7)
     axes.set_yticks(range(len(families)), [name.replace(", ", "\n") for name in families], fontsize=8)
     axes.set(xlabel="std / |g| of one call", ylim=(-0.6, len(families) - 0.2))
     axes.set_title("unbiased: the number is that of cost evaluations", fontsize=10)

@@ -19,6 +19,7 @@ class GumbelRao(Estimator):
 
     The conditional noise is a constant for the gradient. The noise that decided the sample is the first of the inner
     samples, so one inner sample is straight-through Gumbel-Softmax itself. Worked in the literature: temperature 0.5-1.
+    Most accurate per cost evaluation in benchmarks/estimators.md: 0.1, then 0.3, where 10 inner samples help most.
 
     Args:
         samples: draws of z per example.
