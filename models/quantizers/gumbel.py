@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ..relaxed import RelaxedCategorical
 from .codebook import Codebook
+from .distributed import total
 from .kmeans import cluster_variance
 from .quantizer import QUANTIZERS, Cost, Quantized, Quantizer, without_autocast
 
@@ -45,7 +46,7 @@ class GumbelQuantizer(Quantizer):
         positions: positions of an example, for the estimators that are built for one shape, such as ``relax``.
         start_batches: how many first training batches start the codebook, and its scale, by k-means; 0 leaves it
             random. Of ``distance`` only, as is revival.
-        revive: a code with less than this part of the mean code's use restarts at a vector of the batch; 0: none does.
+        revive: a code with less than this part of the mean code's use restarts beside a code in use; 0: none does.
 
     Raises:
         ValueError: unknown ``logits``; ``dim`` that cannot be divided among ``codebooks``; those of the layer.
@@ -76,7 +77,8 @@ class GumbelQuantizer(Quantizer):
         self.residual, self.kl_weight = residual, kl_weight
         distance, width = logits == "distance", dim if residual else dim // codebooks
         self.tables = nn.ModuleList(
-            Codebook(codebook_size, width, start_batches=start_batches, revive=revive) for _ in range(codebooks)
+            Codebook(codebook_size, width, committed=False, start_batches=start_batches, revive=revive)
+            for _ in range(codebooks)
         )
         self.log_scale = nn.Parameter(torch.zeros(codebooks), requires_grad=distance)
         self.head = None if distance else nn.Linear(dim, codebooks * codebook_size)
@@ -111,7 +113,7 @@ class GumbelQuantizer(Quantizer):
             each.append(distance_logits(rows, table(), self.log_scale[i].exp()))  # n k
             modes.append(self.relaxed.mode(each[i]))  # n
             if learn:
-                table.observe(rows, modes[i])
+                table.count(expected_counts(each[i]))
             if self.residual and i + 1 < self.codebooks:
                 groups[i + 1] = (rows - F.embedding(modes[i], table()).detach()).reshape(z.shape)
         logits = torch.stack(each, -2) if len(each) > 1 else each[0].unsqueeze(-2)  # n q k
@@ -167,6 +169,12 @@ class GumbelQuantizer(Quantizer):
     def _quantized(self, logits: Tensor, codes: Tensor) -> Quantized:
         kl = reduce(self.relaxed.kl(logits), "... q -> ...", "sum").mean().float()
         return Quantized(self.look_up(codes), codes, self.kl_weight * kl, {"rate": kl.detach()})
+
+
+@torch.no_grad()
+def expected_counts(logits: Tensor) -> Tensor:
+    """How often each code is drawn for rows with these logits ``n k``, ``k``, over all processes."""
+    return total(logits.softmax(-1).sum(0))
 
 
 def distance_logits(rows: Tensor, table: Tensor, scale: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ class VectorQuantizer(NearestCode):
         super().__init__(dim, codebook_size, gradient, update == "loss", commitment)
         if update not in ("ema", "loss"):
             raise ValueError(f"update must be one of ema, loss, got '{update}'")
-        self.codebook = Codebook(codebook_size, dim, update == "ema", cosine, decay, start_batches, revive)
+        self.codebook = Codebook(codebook_size, dim, update == "ema", cosine, True, decay, start_batches, revive)
 
     def table(self) -> Tensor:
         """The codebook, ``k d``."""

@@ -94,7 +94,12 @@ def test_revival_resets_the_statistics_of_unused_codes_only(alive: Quantizer, z:
         rows = torch.randn(40, before.shape[-1])
         codebook.prepare(rows)
         assert torch.equal(codebook()[others], before[others])
-        assert (rows == codebook()[2].detach()).all(-1).sum() == 1
+        revived = codebook()[2].detach()
+        if codebook.committed:
+            assert (rows == revived).all(-1).sum() == 1
+        else:  # beside another code, where a decoder knows what to do
+            spread = (before[others] - before[others].mean(0)).norm(dim=-1).max()
+            assert 0 < (before[others] - revived).norm(dim=-1).min() < 0.1 * spread
         assert codebook.counts[2] == mean
         if codebook.ema:
             assert torch.allclose(codebook.sums[2], codebook.weight[2] * mean)
