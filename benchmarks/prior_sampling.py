@@ -22,9 +22,9 @@ from torch import Tensor
 
 # network, grid, codes of a codebook, images at a time, turns
 CASES = [
-    ("pixelcnn", (7, 7, 1), 128, 64, 5),
-    ("transformer", (7, 7, 1), 128, 64, 5),
-    ("transformer", (8, 8, 4), 128, 4, 3),
+    ("pixelcnn", (7, 7, 1), 128, 16, 3),
+    ("transformer", (7, 7, 1), 128, 16, 3),
+    ("transformer", (8, 8, 4), 128, 1, 3),
 ]
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 HEADER = ["network", "parameters", "grid", "images", "uncached s", "cached s", "ratio", "range"]

@@ -79,8 +79,8 @@ class PixelCNN(AutoregressiveNetwork):
         codebook_size: int,
         classes: int = 1,
         width: int = 64,
-        depth: int = 12,
-        kernel: int = 3,
+        depth: int = 6,
+        kernel: int = 5,
         dropout: float = 0.1,
     ) -> None:
         super().__init__(shape, codebook_size, classes)

@@ -44,7 +44,7 @@ def test_each_position_sees_exactly_those_before_it(shape: tuple[int, int, int],
 
 def test_one_layer_sees_its_kernel() -> None:
     """Above, the rows of the kernel, shifted up by one; to the left, its columns, shifted left by one."""
-    seen = sees(small((5, 7, 1), depth=1), 4, 3)
+    seen = sees(small((5, 7, 1), depth=1, kernel=3), 4, 3)
     assert seen.nonzero().tolist() == [[2, 2], [2, 3], [2, 4], [3, 2], [3, 3], [3, 4], [4, 1], [4, 2]]
 
 
