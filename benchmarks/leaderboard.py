@@ -14,7 +14,6 @@ fit.json, test.json. What is finished is not run again; what was interrupted goe
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
 import json
 import multiprocessing
@@ -24,9 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from gumbelzoo.benchmarks.leaderboard_table import PUBLISHED, circumstances, measure, table
-from gumbelzoo.commands.configs import named_configs
-from gumbelzoo.train import main as gumbelzoo
+from gumbelzoo.benchmarks.leaderboard_table import PUBLISHED, measure, table
+from gumbelzoo.benchmarks.runs import circumstances, finish
 
 STEPS, TUNING_STEPS = 25_000, 2_000
 SEEDS = (0, 1, 2)
@@ -107,29 +105,8 @@ ROWS: dict[str, Row] = {
 def train(out: Path, name: str, what: str, options: Sequence[str], test: bool) -> Path:
     """Train (and test) one run of a row in ``<out>/<name>/<what>``, or finish it; the run folder."""
     row = ROWS[name]
-    root = out / name / what
-    run = root / row.config / "1"
-    arguments = [*named_configs(["--config", row.config]), f"--trainer.default_root_dir={root}", *row.options, *options]
-    if row.config == "catvae_mnist":
-        arguments.append(f"--model.estimator={row.estimator or name}")
-    if not (run / "fit.json").is_file():
-        started = (run / "checkpoints" / "last.ckpt").is_file()
-        call(["fit", *arguments, *(["--ckpt_path=last"] if started else [])], root)
-    if test and not (run / "test.json").is_file():
-        call(["test", str(run)], root)
-    return run
-
-
-def call(arguments: Sequence[str], root: Path) -> None:
-    """One command of gumbelzoo, its output in ``<root>/log.txt``; RuntimeError if it fails."""
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / "log.txt").open("a", encoding="utf-8") as log:
-        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-            code = gumbelzoo(list(arguments))
-    if code == 130:
-        raise KeyboardInterrupt
-    if code:
-        raise RuntimeError(f"{root}: {' '.join(arguments)} failed; see {root / 'log.txt'}")
+    own = [f"--model.estimator={row.estimator or name}"] if row.config == "catvae_mnist" else []
+    return finish(out / name / what, row.config, [*row.options, *options, *own], test)
 
 
 def validation_elbo(run: Path) -> float:

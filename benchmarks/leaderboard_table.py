@@ -6,7 +6,6 @@ gets (a row's own learned control variate comes from its own run), with each row
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 import time
@@ -16,6 +15,7 @@ from typing import Any
 
 import torch
 import yaml
+from gumbelzoo.benchmarks.runs import test_metrics
 from gumbelzoo.commands.source import build_data, open_source
 from gumbelzoo.models import CategoricalVAE, ZooModel
 from gumbelzoo.models.relaxed import ESTIMATORS
@@ -32,11 +32,6 @@ PUBLISHED = """\
 | Paulus et al. 2021: ST Gumbel-Softmax | 98.0 / 92.8 |
 | Paulus et al. 2021: Gumbel-Rao, 100 samples | 96.8 / 92.2 |
 | Paulus et al. 2021: ST / REINFORCE | 107.2 / 105.1 and 203.9 / 124.9 |"""
-
-
-def test_metrics(run: Path) -> dict[str, float]:
-    """What ``gumbelzoo test`` found."""
-    return json.loads((run / "test.json").read_text(encoding="utf-8"))["metrics"]
 
 
 def with_error(values: Sequence[float]) -> str:
@@ -152,12 +147,3 @@ def _temperature(given: Any, estimator: str | None) -> str:
     if estimator is None:
         return ""
     return f"{given['initial']:g} to {given['minimum']:g}" if isinstance(given, dict) else f"{given:g}"
-
-
-def circumstances(runs: Sequence[Path]) -> str:
-    """Machine, versions and commits of all runs, in one line."""
-    fits = [json.loads((run / "fit.json").read_text(encoding="utf-8")) for run in runs]
-    machines = sorted({fit["hardware"] for fit in fits})
-    versions = sorted({", ".join(f"{name} {number}" for name, number in fit["versions"].items()) for fit in fits})
-    commits = sorted({fit["commit"] for fit in fits})
-    return f"{'; '.join(machines)}; {'; '.join(versions)}; commit {', '.join(commits)}."

@@ -7,14 +7,12 @@ clock that waits for the device: the table has the median and the range of the r
 
 from __future__ import annotations
 
-import datetime
-import platform
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from gumbelzoo.benchmarks.measure import DEVICE, facts, line, now
 from gumbelzoo.models.code_networks import CODE_NETWORKS, AutoregressiveNetwork
 from gumbelzoo.models.pixel_cnn import PixelCNN  # noqa: F401  (importing a network registers it)
 from gumbelzoo.models.relaxed import RelaxedCategorical
@@ -26,7 +24,6 @@ CASES = [
     ("transformer", (7, 7, 1), 128, 16, 3),
     ("transformer", (8, 8, 4), 128, 1, 3),
 ]
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 HEADER = ["network", "parameters", "grid", "images", "uncached s", "cached s", "ratio", "range"]
 
 
@@ -69,33 +66,6 @@ def measure(name: str, shape: tuple[int, int, int], k: int, images: int, turns: 
     medians = [f"{statistics.median(s):.2f}" for s in seconds]
     spread = f"{min(ratios):.1f} .. {max(ratios):.1f}"
     return [name, size, " x ".join(map(str, shape)), str(images), *medians, f"{statistics.median(ratios):.1f}", spread]
-
-
-def now() -> float:
-    """Seconds of this process, or of a clock that waits for the device."""
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
-        return time.perf_counter()
-    return time.process_time()
-
-
-def facts() -> str:
-    """Machine, versions, date."""
-    machine = torch.cuda.get_device_name() if DEVICE.type == "cuda" else f"{processor()}, 1 thread"
-    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
-    return f"{machine}; {versions}; {datetime.date.today().isoformat()}."
-
-
-def processor() -> str:
-    """Its name."""
-    path = Path("/proc/cpuinfo")
-    names = [x for x in path.read_text().splitlines() if x.startswith("model name")] if path.exists() else []
-    return names[0].split(":")[1].strip() if names else platform.processor() or platform.machine()
-
-
-def line(cells: list[str]) -> str:
-    """A row of a Markdown table."""
-    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -8,19 +8,17 @@ take turns in the same process on one thread, and each turn gives one ratio of p
 
 from __future__ import annotations
 
-import gc
 import importlib.metadata
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from gumbelzoo.benchmarks.measure import facts, in_turns, line, peak
 from gumbelzoo.models.quantizers import QUANTIZERS
-from sampling import facts, line, peak
 from torch import Tensor, nn
 
 try:
@@ -86,7 +84,7 @@ def main() -> None:
 def compare(n: int, k: int) -> list[str]:
     """One row of the table."""
     steps = [make(n, k) for make in (package_step, one_hot_step, our_step)]
-    seconds = timed(steps)
+    seconds = in_turns(steps, TURNS)
     memory = [peak(step) / 2**20 for step in steps]
     milliseconds = [f"{1e3 * statistics.median(turns):.0f}" for turns in seconds]
     speed = [statistics.median(a / b for a, b in zip(other, seconds[2], strict=True)) for other in seconds[:2]]
@@ -138,20 +136,6 @@ def repeated(run: Callable[[Tensor], Tensor], n: int) -> Callable[[], None]:
         z.grad = None
 
     return step
-
-
-def timed(steps: list[Callable[[], None]]) -> list[list[float]]:
-    """Seconds of processor time of each step, one number per turn; other work on the machine does not count."""
-    for step in steps:
-        step()
-    seconds: list[list[float]] = [[] for _ in steps]
-    for _ in range(TURNS):
-        for step, record in zip(steps, seconds, strict=True):
-            gc.collect()
-            start = time.process_time()
-            step()
-            record.append(time.process_time() - start)
-    return seconds
 
 
 if __name__ == "__main__":

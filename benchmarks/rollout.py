@@ -9,16 +9,14 @@ the processor's time, of which other work on the machine takes nothing.
 
 from __future__ import annotations
 
-import datetime
-import platform
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from gumbelzoo.benchmarks.measure import facts, in_turns, line
 from gumbelzoo.models.discriminators import CNNDiscriminator
 from gumbelzoo.models.lstm_generator import LSTMGenerator
 from gumbelzoo.models.relaxed import RelaxedCategorical
@@ -67,7 +65,7 @@ def main() -> None:
         samplers = Peer(generator, kind == "hard"), partial(generator.rollout, BATCH, layer)
         for name, cost in costs.items():
             steps = [step(sampler, cost, list(generator.parameters())) for sampler in samplers]
-            seconds = timed(*steps)
+            seconds = in_turns(steps, TURNS)
             ratios = [a / b for a, b in zip(*seconds, strict=True)]
             times = [f"{1e3 * statistics.median(record):.1f}" for record in seconds]
             spread = f"{min(ratios):.2f} .. {max(ratios):.2f}"
@@ -104,33 +102,6 @@ def step(sampler: Callable[[], Tensor], cost: Callable[[Tensor], Tensor], parame
         optimizer.step()
 
     return run
-
-
-def timed(*functions: Callable[[], object]) -> list[list[float]]:
-    """Seconds of the processor per call of each function, one number per turn."""
-    for function in functions:
-        function()
-    seconds: list[list[float]] = [[] for _ in functions]
-    for _ in range(TURNS):
-        for function, record in zip(functions, seconds, strict=True):
-            start = time.process_time()
-            function()
-            record.append(time.process_time() - start)
-    return seconds
-
-
-def facts() -> str:
-    """Machine, versions, date."""
-    cpuinfo = Path("/proc/cpuinfo")
-    names = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    machine = next((name.split(":")[1].strip() for name in names if name.startswith("model name")), platform.machine())
-    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
-    return f"{machine}, 1 thread; {versions}; {datetime.date.today().isoformat()}."
-
-
-def line(cells: list[str]) -> str:
-    """A row of a Markdown table."""
-    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import Any
 
 import gumbelzoo
 import torch
+from gumbelzoo.benchmarks.measure import line
 from gumbelzoo.commands.source import build_data, open_source
 from gumbelzoo.evaluation.fid import frechet_distance, precision_recall
 from lightning.pytorch import LightningDataModule
@@ -83,11 +84,6 @@ def samples(model: Any, n: int, temperature: float) -> Iterator[Tensor]:
     generator = torch.Generator().manual_seed(0)
     for start in range(0, n, BATCH):
         yield model.sample(min(BATCH, n - start), temperature=temperature, generator=generator)
-
-
-def line(cells: list[str]) -> str:
-    """A row of a Markdown table."""
-    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -8,27 +8,20 @@ table has their median and range, which holds on a machine that does other work 
 
 from __future__ import annotations
 
-import datetime
-import gc
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler, which counts the memory, is talkative otherwise
-
 import torch
 import torch.nn.functional as F
+from gumbelzoo.benchmarks.measure import DEVICE, facts, line, peak
 from gumbelzoo.models.relaxed import RelaxedCategorical
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 
 SIZES = [(2000, 10), (3136, 512), (1280, 5000)]
 TEMPERATURE = 0.7
 TURNS = 21
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 HEADER = ["sample", "rows x classes", "threads", "mode", "torch ms", "layer ms", "ratio", "range", "goal"]
 HEADER += ["torch MiB", "layer MiB", *(["forward / copy"] if DEVICE.type == "cuda" else [])]
 
@@ -55,18 +48,6 @@ The ratio is torch / layer, so more than 1 is faster: median and range over the 
 allocates on top of its arguments; on a CPU, NumPy's buffer for random bits (4 MiB at most) is not seen by the counter
 and is added. On a GPU the last column is the time of a forward pass over that of reading the logits and writing the
 sample once, the best that its memory allows."""
-
-
-def facts() -> str:
-    """Machine, versions, date."""
-    machine = platform.processor() or platform.machine()
-    if DEVICE.type == "cuda":
-        machine = torch.cuda.get_device_name()
-    elif Path("/proc/cpuinfo").exists():
-        names = [x for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")]
-        machine = names[0].split(":")[1].strip() if names else machine
-    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
-    return f"{machine}, {torch.get_num_threads()} threads; {versions}; {datetime.date.today().isoformat()}."
 
 
 def relaxed_rows(size: tuple[int, int], threads: int) -> list[list[str]]:
@@ -165,30 +146,6 @@ def now() -> float:
     if DEVICE.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
-
-
-def peak(function: Callable[[], object]) -> int:
-    """The most bytes that a call holds at a time on top of what was there before."""
-    gc.collect()
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        function()
-        return torch.cuda.max_memory_allocated() - before
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
-        function()
-    events = [e for e in recorded.profiler.kineto_results.events() if e.name() == "[memory]"]
-    held = most = 0
-    for event in sorted(events, key=lambda e: e.start_ns()):
-        held += event.nbytes()
-        most = max(most, held)
-    return most
-
-
-def line(cells: list[str]) -> str:
-    """A row of a Markdown table."""
-    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,52 @@
+"""Training runs for the tables: each is an ordinary run folder, what is finished is not run again, the rest goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from gumbelzoo.commands.configs import named_configs
+from gumbelzoo.train import main as gumbelzoo
+
+
+def finish(root: Path, config: str, options: Sequence[str], test: bool) -> Path:
+    """Train (and test) a configuration of the zoo in ``<root>/<config>/1``; the run folder.
+
+    Raises:
+        RuntimeError: a command failed; its output is in ``<root>/log.txt``.
+    """
+    run = root / config / "1"
+    arguments = [*named_configs(["--config", config]), f"--trainer.default_root_dir={root}", *options]
+    if not (run / "fit.json").is_file():
+        started = (run / "checkpoints" / "last.ckpt").is_file()
+        _call(["fit", *arguments, *(["--ckpt_path=last"] if started else [])], root)
+    if test and not (run / "test.json").is_file():
+        _call(["test", str(run)], root)
+    return run
+
+
+def _call(arguments: Sequence[str], root: Path) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "log.txt").open("a", encoding="utf-8") as log:
+        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            code = gumbelzoo(list(arguments))
+    if code == 130:
+        raise KeyboardInterrupt
+    if code:
+        raise RuntimeError(f"{root}: {' '.join(arguments)} failed; see {root / 'log.txt'}")
+
+
+def test_metrics(run: Path) -> dict[str, float]:
+    """What ``gumbelzoo test`` found."""
+    return json.loads((run / "test.json").read_text(encoding="utf-8"))["metrics"]
+
+
+def circumstances(runs: Sequence[Path]) -> str:
+    """Machine, versions and commits of all runs, in one line."""
+    fits = [json.loads((run / "fit.json").read_text(encoding="utf-8")) for run in runs]
+    machines = sorted({fit["hardware"] for fit in fits})
+    versions = sorted({", ".join(f"{name} {number}" for name, number in fit["versions"].items()) for fit in fits})
+    commits = sorted({fit["commit"] for fit in fits})
+    return f"{'; '.join(machines)}; {'; '.join(versions)}; commit {', '.join(commits)}."
