@@ -59,7 +59,7 @@ def main() -> None:
     for kind, estimator in KINDS.items():
         torch.manual_seed(0)
         generator = LSTMGenerator(SIZE, LENGTH, width=HIDDEN, hidden=HIDDEN)
-        discriminator = CNNDiscriminator(SIZE)
+        discriminator = CNNDiscriminator(SIZE, LENGTH)
         layer, weight = RelaxedCategorical(estimator, TEMPERATURE), torch.randn(LENGTH, SIZE)
         costs = {"a linear cost": partial(linear, weight), "the discriminator": partial(adversarial, discriminator)}
         samplers = Peer(generator, kind == "hard"), partial(generator.rollout, BATCH, layer)

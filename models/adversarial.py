@@ -23,6 +23,7 @@ class Adversarial(Objective):
 
     Args:
         size: vocabulary.
+        length: tokens of the longest text.
         end: the token that ends a sentence, if there is one.
         discriminator: name of the discriminator.
         discriminator_options: its arguments.
@@ -35,6 +36,7 @@ class Adversarial(Objective):
     def __init__(
         self,
         size: int,
+        length: int,
         end: int | None,
         discriminator: str,
         discriminator_options: Mapping[str, Any] | None,
@@ -45,7 +47,7 @@ class Adversarial(Objective):
         options = dict(discriminator_options or {})
         unknown_arguments(f"discriminator '{discriminator}'", DISCRIMINATORS[discriminator], options)
         self.size = size
-        self.discriminator = DISCRIMINATORS[discriminator](size, end, **options)
+        self.discriminator = DISCRIMINATORS[discriminator](size, length, end, **options)
         self.loss, self.reward = LOSSES[loss], REWARDS[reward]()
 
     def imitate(self, generator: Generator, n: int) -> Tensor:

@@ -23,13 +23,16 @@ class Discriminator(nn.Module):
 
     Args:
         size: v.
+        length: t of the longest text.
         end: the token that ends a sentence; None for sequences of a fixed length.
         width: of an embedded token.
     """
 
-    def __init__(self, size: int, end: int | None, width: int) -> None:
+    pack = 1  # sentences that are judged together
+
+    def __init__(self, size: int, length: int, end: int | None, width: int) -> None:
         super().__init__()
-        self.end = end
+        self.length, self.end = length, end
         self.table = nn.Parameter(torch.randn(size, width))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,6 +57,7 @@ class CNNDiscriminator(Discriminator):
 
     Args:
         size: v.
+        length: t of the longest text.
         end: the token that ends a sentence, if there is one.
         embeddings: how many.
         width: of each.
@@ -68,6 +72,7 @@ class CNNDiscriminator(Discriminator):
     def __init__(
         self,
         size: int,
+        length: int,
         end: int | None = None,
         embeddings: int = 4,
         width: int = 16,
@@ -77,7 +82,7 @@ class CNNDiscriminator(Discriminator):
     ) -> None:
         if min(embeddings, width, channels, hidden, *windows) < 1 or not windows:
             raise ValueError("embeddings, width, windows, channels and hidden of a discriminator must be >= 1")
-        super().__init__(size, end, embeddings * width)
+        super().__init__(size, length, end, embeddings * width)
         self.embeddings, self.windows = embeddings, tuple(windows)
         self.convolutions = nn.ModuleList(nn.Conv1d(width, channels, window) for window in windows)
         self.head = nn.Sequential(nn.Linear(len(windows) * channels, hidden), nn.ReLU(), nn.Linear(hidden, 1))
@@ -101,13 +106,14 @@ class RecurrentDiscriminator(Discriminator):
 
     Args:
         size: v.
+        length: t of the longest text.
         end: the token that ends a sentence, if there is one.
         width: of the embedded tokens.
         hidden: width of the GRU and of the layer in front of the score.
     """
 
-    def __init__(self, size: int, end: int | None = None, width: int = 32, hidden: int = 64) -> None:
-        super().__init__(size, end, width)
+    def __init__(self, size: int, length: int, end: int | None = None, width: int = 32, hidden: int = 64) -> None:
+        super().__init__(size, length, end, width)
         self.network = nn.GRU(width, hidden, batch_first=True)
         self.head = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
@@ -115,3 +121,43 @@ class RecurrentDiscriminator(Discriminator):
         """See the base class."""
         features, _ = self.network(embedded)  # b t h
         return self.head((features * here[..., None]).sum(1) / here.sum(1, keepdim=True)).squeeze(-1)
+
+
+@DISCRIMINATORS.register("mlp")
+class MLPDiscriminator(Discriminator):
+    """All places at once, each with weights of its own; several sentences are judged together by their mean features.
+
+    Against what is judged one by one a generator of short texts does best by always writing the best one. Packs show
+    that there is no variety: Lin et al. 2018 (PacGAN, arXiv:1712.04086); the mean, after Zaheer et al. 2017 (Deep Sets,
+    arXiv:1703.06114), makes their order irrelevant. Every sentence of a pack has the pack's score.
+
+    Args:
+        size: v.
+        length: t of the longest text.
+        end: the token that ends a sentence, if there is one.
+        width: of the embedded tokens.
+        hidden: width of the layers.
+        pack: sentences that are judged together; the last pack of a batch may be smaller.
+
+    Raises:
+        ValueError: a size below 1.
+    """
+
+    def __init__(
+        self, size: int, length: int, end: int | None = None, width: int = 16, hidden: int = 128, pack: int = 1
+    ) -> None:
+        if min(width, hidden, pack) < 1:
+            raise ValueError("width, hidden and pack of a discriminator must be >= 1")
+        super().__init__(size, length, end, width)
+        self.pack = pack
+        self.features = nn.Sequential(
+            nn.Linear(length * width, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, hidden), nn.LeakyReLU(0.2)
+        )
+        self.head = nn.Sequential(nn.Linear(hidden, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, 1))
+
+    def scores(self, embedded: Tensor, here: Tensor) -> Tensor:
+        """See the base class."""
+        whole = F.pad(embedded, (0, 0, 0, self.length - embedded.shape[1]))  # a negative padding cuts
+        packs = self.features(whole.flatten(1)).split(self.pack)
+        scores = self.head(torch.stack([pack.mean(0) for pack in packs])).squeeze(-1)
+        return scores.repeat_interleave(self.pack)[: len(embedded)]

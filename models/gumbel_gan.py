@@ -23,7 +23,7 @@ class GumbelGAN(Adversarial):
     """Every token is a sample of one ``RelaxedCategorical``, whatever its estimator, as long as that is pathwise.
 
     Args:
-        size, end, discriminator, discriminator_options, loss, reward: see the base class.
+        size, length, end, discriminator, discriminator_options, loss, reward: see the base class.
         estimator, temperature, estimator_options: of the layer.
         feedback: what the generator is fed of its samples, see ``Generator.rollout``.
 
@@ -34,6 +34,7 @@ class GumbelGAN(Adversarial):
     def __init__(
         self,
         size: int,
+        length: int,
         end: int | None = None,
         discriminator: str = "cnn",
         discriminator_options: Mapping[str, Any] | None = None,
@@ -44,7 +45,7 @@ class GumbelGAN(Adversarial):
         estimator_options: Mapping[str, Any] | None = None,
         feedback: str = "soft",
     ) -> None:
-        super().__init__(size, end, discriminator, discriminator_options, loss, reward)
+        super().__init__(size, length, end, discriminator, discriminator_options, loss, reward)
         self.relaxed = RelaxedCategorical(estimator, temperature, estimator_options)
         if not self.relaxed.estimator.pathwise:
             raise ValueError(

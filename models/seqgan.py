@@ -25,19 +25,20 @@ class SeqGAN(Adversarial):
     """Every token is rewarded with the mean score of sentences that go on from it (the paper's eq. 4 and 7).
 
     Args:
-        size, end, discriminator, discriminator_options, loss, reward: see the base class.
+        size, length, end, discriminator, discriminator_options, loss, reward: see the base class.
         rollouts: completions of every beginning, 16 in the paper. Their number times the length squared is the cost.
         baseline: what is subtracted from the rewards: none as in the paper, moving_average over batches, or
             leave_one_out, the mean at the same place of the other sentences. With the constant reward the last leaves
             nothing to learn from, for none of its sentences is better than the others.
 
     Raises:
-        ValueError: an unknown name, no roll-outs, a baseline that needs more than rewards.
+        ValueError: an unknown name, no roll-outs, a discriminator of packs, a baseline that needs more than rewards.
     """
 
     def __init__(
         self,
         size: int,
+        length: int,
         end: int | None = None,
         discriminator: str = "cnn",
         discriminator_options: Mapping[str, Any] | None = None,
@@ -46,7 +47,9 @@ class SeqGAN(Adversarial):
         rollouts: int = 16,
         baseline: str = "none",
     ) -> None:
-        super().__init__(size, end, discriminator, discriminator_options, loss, reward)
+        super().__init__(size, length, end, discriminator, discriminator_options, loss, reward)
+        if self.discriminator.pack > 1:
+            raise ValueError("seqgan rewards each sentence for itself: use a discriminator with pack=1")
         if rollouts < 1:
             raise ValueError(f"rollouts must be >= 1, got {rollouts}")
         self.rollouts, self.baseline = rollouts, make_baseline(baseline)

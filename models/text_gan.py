@@ -39,7 +39,7 @@ class TextGAN(TextModel):
         objective: mle, scheduled_sampling, gumbel or seqgan.
         pretrain_steps: training batches of maximum likelihood before the objective.
         scheduled_steps: of scheduled_sampling: training batches until only samples are fed.
-        discriminator: of a GAN: cnn or recurrent.
+        discriminator: of a GAN: cnn, recurrent or mlp.
         discriminator_options: its arguments, such as ``{embeddings: 4, width: 16}``.
         loss: of a GAN: standard, relativistic, hinge, or wasserstein with a gradient penalty.
         reward: of a GAN: learned, or its controls constant and shuffled.

@@ -15,7 +15,7 @@ networks = pytest.mark.parametrize("name", DISCRIMINATORS.names())
 
 def make(name: str, end: int | None = END) -> Discriminator:
     torch.manual_seed(0)
-    return DISCRIMINATORS[name](SIZE, end)
+    return DISCRIMINATORS[name](SIZE, 7, end)
 
 
 def text() -> tuple[Tensor, Tensor]:
@@ -89,6 +89,22 @@ def test_relaxed_text_counts_by_degrees(name: str) -> None:
     assert (scores.diff().abs() < 0.8 * (scores.max() - scores.min()) + 1e-6).all()
 
 
+def test_packs_are_judged_together_whatever_their_order() -> None:
+    torch.manual_seed(0)
+    model, (codes, _) = DISCRIMINATORS["mlp"](SIZE, 7, END, pack=3), text()
+    scores = model(codes)  # packs of 3, 3 and 1
+    assert scores.shape == (7,) and [len(part.unique()) for part in scores.split(3)] == [1, 1, 1]
+    torch.testing.assert_close(model(codes[[2, 0, 1, 4, 3, 5, 6]]), scores)
+    other = codes.clone()
+    other[1, 0] = 5 - other[1, 0]
+    assert (model(other)[:3] != scores[:3]).all() and torch.equal(model(other)[3:], scores[3:])
+    alone = DISCRIMINATORS["mlp"](SIZE, 7, END)
+    alone.load_state_dict(model.state_dict())
+    torch.testing.assert_close(alone(codes)[6], scores[6])
+    repeated = codes[:1].expand(3, -1)
+    torch.testing.assert_close(model(repeated), alone(repeated))
+
+
 # -- losses -----------------------------------------------------------------------------------------------------------
 
 REAL, FAKE = np.array([0.3, -1.2, 2.0]), np.array([-0.4, 0.9, -3.0])
@@ -135,6 +151,8 @@ def test_the_penalty_trains_every_weight(name: str) -> None:
 
 def test_mistakes() -> None:
     with pytest.raises(ValueError, match="must be >= 1"):
-        DISCRIMINATORS["cnn"](SIZE, None, windows=())
+        DISCRIMINATORS["cnn"](SIZE, 7, None, windows=())
+    with pytest.raises(ValueError, match="pack of a discriminator must be >= 1"):
+        DISCRIMINATORS["mlp"](SIZE, 7, None, pack=0)
     with pytest.raises(ValueError, match="unknown discriminator: 'cn'; did you mean 'cnn'"):
         DISCRIMINATORS["cn"]

@@ -253,7 +253,7 @@ def test_a_constant_reward_has_no_discriminator_to_train(objective: str) -> None
     trainer = fit(model, 2)
     assert len(trainer.optimizers) == 1
     assert "train/discriminator_loss" not in trainer.callback_metrics
-    told = SeqGAN(6, 0, reward="constant").reward
+    told = SeqGAN(6, 5, 0, reward="constant").reward
     told.of_sentences(torch.zeros(2, 3), lambda: pytest.fail("completions cost much and are not needed"))
 
 
@@ -434,6 +434,10 @@ def test_every_command(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
         ({"objective": "seqgan", "rollouts": 0}, "rollouts must be >= 1"),
         ({"objective": "seqgan", "baseline": "learned"}, "the baseline 'learned' needs logits"),
         ({"objective": "scheduled_sampling", "scheduled_steps": 0}, "scheduled_steps must be >= 1"),
+        (
+            {"objective": "seqgan", "discriminator": "mlp", "discriminator_options": {"pack": 2}},
+            "use a discriminator with pack=1",
+        ),
         ({"discriminator_pretrain_steps": 2}, "a part of pretrain_steps, got 2 of 0"),
         ({"clip": -1.0}, "clip must be >= 0"),
         ({"test_samples": 0}, "test_samples must be >= 1"),
