@@ -1,0 +1,80 @@
+"""The Gumbel GAN on arithmetic strings: what it is fed of its samples, which estimator, and what packs are worth.
+
+    python benchmarks/grammar.py --out runs/grammar     # goes on where it stopped
+
+trains what is not finished, prints a table and writes it to ``benchmarks/grammar.md``. Each row is an ordinary run
+folder of ``textgan_grammar``, ``<out>/<row>/textgan_grammar/1``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from gumbelzoo.benchmarks.measure import table
+from gumbelzoo.benchmarks.runs import circumstances, finish, test_metrics
+from gumbelzoo.data import TextData
+from gumbelzoo.data.grammar import language
+
+CONFIG, SAMPLES = "textgan_grammar", 10_000
+TRUTH = "the grammar itself"
+
+# row: options beside the configuration's
+ROWS: dict[str, list[str]] = {
+    "straight-through": [],
+    "soft": ["--model.estimator=gumbel_softmax"],
+    "soft, one-hot feedback": ["--model.estimator=gumbel_softmax", "--model.feedback=straight_through"],
+    "ReinMax": ["--model.estimator=reinmax"],
+    "straight-through, no packs": ["--model.discriminator_options={pack: 1}"],
+    "straight-through, convolutions": ["--model.discriminator=cnn", "--model.discriminator_options=null"],
+    "maximum likelihood": ["--model.objective=mle"],
+}
+HEADER = ["generator", "valid", "distinct valid strings", "of the grammar's own", "total variation", "NLL, nats/token"]
+HEAD = f"""\
+Arithmetic strings of up to 12 characters, {len(language()):,} in all, by an LSTM of 32 (`configs/{CONFIG}.yaml`,
+seed 0) without any maximum likelihood but for the last row: {SAMPLES:,} samples of each, beside {SAMPLES:,} fresh draws
+of the grammar. Valid: the share that parses. Total variation: half the sum of |frequency - probability| over all
+strings. NLL: of the test strings, which an adversarial objective does not look at. By `python benchmarks/grammar.py`."""
+
+
+def main() -> None:
+    """Train what is not finished, print and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/grammar"))
+    out = parser.parse_args().out.resolve()
+    sys.argv = sys.argv[:1]
+    torch.set_num_threads(1)
+    runs = {}
+    for name, options in ROWS.items():
+        runs[name] = finish(out / name.replace(", ", "_").replace(" ", "_"), CONFIG, options, test=True)
+        print(name, test_metrics(runs[name]), flush=True)
+    data = TextData("grammar")
+    data.prepare_data()
+    data.setup("test")
+    own = data.anchors(SAMPLES, torch.Generator().manual_seed(0))["grammar"]
+    figures = {
+        name: {key.removeprefix("test/"): x for key, x in test_metrics(run).items()} for name, run in runs.items()
+    }
+    rows = [cells(name, row, own["distinct_valid"]) for name, row in {**figures, TRUTH: own}.items()]
+    parts = ["# A Gumbel GAN on a grammar", HEAD, circumstances(list(runs.values())), table(HEADER, rows)]
+    text = "\n\n".join(parts) + "\n"
+    Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def cells(name: str, figures: dict[str, float], own: float) -> list[str]:
+    """A row of the table; ``own``: different strings among as many draws of the grammar."""
+    return [
+        name,
+        f"{100 * figures['test/valid']:.1f}%",
+        f"{figures['test/distinct_valid']:.0f}",
+        f"{100 * figures['test/distinct_valid'] / own:.0f}%",
+        f"{figures['test/total_variation']:.3f}",
+        f"{figures['test/nll']:.3f}" if "test/nll" in figures else "",
+    ]
+
+
+if __name__ == "__main__":
+    main()
