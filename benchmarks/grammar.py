@@ -36,7 +36,7 @@ HEAD = f"""\
 Arithmetic strings of up to 12 characters, {len(language()):,} in all, by an LSTM of 32 (`configs/{CONFIG}.yaml`,
 seed 0) without any maximum likelihood but for the last row: {SAMPLES:,} samples of each, beside {SAMPLES:,} fresh draws
 of the grammar. Valid: the share that parses. Total variation: half the sum of |frequency - probability| over all
-strings. NLL: of the test strings, which an adversarial objective does not look at. By `python benchmarks/grammar.py`."""
+strings. NLL: of the test strings, which an adversarial objective never sees. By `python benchmarks/grammar.py`."""
 
 
 def main() -> None:
