@@ -22,6 +22,9 @@ from .relaxed import RelaxedCategorical
 from .text_model import TextModel
 from .text_objectives import OBJECTIVES, MaximumLikelihood
 
+BETAS = (0.9, 0.999)  # of Adam, where there is a likelihood to climb
+GAME_BETAS = (0.5, 0.9)  # where the other player moves: Gulrajani et al. 2017 (arXiv:1704.00028), for discrete data
+
 
 @register_model("text_gan")
 class TextGAN(TextModel):
@@ -150,6 +153,7 @@ class TextGAN(TextModel):
             judged = {"discriminator_loss": loss}
         for group in own.param_groups:
             group["lr"] = self.adversarial_learning_rate if objective.adversarial else self.learning_rate
+            group["betas"] = GAME_BETAS if objective.adversarial else BETAS
         metrics = objective.generator_metrics(self.generator, batch)
         self._descend(own, metrics["loss"], list(self.generator.parameters()))
         objective.advance()
@@ -167,11 +171,11 @@ class TextGAN(TextModel):
         """Adam for the generator and, where one is needed, for the discriminator; with a weight decay AdamW."""
         fused = self.device.type == "cpu" or None
         groups = [
-            (list(self.generator.parameters()), self.learning_rate),
-            (self.objective.discriminator_parameters(), self.discriminator_learning_rate),
+            (list(self.generator.parameters()), self.learning_rate, BETAS),
+            (self.objective.discriminator_parameters(), self.discriminator_learning_rate, GAME_BETAS),
         ]
         return [
-            torch.optim.AdamW(parameters, lr=rate, weight_decay=self.weight_decay, fused=fused)
-            for parameters, rate in groups
+            torch.optim.AdamW(parameters, lr=rate, betas=betas, weight_decay=self.weight_decay, fused=fused)
+            for parameters, rate, betas in groups
             if parameters
         ]

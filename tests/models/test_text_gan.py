@@ -129,16 +129,16 @@ def test_the_gradient_is_clipped_by_the_model() -> None:
         assert norm == pytest.approx(1e-3, rel=1e-3)
 
 
-def test_each_phase_has_its_learning_rate() -> None:
+def test_each_phase_has_its_learning_rate_and_momentum() -> None:
     model = ungiven("gumbel", pretrain_steps=2, learning_rate=0.1, adversarial_learning_rate=1e-3)
     rates = []
 
     class Watch(L.Callback):
         def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
-            rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+            rates.append(tuple(trainer.optimizers[0].param_groups[0][name] for name in ("lr", "betas")))
 
     fit(model, 4, callbacks=[Watch()])
-    assert rates == [0.1, 0.1, 1e-3, 1e-3]
+    assert rates == [(0.1, (0.9, 0.999))] * 2 + [(1e-3, (0.5, 0.9))] * 2
 
 
 def test_maximum_likelihood_is_nats_per_token() -> None:
