@@ -9,16 +9,28 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .models.pretrained import create_model, list_models, list_pretrained, load, save_pretrained
+    from .models.hub import push_to_hub
+    from .models.pretrained import create_model, list_models, list_pretrained, load
     from .models.relaxed import RelaxedCategorical
+    from .models.release import save_pretrained
 
 __version__ = "0.1.0"
+_HOMES = {
+    "RelaxedCategorical": ".models.relaxed",
+    "create_model": ".models.pretrained",
+    "list_models": ".models.pretrained",
+    "list_pretrained": ".models.pretrained",
+    "load": ".models.pretrained",
+    "push_to_hub": ".models.hub",
+    "save_pretrained": ".models.release",
+}
 __all__ = [
     "RelaxedCategorical",
     "create_model",
     "list_models",
     "list_pretrained",
     "load",
+    "push_to_hub",
     "save_pretrained",
 ]
 
@@ -27,8 +39,8 @@ def __getattr__(name: str) -> Any:
     """Import torch and the models on first use only: ``import gumbelzoo`` alone stays fast."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = ".models.relaxed" if name == "RelaxedCategorical" else ".models.pretrained"
-    return getattr(importlib.import_module(home, __name__), name)
+    importlib.import_module(".models", __name__)  # all of them, so that every name is known
+    return getattr(importlib.import_module(_HOMES[name], __name__), name)
 
 
 def __dir__() -> list[str]:

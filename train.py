@@ -14,8 +14,11 @@ COMMANDS = {
     "test": "metrics on the test set, of a run or a released model",
     "sample": "draw samples: images into a picture, or lines of text",
     "reconstruct": "test images beside their reconstructions",
+    "encode": "codes of images, into an .npz file",
+    "decode": "images of codes",
+    "interpolate": "the way between test images through the codes",
     "export": "write a release folder from a tested run",
-    "list": "models, estimators, data sets, configurations, released checkpoints",
+    "list": "models, estimators, data sets, configurations, released checkpoints and their figures",
 }
 LIGHTNING = ("fit", "validate", "test")
 HELP = """usage: {program} COMMAND [options]

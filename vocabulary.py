@@ -53,7 +53,7 @@ class Vocabulary:
         level: ``word`` or ``character``.
 
     Raises:
-        ValueError: a token that is there twice, or another level.
+        ValueError: tokens that are no texts or there twice, or another level.
     """
 
     tokens: list[str]
@@ -62,6 +62,8 @@ class Vocabulary:
 
     def __post_init__(self) -> None:
         splitter(self.level)
+        if isinstance(self.tokens, str) or not all(isinstance(token, str) for token in self.tokens):
+            raise ValueError("tokens must be a list of texts")
         object.__setattr__(self, "ids", {token: number for number, token in enumerate(self.tokens)})
         if len(self.ids) < len(self.tokens):
             raise ValueError(f"tokens must be different, got {len(self.ids)} different ones of {len(self.tokens)}")

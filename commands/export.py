@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "folder", type=Path, help="where; its last part names the release, as in checkpoints/catvae-mnist"
     )
+    parser.add_argument(
+        "--half",
+        action="store_true",
+        help="store weights in half precision, and test the model with them: the card states what they give",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -22,13 +28,19 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         ValueError: not a run, not tested, tested with another checkpoint, or the folder exists.
     """
-    from ..models.pretrained import save_pretrained
+    import torch
+
+    from ..models.release import PLACES, half_precision, save_pretrained
     from . import runs
+    from .card import SENTENCES, write_card
     from .source import open_source
+    from .test import measure
 
     source = open_source(options.source)
     if source.run is None or source.checkpoint is None:
         raise ValueError(f"{options.source} is no run folder: only what `fit` trained and `test` measured is released")
+    if options.folder.exists():
+        raise ValueError(f"{options.folder} exists already and is not overwritten; choose another name or remove it")
     test = _read(source.run / "test.json", f"`{runs.program()} test {source.run}` first: the card states its figures")
     fit = _read(source.run / "fit.json", f"let the run finish (--ckpt_path last): {source.run} has no fit.json")
     checkpoint = runs.read_checkpoint(source.checkpoint)
@@ -36,56 +48,34 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError(
             f"test.json is of another checkpoint; `{runs.program()} test {source.checkpoint}` measures this"
         )
+    if options.half:
+        source.model.load_state_dict(half_precision(source.model.state_dict()))
+        measured = measure(replace(source, seed=test["seed"]))
+        test |= {key: measured[key] for key in ("metrics", "data", "minutes", "versions", "commit", "hardware")}
     pictures = {
         name: source.run / "figures" / name
-        for name in ("samples.png", "reconstructions.png")
+        for name in ("samples.png", "reconstructions.png", "completions.png")
         if (source.run / "figures" / name).is_file()
     }
-    text = card(options.folder.name, source.model.registry_name, fit, test, list(pictures))
-    print(save_pretrained(source.model, options.folder, card=text, data=source.data, pictures=pictures))
-
-
-def card(name: str, model: str, fit: dict[str, Any], test: dict[str, Any], pictures: list[str]) -> str:
-    """The model card: what it is, what was measured, and how to get the same."""
-    figures = "\n".join(f"| {metric} | {value:.4f} |" for metric, value in test["metrics"].items())
-    facts = "\n".join(f"- {fact}: {value}" for fact, value in test["data"].items())
-    versions = ", ".join(f"{package} {version}" for package, version in fit["versions"].items())
-    images = "\n".join(f"![{Path(picture).stem}]({picture})" for picture in pictures)
-    return f"""---
-library_name: gumbelzoo
-license: apache-2.0
----
-# {name}
-
-A `{model}` of gumbelzoo, with discrete latents.
-
-{images}
-
-## Measured on the test set
-
-| metric (nats are upper bounds on the negative log-likelihood) | value |
-|---|---|
-{figures}
-
-{facts}
-
-## How it was made
-
-- command: `{fit["command"]}`
-- seed {fit["seed"]}, {fit["batches"]} training batches, {fit["minutes"]} minutes on {fit["hardware"]}
-- commit {fit["commit"]}; {versions}
-- tested by `{test["command"]}` in {test["minutes"]} minutes
-- checkpoint {test["checkpoint"]} after {test["batches"]} batches
-
-## Use
-
-```python
-import gumbelzoo
-
-model = gumbelzoo.load("{name}")
-images = model.sample(16)
-```
-"""
+    samples: Any = []
+    if hasattr(source.model, "sample"):
+        samples = source.model.sample(SENTENCES, generator=torch.Generator().manual_seed(0))
+    sentences = samples if isinstance(samples, list) else []
+    text = write_card(options.folder.name, source.model, fit, test, list(pictures), sentences, options.half)
+    # where the data lie on this machine is no part of what the model was trained on
+    arguments = {key: value for key, value in source.data["arguments"].items() if key not in PLACES}
+    figures = {"metrics": test["metrics"], "seed": test["seed"], "batches": test["batches"], "facts": test["data"]}
+    print(
+        save_pretrained(
+            source.model,
+            options.folder,
+            card=text,
+            data={"class": source.data["class"], "arguments": arguments},
+            test=figures,
+            pictures=pictures,
+            half=options.half,
+        )
+    )
 
 
 def _read(path: Path, remedy: str) -> dict[str, Any]:

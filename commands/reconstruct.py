@@ -16,18 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Reconstruct images spread over the whole test set, write, and say where."""
-    import torch
-
     from ..callbacks.figures import reconstruction_grid, save_picture
-    from .source import build_data, open_source
+    from .source import images_of, open_source, require
 
     if options.n < 1:
         raise ValueError(f"-n must be >= 1, got {options.n}")
     source = open_source(options.source)
-    datamodule = build_data(source.data, root=options.root)
-    datamodule.prepare_data()
-    datamodule.setup("test")
-    images = torch.cat([batch["image"] for batch in datamodule.test_dataloader()])
-    # spread over the set: some published test sets are ordered by class
-    images = images[torch.linspace(0, len(images) - 1, min(options.n, len(images))).long()]
+    require(source.model, "reconstruct")
+    images = images_of(source, options.n, options.root)
     print(save_picture(reconstruction_grid(images, source.model.reconstruct(images)), options.out))

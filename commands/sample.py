@@ -27,13 +27,13 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from ..callbacks.figures import sample_grid, save_picture
-    from .source import open_source
+    from ..models.untrusted import printable
+    from .source import open_source, require
 
     if options.n < 1:
         raise ValueError(f"-n must be >= 1, got {options.n}")
     model = open_source(options.source).model
-    if not hasattr(model, "sample"):
-        raise ValueError(f"a {model.registry_name} model makes no images from nothing; use `reconstruct`")
+    require(model, "sample")
     given = {name: getattr(options, name) for name in ("prefix", "top_k", "top_p")}
     wanted = {name: value for name, value in given.items() if value is not None}
     _check(model, wanted)
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
     if isinstance(samples, torch.Tensor):
         print(save_picture(sample_grid(samples), options.out or Path("samples.png")))
     elif options.out is None:
-        print(*samples, sep="\n")
+        print(*map(printable, samples), sep="\n")
     else:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text("".join(f"{sentence}\n" for sentence in samples), encoding="utf-8")

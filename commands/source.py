@@ -1,4 +1,4 @@
-"""What ``sample``, ``reconstruct``, ``test`` and ``export`` work on: a released name, a folder, a hub id, a run."""
+"""What the commands beside ``fit`` work on: a released name, a folder, a hub id, a run."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+import torch
 from lightning.pytorch import LightningDataModule
+from torch import Tensor
 
 from .. import data
-from ..models.pretrained import find_release, load, read_config
-from ..models.run_folder import CONFIG, find_checkpoint, load_checkpoint, run_of
+from ..models.pretrained import find_release, load
+from ..models.release import read_config
+from ..models.run_folder import entry_of, find_checkpoint, load_checkpoint, run_of
 from ..registry import unknown_arguments, unknown_name
 
 
@@ -24,12 +26,17 @@ class Source:
         data: ``{"class": name, "arguments": {...}}``, or empty when unknown.
         run: the run folder, for a run.
         checkpoint: the file the weights were read from, for a run.
+        seed: of the test behind a release's figures.
     """
 
     model: Any
     data: dict[str, Any]
     run: Path | None = None
     checkpoint: Path | None = None
+    seed: int = 0
+
+
+VERBS = ("sample", "reconstruct", "encode", "decode", "interpolate")
 
 
 def open_source(name: str) -> Source:
@@ -42,21 +49,24 @@ def open_source(name: str) -> Source:
     checkpoint = find_checkpoint(name)
     if checkpoint is None:
         folder = find_release(name)
-        return Source(load(folder), read_config(folder).data)
+        config = read_config(folder)
+        return Source(load(folder), config.data, seed=config.test.get("seed", 0))
     model, run = load_checkpoint(checkpoint), run_of(checkpoint)
     assert run is not None
-    return Source(model, _data_of(run), run, checkpoint)
+    entry = entry_of(run, "data")
+    described = {"class": entry["class_path"].rpartition(".")[2], "arguments": dict(entry.get("init_args") or {})}
+    return Source(model, described, run, checkpoint)
 
 
-def _data_of(run: Path) -> dict[str, Any]:
-    entry = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))["data"]
-    # where the data lies on this machine is no part of what the model was trained on
-    arguments = {key: value for key, value in entry.get("init_args", {}).items() if key != "root"}
-    return {"class": entry["class_path"].rpartition(".")[2], "arguments": arguments}
+def require(model: Any, verb: str) -> None:
+    """ValueError naming what the model can do, if it is not the verb of this command."""
+    if not hasattr(model, verb):
+        able = ", ".join(["test", *(known for known in VERBS if hasattr(model, known))])
+        raise ValueError(f"a {model.registry_name} model cannot {verb}; it can: {able}")
 
 
-def build_data(description: dict[str, Any], **overrides: Any) -> LightningDataModule:
-    """The datamodule that a source names; only the classes of ``gumbelzoo.data`` can be built.
+def data_class(description: dict[str, Any]) -> type[LightningDataModule]:
+    """The class of ``gumbelzoo.data`` that a source names.
 
     Raises:
         ValueError: no data is named, or an unknown class or argument is.
@@ -66,7 +76,27 @@ def build_data(description: dict[str, Any], **overrides: Any) -> LightningDataMo
     name = str(description.get("class"))
     if name not in data.__all__:
         raise ValueError(unknown_name("data class", name, data.__all__))
+    unknown_arguments(name, getattr(data, name), description.get("arguments", {}))
+    return getattr(data, name)
+
+
+def build_data(description: dict[str, Any], **overrides: Any) -> LightningDataModule:
+    """The datamodule that a source names, some arguments overridden; errors are those of ``data_class``."""
     arguments = {**description.get("arguments", {}), **{key: value for key, value in overrides.items() if value}}
-    datamodule = getattr(data, name)
-    unknown_arguments(name, datamodule, arguments)
-    return datamodule(**arguments)
+    return data_class(description and {**description, "arguments": arguments})(**arguments)
+
+
+def images_of(source: Source, n: int, root: str | None = None) -> Tensor:
+    """Test images, ``n c h w`` or all if there are fewer, spread over the set: some published sets are sorted by class.
+
+    Raises:
+        ValueError: the model's data has no images.
+    """
+    datamodule = build_data(source.data, root=root)
+    datamodule.prepare_data()
+    datamodule.setup("test")
+    batches = list(datamodule.test_dataloader())
+    if "image" not in batches[0]:
+        raise ValueError(f"a {source.model.registry_name} model has no images")
+    images = torch.cat([batch["image"] for batch in batches])
+    return images[torch.linspace(0, len(images) - 1, min(n, len(images))).long()]

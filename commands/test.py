@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .source import Source
 
 
 def test_source(name: str, rest: list[str]) -> None:
@@ -25,15 +29,33 @@ def test_source(name: str, rest: list[str]) -> None:
         if not checkpoint.is_file():
             checkpoint = runs.checkpoint_path(run, "last")
         ZooCLI(["test", "--config", str(run / runs.CONFIG), "--ckpt_path", str(checkpoint), *rest])
-        return
-    source = open_source(name)
+    else:
+        measure(open_source(name), rest)
+
+
+def measure(source: Source, rest: Sequence[str] = ()) -> dict[str, Any]:
+    """Test the model as it is in memory, on its data and with its seed, and print the figures.
+
+    Returns:
+        What ``test.json`` of a run would have of it: ``metrics``, ``data`` and ``minutes`` among others.
+
+    Raises:
+        ValueError: an unknown data class.
+        FileNotFoundError: the data are not there.
+    """
+    from .source import data_class
+    from .trainer import ZooCLI
+
     model = type(source.model)
     config: dict[str, Any] = {
+        "seed_everything": source.seed,
         "model": {"class_path": f"{model.__module__}.{model.__name__}", "init_args": dict(source.model.hparams)},
     }
     if source.data:
-        config["data"] = {"class_path": source.data["class"], "init_args": source.data["arguments"]}
+        found = data_class(source.data)
+        arguments = source.data.get("arguments", {})
+        config["data"] = {"class_path": f"{found.__module__}.{found.__name__}", "init_args": arguments}
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "release.json"
         file.write_text(json.dumps(config), encoding="utf-8")
-        ZooCLI(["test", "--config", str(file), *rest], weights=source.model.state_dict())
+        return ZooCLI(["test", "--config", str(file), *rest], weights=source.model.state_dict()).tested

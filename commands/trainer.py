@@ -47,6 +47,7 @@ class ZooCLI(LightningCLI):
         self.arguments, self.weights = arguments, weights
         self.run: Path | None = None
         self.batches = 0
+        self.tested: dict[str, Any] = {}
         self.timer = Timer()
         quiet = {"exit_on_error": False, "allow_abbrev": False}
         super().__init__(
@@ -179,19 +180,18 @@ class ZooCLI(LightningCLI):
         """Print the test metrics; those of a run are kept in its ``test.json``."""
         start = time.monotonic()
         metrics = self._print_metrics(self.trainer.test(**kwargs, weights_only=True, verbose=False))
+        self.tested = {
+            "metrics": metrics,
+            "data": self.datamodule.facts(),
+            "checkpoint": Path(self.config.test.ckpt_path or "").name,
+            "batches": self.batches,
+            "command": runs.command_line(self.arguments),
+            "seed": self.config.test.seed_everything,
+            "minutes": round((time.monotonic() - start) / 60, 2),
+            **runs.circumstances(),
+        }
         if self.run and self.trainer.is_global_zero:
-            checkpoint = Path(self.config.test.ckpt_path)
-            content = {
-                "metrics": metrics,
-                "data": self.datamodule.facts(),
-                "checkpoint": checkpoint.name,
-                "batches": self.batches,
-                "command": runs.command_line(self.arguments),
-                "seed": self.config.test.seed_everything,
-                "minutes": round((time.monotonic() - start) / 60, 2),
-                **runs.circumstances(),
-            }
-            runs.write_json(self.run / "test.json", content)
+            runs.write_json(self.run / "test.json", self.tested)
             print(
                 f"\nwritten to {self.run / 'test.json'}; next:\n  {runs.program()} export {self.run} checkpoints/NAME"
             )

@@ -10,6 +10,7 @@ from torch import Tensor
 from . import cifar10, digits, mnist, omniglot  # noqa: F401  (importing a reader registers its data set)
 from .binarization import BINARIZATIONS, to_float
 from .files import Folders
+from .licences import licence_of
 from .loader import Prepare, TensorLoader
 from .splits import IMAGE_SETS, Split, Splits
 
@@ -99,6 +100,7 @@ class ImageData(LightningDataModule):
             "binarization": f"{self.binarization}: {how}",
             "source": splits.source,
             "split": sizes,
+            "licence": licence_of(self.name),
         }
 
     def prepare_data(self) -> None:

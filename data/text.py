@@ -12,6 +12,7 @@ from torch import Tensor
 from ..vocabulary import Vocabulary
 from . import corpora, grammar, oracle, text_files  # noqa: F401  (importing a maker registers its text set)
 from .files import Folders
+from .licences import licence_of
 from .loader import TensorLoader
 from .text_sets import TEXT_SETS, Sequences, TextSplits
 
@@ -113,7 +114,8 @@ class TextData(LightningDataModule):
         """What is printed beside every result."""
         splits = self.splits
         sizes = f"{len(splits.train):,} training, {len(splits.valid):,} validation, {len(splits.test):,} test"
-        return {"data set": self.name, "source": splits.source, "split": sizes, **splits.facts}
+        licence = licence_of(self.name)
+        return {"data set": self.name, "source": splits.source, "split": sizes, **splits.facts, "licence": licence}
 
     def prepare_data(self) -> None:
         """Download what is missing, in one process per machine."""

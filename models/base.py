@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 import lightning as L
 import torch
 from torch import Tensor
 
+from . import hub, release
 from .relaxed import RelaxedCategorical
 
 Batch = dict[str, Tensor]
@@ -66,6 +68,14 @@ class ZooModel(L.LightningModule):
         written = every > 0 and (self.trainer.fit_loop.total_batch_idx + 1) % every == 0
         return written or self.trainer.is_last_batch
 
+    def save_pretrained(self, folder: str | Path, **options: Any) -> Path:
+        """Write a release folder; options and errors are those of ``release.save_pretrained``."""
+        return release.save_pretrained(self, folder, **options)
+
+    def push_to_hub(self, repository: str, **options: Any) -> str:
+        """Upload as a release to the Hugging Face hub; options and errors are those of ``hub.push_to_hub``."""
+        return hub.push_to_hub(self, repository, **options)
+
     def configure_optimizers(self) -> Any:
         """AdamW; the learning rate follows ``learning_rate_factor`` step by step.
 
@@ -88,3 +98,9 @@ def learning_rate_factor(step: int, warmup: int, total: float) -> float:
     """A straight line up to 1 over ``warmup`` steps, times half a cosine down to 0 over ``total`` (may be infinite)."""
     rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
     return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
+
+
+def straight_line(start: Tensor, end: Tensor, steps: int) -> Tensor:
+    """Points at equal distances from ``start`` to ``end``, both among them, ``b ...`` twice ``-> b s ...``."""
+    weight = torch.linspace(0, 1, steps, device=start.device).reshape(-1, *[1] * (start.ndim - 1))
+    return torch.lerp(start[:, None], end[:, None], weight)

@@ -14,7 +14,7 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
-from .base import Batch
+from .base import Batch, straight_line
 from .metrics import LatentUse
 from .registry import register_model
 from .relaxed import RelaxedCategorical
@@ -160,9 +160,14 @@ class CategoricalVAE(VAE):
         """Pixel probabilities of codes, ``... n -> ... c h w``.
 
         Raises:
-            ValueError: codes of another number of latents, or outside [0, k).
+            ValueError: codes of another number of latents, no whole numbers, or outside [0, k).
         """
-        if codes.shape[-1] != self.latents or codes.min() < 0 or codes.max() >= self.categories:
+        if (
+            codes.is_floating_point()
+            or codes.shape[-1] != self.latents
+            or codes.min() < 0
+            or codes.max() >= self.categories
+        ):
             raise ValueError(
                 f"codes must have shape (..., {self.latents}) with values in [0, {self.categories}), got shape "
                 f"{tuple(codes.shape)} with values in [{codes.min()}, {codes.max()}]"
@@ -178,6 +183,15 @@ class CategoricalVAE(VAE):
         """Decode n draws of the prior at a temperature, ``-> n c h w`` probabilities."""
         logits = repeat(self.prior_logits / temperature, "n k -> b n k", b=n)
         return self.decode(self.relaxed.sample(logits, generator=generator))
+
+    @torch.no_grad()
+    def interpolate(self, x: Tensor, y: Tensor, steps: int) -> Tensor:
+        """Images on the way from x to y, ``b c h w`` twice ``-> b s c h w`` probabilities.
+
+        They are decoded from the modes along the straight line between the posteriors' logits: every latent goes from
+        its category for x to that for y, maybe over others, and each at a place of its own.
+        """
+        return self.decode(self.relaxed.mode(straight_line(self.posterior(x), self.posterior(y), steps)))
 
     def latent_table(self, codes: Tensor) -> Tensor:
         """What each category of a latent does to the image of ``codes`` (``n``), ``-> n k c h w`` probabilities."""

@@ -189,6 +189,15 @@ class CodePrior(ZooModel):
         """``decode(encode(x))``, ``b c h w -> b c h w``."""
         return self.vqvae.reconstruct(x)
 
+    def interpolate(self, x: Tensor, y: Tensor, steps: int) -> Tensor:
+        """The VQ-VAE's way from x to y, ``b c h w`` twice ``-> b s c h w``."""
+        return self.vqvae.interpolate(x, y, steps)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """``c h w`` of the images."""
+        return self.vqvae.image_shape
+
     @torch.no_grad()
     def sample_codes(
         self,

@@ -14,7 +14,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from .base import Batch
+from .base import Batch, straight_line
 from .registry import register_model
 from .vae import VAE
 
@@ -87,12 +87,23 @@ class GaussianVAE(VAE):
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
-        """Pixel probabilities, ``... n -> ... c h w``."""
+        """Pixel probabilities, ``... n -> ... c h w``.
+
+        Raises:
+            ValueError: another number of latents, or whole numbers.
+        """
+        if not z.is_floating_point() or z.shape[-1] != self.latents:
+            raise ValueError(f"z must be floating with shape (..., {self.latents}), got {z.dtype} {tuple(z.shape)}")
         return torch.sigmoid(self.pixel_logits(z))
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """``decode(encode(x))``, ``b c h w -> b c h w`` probabilities."""
         return self.decode(self.encode(x))
+
+    @torch.no_grad()
+    def interpolate(self, x: Tensor, y: Tensor, steps: int) -> Tensor:
+        """Images on the straight line between the posterior means, ``b c h w`` twice ``-> b s c h w`` probabilities."""
+        return self.decode(straight_line(self.encode(x), self.encode(y), steps))
 
     @torch.no_grad()
     def sample(self, n: int, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 import yaml
 
 from ..registry import unknown_name
+from . import release
 from .base import ZooModel
 from .registry import MODELS
 
@@ -23,12 +24,12 @@ def checkpoint_path(run: Path, name: str) -> Path:
 def run_of(checkpoint: Path) -> Path | None:
     """The run folder a checkpoint lies in, if it does."""
     run = checkpoint.resolve().parent.parent
-    return _short(run) if (run / CONFIG).is_file() else None
+    return _short(run) if is_run(run) else None
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder was written by ``fit``."""
-    return (folder / CONFIG).is_file()
+    """Whether a folder was written by ``fit``; one that has a release's configuration is a release, whatever else."""
+    return (folder / CONFIG).is_file() and not (folder / release.CONFIG).exists()
 
 
 def find_checkpoint(source: str | Path) -> Path | None:
@@ -71,14 +72,28 @@ def load_checkpoint(path: Path) -> ZooModel:
     run = run_of(path)
     if run is None:
         raise ValueError(f"{path} does not lie in a run folder: {CONFIG} is missing two folders above")
-    config = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))
-    name = config["model"]["class_path"].rpartition(".")[2]
+    name = entry_of(run, "model")["class_path"].rpartition(".")[2]
     by_class = {MODELS[known].__name__: MODELS[known] for known in MODELS.names()}
     if name not in by_class:
         raise ValueError(unknown_name("model class", name, by_class))
     model = by_class[name](**content.get("hyper_parameters", {}))
     model.load_state_dict(content["state_dict"])
     return model.eval()
+
+
+def entry_of(run: Path, part: str) -> dict[str, Any]:
+    """What a run's configuration says of its model or of its data.
+
+    Raises:
+        ValueError: it is no YAML, or says nothing of them.
+    """
+    try:
+        entry = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))[part]
+        if not isinstance(entry["class_path"], str):
+            raise TypeError("class_path")
+    except (yaml.YAMLError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{run / CONFIG} was not written by `fit` ({type(error).__name__})") from None
+    return entry
 
 
 def _short(path: Path) -> Path:

@@ -28,7 +28,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..registry import unknown_arguments
-from .base import Batch, ZooModel
+from .base import Batch, ZooModel, straight_line
 from .conv_networks import conv_decoder, conv_encoder
 from .likelihoods import LIKELIHOODS
 from .quantizers import QUANTIZERS, CodebookUse, Quantized
@@ -213,13 +213,26 @@ class VQVAE(ZooModel):
 
     def look_up(self, codes: Tensor) -> Tensor:
         """The vectors of codes, ``b h w q -> b h w d``; errors as for ``decode``."""
-        if codes.shape[1:-1] != self.grid:
-            raise ValueError(f"codes must have shape (b, {self.grid[0]}, {self.grid[1]}, q), got {tuple(codes.shape)}")
+        if codes.shape[1:-1] != self.grid or codes.is_floating_point():
+            raise ValueError(
+                f"codes must be whole numbers of shape (b, {self.grid[0]}, {self.grid[1]}, q), got {codes.dtype} "
+                f"{tuple(codes.shape)}"
+            )
         return self.quantizer.decode(codes)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """``decode(encode(x))``, ``b c h w -> b c h w``."""
         return self.decode(self.encode(x))
+
+    @torch.no_grad()
+    def interpolate(self, x: Tensor, y: Tensor, steps: int) -> Tensor:
+        """Images on the way from x to y, ``b c h w`` twice ``-> b s c h w``.
+
+        The straight line between the encoder's features is quantized: the codes of a position change where its point
+        comes nearer to another vector of the codebook.
+        """
+        codes = self.quantizer.encode(straight_line(self.features(x), self.features(y), steps))  # b s h w q
+        return self.decode(codes.flatten(0, 1)).unflatten(0, codes.shape[:2])
 
     @torch.no_grad()
     def nll(self, x: Tensor, codes: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ class Unordered(Estimator):
     def __init__(self, samples: int = 4, event_shape: Sequence[int] | None = None) -> None:
         super().__init__(samples)
         self.event_shape = check_event_shape("unordered", event_shape)
-        configurations = self.event_shape[-1] ** self.event_shape[:-1].numel()
+        configurations = self.event_shape[-1] ** min(10, self.event_shape[:-1].numel())  # of two and more: over 10
         if samples > min(10, configurations):
             raise ValueError(
                 f"estimator 'unordered' takes at most 10 different samples and at most as many as there are "

@@ -119,8 +119,54 @@ def test_the_card_tells_how_it_was_made(trained: Path) -> None:
         "minutes",
         "digits",
         "samples.png",
+        "A VAE whose latents are categories",
+        "- licence: UCI optdigits",
+        "gumbelzoo test catvae-tiny",
+        "## Intended use and limits",
+        "images = model.sample(16)",
     ):
         assert part in card, part
+
+
+def test_the_configuration_of_a_release_has_its_figures(trained: Path) -> None:
+    tested = json.loads((trained / RUN / "test.json").read_text())
+    config = json.loads((trained / "checkpoints/catvae-tiny/config.json").read_text())
+    assert config["test"]["metrics"] == tested["metrics"]
+    assert config["test"]["facts"] == tested["data"]
+    assert (config["test"]["seed"], config["test"]["batches"]) == (tested["seed"], tested["batches"])
+    assert config["data"]["class"] == "ImageData"
+    assert (trained / "checkpoints/catvae-tiny/samples.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_half_precision_is_tested_and_said(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = (trained / RUN / "test.json").read_bytes()
+    assert main(["export", RUN, "checkpoints/catvae-half", "--half"]) == 0
+    assert (trained / RUN / "test.json").read_bytes() == before
+    folder, whole = trained / "checkpoints/catvae-half", trained / "checkpoints/catvae-tiny"
+    card, config = (folder / "README.md").read_text(), json.loads((folder / "config.json").read_text())
+    assert "weights in half precision" in card
+    assert config["precision"] == "half"
+    assert (folder / "model.safetensors").stat().st_size < 0.7 * (whole / "model.safetensors").stat().st_size
+    for name, value in json.loads(before)["metrics"].items():
+        assert config["test"]["metrics"][name] == pytest.approx(value, rel=0.01)
+    capfd.readouterr()
+    assert main(["test", "checkpoints/catvae-half"]) == 0
+    printed = capfd.readouterr().out
+    for name, value in config["test"]["metrics"].items():
+        assert f"{name:24s} {value:.4f}" in printed
+        assert f"| {name} | {value:.4f} |" in card
+
+
+def test_the_seed_of_a_test_goes_with_the_release(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "--config", "tiny.yaml", "--seed_everything=7", "--trainer.max_steps=1"]) == 0
+    run = max((trained / "runs/tiny").iterdir(), key=lambda path: int(path.name))
+    assert main(["test", str(run)]) == 0
+    assert main(["export", str(run), "checkpoints/seven"]) == 0
+    config = json.loads((trained / "checkpoints/seven/config.json").read_text())
+    assert config["test"]["seed"] == 7
+    capfd.readouterr()
+    assert main(["test", "checkpoints/seven"]) == 0
+    assert f"{config['test']['metrics']['test/bound']:.4f}" in capfd.readouterr().out
 
 
 def test_three_lines_of_python(trained: Path) -> None:
@@ -170,6 +216,7 @@ def test_list_names_what_there_is(capfd: pytest.CaptureFixture[str]) -> None:
     assert "gumbel_softmax" in found["estimators"]
     assert "digits" in found["data"]
     assert "catvae_digits" in found["configs"]
+    assert {release["name"] for release in found["checkpoints"]} == set(gumbelzoo.list_pretrained())
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -6,7 +6,9 @@ import pytest
 import torch
 from gumbelzoo.data import ImageData
 from gumbelzoo.data.binarization import BINARIZATIONS
+from gumbelzoo.data.licences import LICENCES, licence_of
 from gumbelzoo.data.splits import IMAGE_SETS, ImageSet, Split, Splits
+from gumbelzoo.data.text_sets import TEXT_SETS
 from lightning.pytorch import LightningDataModule
 
 
@@ -124,6 +126,7 @@ def test_facts_are_plain_text_and_say_what_was_drawn():
     assert facts["data set"] == "digits"
     assert facts["binarization"].startswith("static: one Bernoulli draw")
     assert facts["split"] == "1,397 training, 200 validation, 200 test"
+    assert "scikit-learn" in facts["licence"]
     assert all(isinstance(key, str) and isinstance(value, str) for key, value in facts.items())
 
 
@@ -160,3 +163,8 @@ def test_a_batch_of_mnist_size_costs_less_than_a_tenth_of_a_step(monkeypatch, on
             optimizer.step()
         ratios.append(((loaded - start) / 100) / ((time.process_time() - loaded) / 30))
     assert min(ratios) < 0.1, ratios
+
+
+def test_the_terms_of_every_data_set_are_told():
+    assert LICENCES.keys() == {*IMAGE_SETS.names(), *TEXT_SETS.names()} - {"text"}
+    assert licence_of("text") == "not known here"

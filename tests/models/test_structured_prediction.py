@@ -208,7 +208,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: py
     assert main(["reconstruct", str(run), "--out", "halves.png"]) == 0
     capfd.readouterr()
     assert main(["sample", str(run)]) == 2
-    assert capfd.readouterr().err.strip().endswith("makes no images from nothing; use `reconstruct`")
+    assert capfd.readouterr().err.strip().endswith("cannot sample; it can: test, reconstruct")
 
 
 @pytest.mark.parametrize(

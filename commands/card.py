@@ -1,0 +1,94 @@
+"""The card of a release, written from what ``fit`` and ``test`` left in the run."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..models import ZooModel
+from ..models.cards import words_of
+from ..models.release import WEIGHTS
+
+SENTENCES = 20
+
+
+def write_card(
+    name: str,
+    model: ZooModel,
+    fit: Mapping[str, Any],
+    test: Mapping[str, Any],
+    pictures: Sequence[str] = (),
+    sentences: Sequence[str] = (),
+    half: bool = False,
+) -> str:
+    """What the model is, what was measured, how it was made, what it is for.
+
+    Args:
+        name: of the release.
+        model: the released model.
+        fit: what ``fit.json`` of the run holds.
+        test: what ``test.json`` of the run holds.
+        pictures: files in the release.
+        sentences: samples of a model of text.
+        half: whether the weights are stored in half precision, and ``test`` is of these.
+    """
+    words, versions = words_of(model.registry_name), test["versions"]
+    overview = inspect.cleandoc(type(model).__doc__ or "").partition("\nArgs:")[0].strip()
+    shown = [f"![{Path(picture).stem}]({picture})" for picture in pictures]
+    if sentences:
+        shown += [f"{len(sentences)} samples, drawn with seed 0, not chosen:\n\n~~~~text", *sentences, "~~~~"]
+    figures = "\n".join(f"| {metric} | {value:.4f} |" for metric, value in test["metrics"].items())
+    data = "\n".join(f"- {fact}: {value}" for fact, value in test["data"].items())
+    precision = f"half precision in `{WEIGHTS}`, float32 once loaded; the figures are of these" if half else "float32"
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return f"""---
+library_name: gumbelzoo
+license: apache-2.0
+---
+# {name}
+
+A `{model.registry_name}` of gumbelzoo. {overview}
+
+{parameters:,} parameters; weights in {precision}.
+
+{chr(10).join(shown)}
+
+## Data
+
+{data}
+
+## Measured on the test set
+
+Nats are upper bounds on the negative log-likelihood, lower is better.
+
+| metric | value |
+|---|---|
+{figures}
+
+The same figures again: `gumbelzoo test {name}` (seed {test["seed"]}; {test["minutes"]} minutes on {test["hardware"]}).
+
+## How it was made
+
+- command: `{fit["command"]}`
+- seed {fit["seed"]}, {fit["batches"]} training batches, {fit["minutes"]} minutes on {fit["hardware"]}
+- commit {fit["commit"]}; {", ".join(f"{package} {version}" for package, version in versions.items())}
+- tested by `{test["command"]}`, commit {test["commit"]}
+- checkpoint {test["checkpoint"]} after {test["batches"]} batches
+
+## Intended use and limits
+
+{words.use}
+
+{words.limits}
+
+## Use
+
+```python
+import gumbelzoo
+
+model = gumbelzoo.load("{name}")
+{words.example}
+```
+"""

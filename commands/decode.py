@@ -1,0 +1,44 @@
+"""Make images of codes: a picture, or an .npz file of all their numbers."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument("source", help="released name, release folder, hub id, run folder or .ckpt file")
+    parser.add_argument("codes", type=Path, help=".npz file with 'codes', as `encode` writes it")
+    parser.add_argument("-n", type=int, metavar="N", help="only the first N (default: 64 in a picture, all in an .npz)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("decoded.png"), help="picture, or .npz with 'images' (default: decoded.png)"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Decode, write, and say where.
+
+    Raises:
+        ValueError: a model without codes, a file without codes, or codes that the model does not have.
+    """
+    import numpy as np
+    import torch
+
+    from ..callbacks.figures import sample_grid, save_picture
+    from .pictures import read_codes
+    from .source import open_source, require
+
+    if options.n is not None and options.n < 1:
+        raise ValueError(f"-n must be >= 1, got {options.n}")
+    model = open_source(options.source).model
+    require(model, "decode")
+    arrays = options.out.suffix == ".npz"
+    codes = read_codes(options.codes)[: options.n or (None if arrays else 64)]
+    images = torch.cat([model.decode(part) for part in codes.split(500)])
+    if arrays:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(options.out, images=images.numpy())
+        print(f"{options.out}  {tuple(images.shape)}")
+    else:
+        print(save_picture(sample_grid(images), options.out))

@@ -1,0 +1,49 @@
+"""Write the codes of images to an .npz file: of the test set, of a folder of pictures, or of another .npz file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument("source", help="released name, release folder, hub id, run folder or .ckpt file")
+    parser.add_argument(
+        "--images",
+        type=Path,
+        help="folder of pictures of the model's size, or .npz file with 'images' (default: the test set)",
+    )
+    parser.add_argument("-n", type=int, metavar="N", help="so many test images, spread over the set (default: all)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("codes.npz"), help="default: codes.npz, with the array 'codes'"
+    )
+    parser.add_argument("--root", help="folder of the data sets (default: GUMBELZOO_DATA, else the cache folder)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Encode, write, and say where; ``decode`` reads it.
+
+    Raises:
+        ValueError: a model without codes, images that it does not take, a file of another ending.
+    """
+    import numpy as np
+    import torch
+
+    from .pictures import read_images
+    from .source import images_of, open_source, require
+
+    if options.n is not None and options.n < 1:
+        raise ValueError(f"-n must be >= 1, got {options.n}")
+    if options.out.suffix != ".npz":
+        raise ValueError(f"codes are written to an .npz file, not to '{options.out.name}'")
+    source = open_source(options.source)
+    require(source.model, "encode")
+    if options.images is None:
+        images = images_of(source, options.n or 10**9, options.root)
+    else:
+        images = read_images(options.images, source.model.image_shape)[: options.n]
+    codes = torch.cat([source.model.encode(part) for part in images.split(500)])
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(options.out, codes=codes.numpy())
+    print(f"{options.out}  {tuple(codes.shape)}")

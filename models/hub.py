@@ -1,0 +1,80 @@
+"""Releases on the Hugging Face hub: fetched by ``load("user/repository")``, put there by ``push_to_hub``."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .release import CARD, CONFIG, WEIGHTS, save_pretrained
+from .untrusted import first_line
+
+if TYPE_CHECKING:
+    from .base import ZooModel
+
+
+def fetch(repository: str, endpoint: str | None = None) -> Path:
+    """Download exactly the two files that are read, or return the hub's cached copy.
+
+    Args:
+        repository: ``user/repository``.
+        endpoint: address of the hub; else ``HF_ENDPOINT``, else the public one.
+
+    Raises:
+        ValueError: no such repository, no connection, or no release in it.
+    """
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(repository, allow_patterns=[CONFIG, WEIGHTS], endpoint=endpoint))
+    except Exception as error:  # HTTP, offline and cache errors come from several libraries
+        raise ValueError(
+            f"no folder '{repository}' here, and the hub has no release of that name: {first_line(error)}"
+        ) from None
+    if not (folder / CONFIG).is_file():
+        raise ValueError(f"the hub's '{repository}' is no gumbelzoo release: it has no {CONFIG}")
+    return folder
+
+
+def push_to_hub(
+    source: ZooModel | str | Path,
+    repository: str,
+    *,
+    private: bool = False,
+    token: str | None = None,
+    endpoint: str | None = None,
+    **options: Any,
+) -> str:
+    """Upload a release, in one commit, into a repository that is made if need be.
+
+    Args:
+        source: a release folder, or a model.
+        repository: ``user/repository``.
+        private: of a new repository.
+        token: of the user; else the one that ``hf auth login`` stored.
+        endpoint: address of the hub; else ``HF_ENDPOINT``, else the public one.
+        options: for a model: those of ``save_pretrained``, such as ``card``.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        ValueError: the folder is no release, or the hub refuses.
+    """
+    from huggingface_hub import HfApi
+
+    if not isinstance(source, (str, Path)):
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = save_pretrained(source, Path(scratch) / repository.rpartition("/")[2], **options)
+            return push_to_hub(folder, repository, private=private, token=token, endpoint=endpoint)
+    folder = Path(source)
+    if options or not all((folder / name).is_file() for name in (CONFIG, WEIGHTS)):
+        raise ValueError(f"{folder} is no release folder that could be uploaded as it is; `export` or save one first")
+    hub = HfApi(endpoint=endpoint, token=token)
+    try:
+        hub.create_repo(repository, private=private, exist_ok=True)
+        files = [CONFIG, WEIGHTS, CARD, "*.png"]
+        commit = hub.upload_folder(repo_id=repository, folder_path=folder, allow_patterns=files)
+    except Exception as error:  # HTTP, offline and authentication errors come from several libraries
+        raise ValueError(f"the hub did not take '{repository}': {first_line(error)}") from None
+    return str(commit.commit_url)

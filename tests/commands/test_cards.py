@@ -1,0 +1,42 @@
+"""Cards of models beyond the images of the workflow: text has sentences, and lines of use that run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gumbelzoo
+import pytest
+from gumbelzoo.commands.card import write_card
+from gumbelzoo.models import MODELS
+
+FIT: dict[str, Any] = {"command": "fit", "seed": 0, "batches": 1, "minutes": 2, "hardware": "h", "commit": "c"}
+TEST: dict[str, Any] = FIT | {
+    "metrics": {"test/nll": 1.0},
+    "data": {"data set": "names", "licence": "public domain"},
+    "versions": {"torch": "2"},
+    "checkpoint": "best.ckpt",
+}
+SMALL: dict[str, dict[str, Any]] = {
+    "text_gan": {"vocabulary": {"tokens": ["<eos>", "a"]}, "length": 3},
+    "code_prior": {"vqvae": {"image_shape": [1, 8, 8]}, "network_options": {"width": 4, "depth": 1}},
+}
+
+
+@pytest.mark.parametrize("name", MODELS.names())
+def test_the_lines_of_use_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = gumbelzoo.create_model(name, **SMALL.get(name, {"image_shape": [1, 8, 8]})).eval()
+    card = write_card("tiny", model, FIT, TEST)
+    assert f"A `{name}` of gumbelzoo. " in card
+    assert "- licence: public domain" in card
+    lines = card.partition("```python\n")[2].partition("```")[0]
+    monkeypatch.setattr(gumbelzoo, "load", lambda given: {"tiny": model}[given], raising=False)
+    images = gumbelzoo.create_model("categorical_vae", image_shape=[1, 8, 8]).sample(2).round()
+    exec(compile(lines, "card", "exec"), {"images": images})
+
+
+def test_sentences_stand_in_a_block() -> None:
+    model = gumbelzoo.create_model("text_gan", **SMALL["text_gan"])
+    card = write_card("tiny", model, FIT, TEST, sentences=["a | b", "```"])
+    assert "~~~~text\na | b\n```\n~~~~\n" in card
+    assert "2 samples" in card
+    assert ".png" not in card

@@ -1,0 +1,178 @@
+"""``encode``, ``decode`` and ``interpolate``: of every model that has codes, from every kind of input."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import gumbelzoo
+import numpy as np
+import pytest
+import torch
+from gumbelzoo.data import ImageData
+from gumbelzoo.train import main
+from PIL import Image
+
+VQVAE: dict[str, Any] = {
+    "image_shape": [1, 8, 8],
+    "widths": [4, 4],
+    "dim": 4,
+    "quantizer_options": {"codebook_size": 8},
+}
+WITH_CODES: dict[str, dict[str, Any]] = {
+    "categorical_vae": {"image_shape": [1, 8, 8], "latents": 3, "categories": 4, "hidden": [8]},
+    "gaussian_vae": {"image_shape": [1, 8, 8], "latents": 3, "hidden": [8]},
+    "vq_vae": VQVAE,
+    "code_prior": {"vqvae": VQVAE, "network_options": {"width": 4, "depth": 1}},
+}
+WITHOUT: dict[str, tuple[dict[str, Any], str]] = {
+    "structured_prediction": ({"image_shape": [1, 8, 8], "latents": 2, "categories": 3}, "it can: test, reconstruct"),
+    "classifier": ({"image_shape": [1, 8, 8], "widths": [4]}, "it can: test"),
+    "text_gan": ({"vocabulary": {"tokens": ["a", "b"]}, "length": 3}, "it can: test, sample"),
+}
+DIGITS = {"class": "ImageData", "arguments": {"name": "digits", "binarization": "none"}}
+
+
+@pytest.fixture
+def release(request: pytest.FixtureRequest, workspace: Path) -> Path:
+    """An untrained model, released."""
+    torch.manual_seed(0)
+    model = gumbelzoo.create_model(request.param, **WITH_CODES[request.param])
+    return model.save_pretrained(workspace / request.param, data=DIGITS)
+
+
+every = pytest.mark.parametrize("release", WITH_CODES, indirect=True)
+one = pytest.mark.parametrize("release", ["categorical_vae"], indirect=True)
+
+
+def held_out() -> torch.Tensor:
+    data = ImageData(**DIGITS["arguments"])
+    data.setup("test")
+    return torch.cat([batch["image"] for batch in data.test_dataloader()])
+
+
+def size(picture: str) -> tuple[int, int]:
+    with Image.open(picture) as opened:
+        return opened.size
+
+
+@every
+def test_codes_of_the_test_set_and_back(release: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    model, images = gumbelzoo.load(release), held_out()
+    assert main(["encode", str(release)]) == 0
+    codes = np.load("codes.npz")["codes"]
+    torch.testing.assert_close(torch.from_numpy(codes), model.encode(images))
+    assert capfd.readouterr().out.strip() == f"codes.npz  {codes.shape}"
+    assert main(["decode", str(release), "codes.npz", "--out", "again.npz"]) == 0
+    torch.testing.assert_close(torch.from_numpy(np.load("again.npz")["images"]), model.reconstruct(images))
+    assert main(["decode", str(release), "codes.npz", "-n", "4"]) == 0
+    assert size("decoded.png") == (2 * 34 + 2, 2 * 34 + 2)
+    assert main(["encode", str(release), "-n", "5", "--out", "deep/few.npz"]) == 0
+    spread = torch.linspace(0, 199, 5).long()
+    assert np.array_equal(np.load("deep/few.npz")["codes"], codes[spread])
+
+
+@every
+def test_images_of_a_user(release: Path) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (3, 8, 8), dtype=np.uint8)
+    Path("pictures").mkdir()
+    for number, picture in enumerate(levels):
+        Image.fromarray(picture).convert("RGB").save(f"pictures/{number}.png")
+    Path("pictures/notes.txt").write_text("no picture")
+    np.savez("levels.npz", images=levels)
+    np.savez("floats.npz", images=levels[:, None] / 255)
+    expected = gumbelzoo.load(release).encode(torch.from_numpy(levels)[:, None] / 255)
+    for given in ("pictures", "levels.npz", "floats.npz"):
+        assert main(["encode", str(release), "--images", given]) == 0
+        torch.testing.assert_close(torch.from_numpy(np.load("codes.npz")["codes"]), expected)
+
+
+@every
+def test_the_way_between_two_images(release: Path) -> None:
+    model, images = gumbelzoo.load(release), held_out()
+    x, y = images[:3], images[3:6]
+    way = model.interpolate(x, y, 5)
+    assert way.shape == (3, 5, 1, 8, 8)
+    torch.testing.assert_close(way[:, 0], model.reconstruct(x))
+    torch.testing.assert_close(way[:, -1], model.reconstruct(y))
+    torch.testing.assert_close(way, model.interpolate(y, x, 5).flip(1))
+    assert main(["interpolate", str(release), "-n", "3", "--steps", "5"]) == 0
+    assert size("interpolation.png") == (7 * 34 + 2, 3 * 34 + 2)
+
+
+@one
+def test_every_picture_on_the_way_is_of_codes(release: Path) -> None:
+    model, images = gumbelzoo.load(release), held_out()
+    way = model.interpolate(images[:4], images[4:8], 6).flatten(0, 1)
+    every_code = torch.cartesian_prod(*[torch.arange(model.categories)] * model.latents)
+    distance = (way[:, None] - model.decode(every_code)[None]).abs().amax((-1, -2, -3)).amin(1)
+    assert distance.max() < 1e-6
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+@pytest.mark.parametrize("command", ["encode", "decode", "interpolate", "reconstruct", "sample"])
+def test_what_a_model_cannot_do_is_one_line(name: str, command: str, workspace: Path, capfd: Any) -> None:
+    arguments, able = WITHOUT[name]
+    gumbelzoo.create_model(name, **arguments).save_pretrained(workspace / "release")
+    if command in able:
+        return
+    assert main([command, "release", *(["codes.npz"] if command == "decode" else [])]) == 2
+    assert capfd.readouterr().err == f"gumbelzoo {command}: a {name} model cannot {command}; {able}\n"
+
+
+def damaged(folder: Path) -> None:
+    np.savez(folder / "float.npz", codes=np.zeros((2, 3)))
+    np.savez(folder / "wide.npz", codes=np.zeros((2, 4), np.int64))
+    np.savez(folder / "large.npz", codes=np.full((2, 3), 4))
+    np.savez(folder / "empty.npz", codes=np.zeros((0, 3), np.int64))
+    np.savez(folder / "other.npz", other=np.zeros(3))
+    np.savez(folder / "objects.npz", codes=np.array([{}], dtype=object), images=np.array([{}], dtype=object))
+    (folder / "pickle.npz").write_bytes(pickle.dumps({"codes": [1]}))
+    np.save(folder / "single.npy", np.zeros(3))
+    (folder / "single.npy").rename(folder / "single.npz")
+    np.savez(folder / "size.npz", images=np.zeros((2, 1, 9, 9)))
+    np.savez(folder / "bright.npz", images=np.full((2, 1, 8, 8), 7.0))
+    (folder / "none").mkdir()
+    (folder / "broken").mkdir()
+    (folder / "broken/a.png").write_bytes(b"\x89PNG and no more")
+    (folder / "mixed").mkdir()
+    for side in (8, 9):
+        Image.new("L", (side, side)).save(folder / f"mixed/{side}.png")
+    np.savez(folder / "lonely.npz", images=np.zeros((1, 1, 8, 8)))
+
+
+MISTAKES = {
+    "codes that are not there": (["decode", "R", "nothing.npz"], "there is no 'nothing.npz'"),
+    "codes that are no whole numbers": (["decode", "R", "float.npz"], "values in [0, 4)"),
+    "codes of another model": (["decode", "R", "wide.npz"], "codes must have shape (..., 3)"),
+    "codes beyond the categories": (["decode", "R", "large.npz"], "values in [0, 4)"),
+    "no codes": (["decode", "R", "empty.npz"], "no codes"),
+    "another array": (["decode", "R", "other.npz"], "has no array 'codes'"),
+    "codes that are pickled": (["decode", "R", "objects.npz"], "no .npz file of plain arrays"),
+    "a pickle": (["decode", "R", "pickle.npz"], "no .npz file of plain arrays"),
+    "a single array": (["decode", "R", "single.npz"], "no .npz file of plain arrays"),
+    "a picture for codes": (["encode", "R", "--out", "codes.png"], "written to an .npz file"),
+    "images of another size": (["encode", "R", "--images", "size.npz"], "the model takes (1, 8, 8)"),
+    "images beyond 1": (["encode", "R", "--images", "bright.npz"], "outside [0, 1]"),
+    "images that are pickled": (["encode", "R", "--images", "objects.npz"], "no .npz file of plain arrays"),
+    "images that are not there": (["encode", "R", "--images", "nothing"], "there is no 'nothing'"),
+    "a folder without pictures": (["encode", "R", "--images", "none"], "none has no pictures"),
+    "a broken picture": (["encode", "R", "--images", "broken"], "a.png is no picture"),
+    "pictures of two sizes": (["encode", "R", "--images", "mixed"], "9.png has another size than 8.png"),
+    "no images": (["encode", "R", "-n", "0"], "-n must be >= 1"),
+    "one step": (["interpolate", "R", "--steps", "1"], "--steps >= 2"),
+    "one image": (["interpolate", "R", "--images", "lonely.npz"], "give two or more"),
+    "no images to decode": (["decode", "R", "codes.npz", "-n", "0"], "-n must be >= 1"),
+}
+
+
+@one
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line(mistake: str, release: Path, workspace: Path, capfd: Any) -> None:
+    damaged(workspace)
+    arguments, expected = MISTAKES[mistake]
+    assert main([str(release) if word == "R" else word for word in arguments]) == 2
+    error = capfd.readouterr().err
+    assert expected in error
+    assert error.count("\n") == 1
