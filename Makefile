@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/catvae_digits
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint format
+.PHONY: help install demo test test-all results lint format
 
 help: ## print this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ test: install lint ## lint and types, then the tests that take seconds
 
 test-all: install lint ## the same with the long statistical and end-to-end tests
 	$(BIN)/python -m pytest
+
+results: install ## test every released checkpoint again, hold it to its card, and write the README's table
+	$(BIN)/python benchmarks/results.py
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .

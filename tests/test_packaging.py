@@ -60,17 +60,43 @@ def test_the_wheel_holds_what_the_tree_holds(wheel: Path) -> None:
     assert packed == {path for path in tracked() if belongs(path)}
 
 
-def test_the_wheel_works_from_another_folder(wheel: Path, tmp_path: Path) -> None:
-    site, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    run("pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(site), str(wheel), folder=elsewhere)
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the wheel is installed in, alone."""
+    site = tmp_path_factory.mktemp("site")
+    run("pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(site), str(wheel), folder=site)
+    return site
+
+
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9", "OMP_NUM_THREADS": "1"}
+
+
+def test_the_wheel_works_from_another_folder(installed: Path, tmp_path: Path) -> None:
     where = "import gumbelzoo; print(gumbelzoo.__file__); print(gumbelzoo.list_models())"
-    command = [sys.executable, "-c", where]
-    environment = {**os.environ, "PYTHONPATH": str(site)}
-    done = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True)
-    assert str(site) in done.stdout, done.stderr
+    environment = {**os.environ, **OFFLINE, "PYTHONPATH": str(installed)}
+    done = subprocess.run([sys.executable, "-c", where], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert str(installed) in done.stdout, done.stderr
     assert "categorical_vae" in done.stdout
-    assert "catvae_digits" in run("gumbelzoo.train", "list", folder=elsewhere, PYTHONPATH=str(site))
+    listed = run("gumbelzoo.train", "list", folder=tmp_path, PYTHONPATH=str(installed), **OFFLINE)
+    assert "catvae_digits" in listed
+    assert "bound 93.8654" in listed
+
+
+def test_every_release_loads_and_samples_from_the_wheel_offline(installed: Path, tmp_path: Path) -> None:
+    script = (
+        "import gumbelzoo\n"
+        "print(gumbelzoo.__file__)\n"
+        "for name in gumbelzoo.list_pretrained():\n"
+        "    model = gumbelzoo.load(name)\n"
+        "    print(name, len(model.sample(16)) if hasattr(model, 'sample') else 'loaded')\n"
+    )
+    environment = {**os.environ, **OFFLINE, "PYTHONPATH": str(installed)}
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    home, *lines = done.stdout.splitlines()
+    assert Path(home).is_relative_to(installed)
+    assert "catvae-mnist 16" in lines
+    assert [line.split()[0] for line in lines] == gumbelzoo.list_pretrained()
 
 
 def test_importing_the_package_imports_no_torch() -> None:

@@ -1,0 +1,96 @@
+"""Every released checkpoint tested again, held to its card, and the README's table of results written anew.
+
+    python benchmarks/results.py                 # all whose data are there (or can be downloaded)
+    python benchmarks/results.py catvae-mnist    # only these
+    python benchmarks/results.py --table         # the table only, from the releases' config.json
+
+A figure must be the card's to the printed digits. The table is written between two comments in README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from gumbelzoo.commands.list import releases
+from gumbelzoo.commands.source import open_source
+from gumbelzoo.commands.test import measure
+from gumbelzoo.models.release import CARD
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+START, END = "<!-- results -->", "<!-- /results -->"
+ROW = re.compile(r"^\| (test/\S+) \| (-?[\d.]+|nan|inf) \|$", flags=re.MULTILINE)
+
+
+def card_figures(folder: Path) -> dict[str, str]:
+    """The test figures that the card of a release states, as they are printed."""
+    return dict(ROW.findall((folder / CARD).read_text(encoding="utf-8")))
+
+
+def printed(metrics: dict[str, float]) -> dict[str, str]:
+    """Figures as cards print them."""
+    return {name: f"{value:.4f}" for name, value in metrics.items()}
+
+
+def render_table() -> str:
+    """A row for each release: its main test figures, from its ``config.json``."""
+    rows = ["| released | model | data | size | test figures |", "|---|---|---|---|---|"]
+    for release in releases():
+        figures = ", ".join(f"{name} {value:.4f}" for name, value in release["figures"].items())
+        half = ", half precision" if release["precision"] == "half" else ""
+        link = f"[`{release['name']}`](checkpoints/{release['name']}/README.md)"
+        size = f"{release['megabytes']} MB{half}"
+        rows.append(f"| {link} | `{release['model']}` | {release['data']} | {size} | {figures} |")
+    return "\n".join(rows)
+
+
+def with_table(text: str, table: str) -> str:
+    """A text with ``table`` between the two comments.
+
+    Raises:
+        ValueError: the comments are not there, once each and in this order.
+    """
+    if text.count(START) != 1 or text.count(END) != 1 or text.index(START) > text.index(END):
+        raise ValueError(f"README.md must have {START} and {END} once, in this order")
+    before, after = text.partition(START)[0], text.partition(END)[2]
+    return f"{before}{START}\n{table}\n{END}{after}"
+
+
+def differences(name: str, folder: Path) -> list[str]:
+    """Test a release, and say how the figures differ from its card.
+
+    Raises:
+        FileNotFoundError: its data are not there.
+    """
+    found, stated = printed(measure(open_source(name))["metrics"]), card_figures(folder)
+    return [
+        f"{name}: {metric} is {found.get(metric, 'missing')}, the card says {stated.get(metric, 'nothing')}"
+        for metric in sorted(found.keys() | stated.keys())
+        if found.get(metric) != stated.get(metric)
+    ]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Test, compare, write the table; 1 if a figure differs from its card."""
+    from gumbelzoo.models.pretrained import find_release, list_pretrained
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="releases (default: all)")
+    parser.add_argument("--table", action="store_true", help="test nothing")
+    options = parser.parse_args(arguments)
+    wrong: list[str] = []
+    for name in [] if options.table else options.names or list_pretrained():
+        print(f"\n{name}")
+        try:
+            wrong += differences(name, find_release(name))
+        except FileNotFoundError as error:
+            print(f"skipped: {error}")
+    README.write_text(with_table(README.read_text(encoding="utf-8"), render_table()), encoding="utf-8")
+    print(*(wrong or ["the table is written" if options.table else "every tested figure is its card's"]), sep="\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

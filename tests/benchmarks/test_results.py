@@ -1,0 +1,100 @@
+"""Cards, configurations and the README's table say the same of every release, and ``results`` notices if not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import gumbelzoo
+import pytest
+import torch
+from gumbelzoo.benchmarks import results
+from gumbelzoo.commands.list import releases
+from gumbelzoo.models import MODELS, pretrained
+from gumbelzoo.models.cards import WORDS
+from gumbelzoo.models.release import read_config
+from gumbelzoo.train import main
+
+NAMES = gumbelzoo.list_pretrained()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_states_the_figures_of_its_configuration(name: str) -> None:
+    folder = pretrained.find_release(name)
+    assert results.card_figures(folder) == results.printed(read_config(folder).metrics) != {}
+
+
+@pytest.mark.parametrize("release", releases(), ids=NAMES)
+def test_every_release_has_figures_for_the_tables(release: dict[str, Any]) -> None:
+    assert release["figures"]
+    assert release["megabytes"] < 6
+
+
+def test_the_readme_has_the_table_of_the_releases() -> None:
+    text = results.README.read_text(encoding="utf-8")
+    assert results.with_table(text, results.render_table()) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", results.START, f"{results.END}{results.START}", 2 * (results.START + results.END)]
+)
+def test_a_readme_without_the_two_comments(text: str) -> None:
+    with pytest.raises(ValueError, match="once, in this order"):
+        results.with_table(text, "table")
+
+
+def test_every_model_has_words_for_its_card() -> None:
+    assert set(WORDS.names()) == set(MODELS.names())
+
+
+@pytest.fixture
+def released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A release of a model that nobody trained, with figures that ``test`` measured, in the place of all others."""
+    monkeypatch.setattr("sys.argv", ["gumbelzoo"])
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(1)
+    model = gumbelzoo.create_model("categorical_vae", image_shape=[1, 8, 8], latents=2, hidden=[4], bound_samples=3)
+    data = {"class": "ImageData", "arguments": {"name": "digits", "binarization": "static"}}
+    folder = model.save_pretrained(tmp_path / "checkpoints/tiny", data=data, test={"seed": 5})
+    measured = results.measure(results.open_source(str(folder)))
+    assert measured["seed"] == 5
+    shutil.rmtree(folder)
+    card = "\n".join(f"| {name} | {value:.4f} |" for name, value in measured["metrics"].items())
+    model.save_pretrained(folder, data=data, card=card, test={"metrics": measured["metrics"], "seed": 5})
+    (tmp_path / "README.md").write_text(f"before\n{results.START}\nold\n{results.END}\nafter\n")
+    monkeypatch.setattr(pretrained, "RELEASED", folder.parent)
+    monkeypatch.setattr(results, "README", tmp_path / "README.md")
+    return folder
+
+
+def test_results_tests_again_and_writes_the_table(released: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert results.main([]) == 0
+    assert "every tested figure is its card's" in capfd.readouterr().out
+    text = Path("README.md").read_text()
+    bound = read_config(released).metrics["test/bound"]
+    assert text.startswith(f"before\n{results.START}\n| released |")
+    assert f"bound {bound:.4f}" in text
+    assert text.endswith(f"{results.END}\nafter\n")
+    assert "old" not in text
+
+
+def test_results_names_the_figure_that_differs(released: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    card = released / "README.md"
+    bound = f"{read_config(released).metrics['test/bound']:.4f}"
+    card.write_text(card.read_text().replace(bound, "1.0000"))
+    assert results.main(["tiny"]) == 1
+    assert f"tiny: test/bound is {bound}, the card says 1.0000" in capfd.readouterr().out
+
+
+def test_list_shows_the_figures(released: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    metrics = read_config(released).metrics
+    assert main(["list"]) == 0
+    (line,) = [line for line in capfd.readouterr().out.splitlines() if line.startswith("  tiny ")]
+    assert "categorical_vae of digits" in line
+    assert line.endswith(f"bound {metrics['test/bound']:.4f}  elbo {metrics['test/elbo']:.4f}")
+    assert main(["list", "--json"]) == 0
+    (release,) = json.loads(capfd.readouterr().out)["checkpoints"]
+    assert release["name"] == "tiny"
+    assert release["metrics"] == metrics
