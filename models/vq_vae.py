@@ -213,11 +213,10 @@ class VQVAE(ZooModel):
 
     def look_up(self, codes: Tensor) -> Tensor:
         """The vectors of codes, ``b h w q -> b h w d``; errors as for ``decode``."""
-        if codes.shape[1:-1] != self.grid or codes.is_floating_point():
-            raise ValueError(
-                f"codes must be whole numbers of shape (b, {self.grid[0]}, {self.grid[1]}, q), got {codes.dtype} "
-                f"{tuple(codes.shape)}"
-            )
+        if codes.is_floating_point():
+            raise ValueError(f"codes must be whole numbers, got {codes.dtype}")
+        if codes.shape[1:-1] != self.grid:
+            raise ValueError(f"codes must have shape (b, {self.grid[0]}, {self.grid[1]}, q), got {tuple(codes.shape)}")
         return self.quantizer.decode(codes)
 
     def reconstruct(self, x: Tensor) -> Tensor:

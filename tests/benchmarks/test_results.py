@@ -18,6 +18,8 @@ from gumbelzoo.models.release import read_config
 from gumbelzoo.train import main
 
 NAMES = gumbelzoo.list_pretrained()
+CHEAP = {"bound_samples": 1, "val_samples": 1, "test_samples": 20, "reverse_steps": 0}
+STEADY = {"kl", "active_latents", "usage", "perplexity", "nmse", "nll", "accuracy"}  # no draw enters them
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -35,6 +37,28 @@ def test_every_release_has_figures_for_the_tables(release: dict[str, Any]) -> No
 def test_the_readme_has_the_table_of_the_releases() -> None:
     text = results.README.read_text(encoding="utf-8")
     assert results.with_table(text, results.render_table()) == text
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", NAMES)
+def test_a_release_gives_its_figures_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that the costly part of the test has no influence on; ``make results`` compares all."""
+
+    def refused(*_: Any) -> None:
+        raise OSError("no downloads in tests")
+
+    monkeypatch.setattr("torchvision.datasets.utils.download_url", refused)
+    source, stated = results.open_source(name), results.card_figures(pretrained.find_release(name))
+    options = [f"--model.{key}={value}" for key, value in CHEAP.items() if key in source.model.hparams]
+    steady = {metric: value for metric, value in stated.items() if metric.partition("/")[2] in STEADY}
+    if not steady:
+        pytest.skip(f"every figure of {name} is of draws")
+    try:
+        found = results.printed(results.measure(source, options)["metrics"])
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    assert {metric: found[metric] for metric in steady} == steady
 
 
 @pytest.mark.parametrize(
