@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -71,10 +72,10 @@ The same figures again: `gumbelzoo test {name}` (seed {test["seed"]}; {test["min
 
 ## How it was made
 
-- command: `{fit["command"]}`
+- command: `{portable(fit["command"])}`
 - seed {fit["seed"]}, {fit["batches"]} training batches, {fit["minutes"]} minutes on {fit["hardware"]}
 - commit {fit["commit"]}; {", ".join(f"{package} {version}" for package, version in versions.items())}
-- tested by `{test["command"]}`, commit {test["commit"]}
+- tested by `{portable(test["command"])}`, commit {test["commit"]}
 - checkpoint {test["checkpoint"]} after {test["batches"]} batches
 
 ## Intended use and limits
@@ -92,3 +93,18 @@ model = gumbelzoo.load("{name}")
 {words.example}
 ```
 """
+
+
+def portable(command: str) -> str:
+    """A command without the folders of the machine it ran on: paths begin at ``configs`` or ``runs``."""
+    words = shlex.split(command)
+    return shlex.join(_portable(word) for word in words if not word.startswith("--trainer.default_root_dir="))
+
+
+def _portable(word: str) -> str:
+    option, equals, value = word.rpartition("=")
+    parts = Path(value).parts
+    if not Path(value).is_absolute():
+        return word
+    start = next((parts.index(folder) for folder in ("configs", "runs") if folder in parts), -1)
+    return f"{option}{equals}{Path(*parts[start:])}"

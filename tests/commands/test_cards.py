@@ -6,7 +6,7 @@ from typing import Any
 
 import gumbelzoo
 import pytest
-from gumbelzoo.commands.card import write_card
+from gumbelzoo.commands.card import portable, write_card
 from gumbelzoo.models import MODELS
 
 FIT: dict[str, Any] = {"command": "fit", "seed": 0, "batches": 1, "minutes": 2, "hardware": "h", "commit": "c"}
@@ -40,3 +40,13 @@ def test_sentences_stand_in_a_block() -> None:
     assert "~~~~text\na | b\n```\n~~~~\n" in card
     assert "2 samples" in card
     assert ".png" not in card
+
+
+def test_no_folder_of_a_machine_is_on_a_card() -> None:
+    where = "/somewhere/else"
+    typed = f"python train.py fit --config {where}/gumbelzoo/configs/catvae_mnist.yaml --model.temperature=0.5 "
+    typed += f"--trainer.default_root_dir={where}/board --model.vqvae={where}/runs/vqvae_mnist_ema/1"
+    short = "python train.py fit --config configs/catvae_mnist.yaml --model.temperature=0.5"
+    assert portable(typed) == f"{short} --model.vqvae=runs/vqvae_mnist_ema/1"
+    assert portable(f"gumbelzoo test --ckpt_path {where}/best.ckpt") == "gumbelzoo test --ckpt_path best.ckpt"
+    assert portable(short) == short
