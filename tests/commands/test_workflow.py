@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 from gumbelzoo.callbacks.loggers import read_metrics
+from gumbelzoo.commands.test import measure
 from gumbelzoo.train import COMMANDS, main
 
 RUN = "runs/tiny/1"
@@ -138,7 +139,16 @@ def test_the_configuration_of_a_release_has_its_figures(trained: Path) -> None:
     assert (trained / "checkpoints/catvae-tiny/samples.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_half_precision_is_tested_and_said(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_half_precision_is_tested_and_said(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    weights: dict[str, torch.Tensor] = {}
+
+    def watched(source: Any, rest: Any = ()) -> dict[str, Any]:
+        weights.update({name: value.clone() for name, value in source.model.state_dict().items()})
+        return measure(source, rest)
+
+    monkeypatch.setattr("gumbelzoo.commands.test.measure", watched)
     before = (trained / RUN / "test.json").read_bytes()
     assert main(["export", RUN, "checkpoints/catvae-half", "--half"]) == 0
     assert (trained / RUN / "test.json").read_bytes() == before
@@ -149,6 +159,7 @@ def test_half_precision_is_tested_and_said(trained: Path, capfd: pytest.CaptureF
     assert (folder / "model.safetensors").stat().st_size < 0.7 * (whole / "model.safetensors").stat().st_size
     for name, value in json.loads(before)["metrics"].items():
         assert config["test"]["metrics"][name] == pytest.approx(value, rel=0.01)
+    assert all(torch.equal(value, weights[name]) for name, value in gumbelzoo.load(folder).state_dict().items())
     capfd.readouterr()
     assert main(["test", "checkpoints/catvae-half"]) == 0
     printed = capfd.readouterr().out
