@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .models.hub import push_to_hub
     from .models.pretrained import create_model, list_models, list_pretrained, load
     from .models.relaxed import RelaxedCategorical
-    from .models.release import save_pretrained
+    from .models.saving import save_pretrained
 
 __version__ = "0.1.0"
 _HOMES = {
@@ -22,7 +22,7 @@ _HOMES = {
     "list_pretrained": ".models.pretrained",
     "load": ".models.pretrained",
     "push_to_hub": ".models.hub",
-    "save_pretrained": ".models.release",
+    "save_pretrained": ".models.saving",
 }
 __all__ = [
     "RelaxedCategorical",

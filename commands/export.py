@@ -30,7 +30,8 @@ def run(options: argparse.Namespace) -> None:
     """
     import torch
 
-    from ..models.release import PLACES, half_precision, save_pretrained
+    from ..models.release import PLACES
+    from ..models.saving import half_precision, save_pretrained
     from . import runs
     from .card import SENTENCES, write_card
     from .source import open_source

@@ -11,7 +11,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from . import hub, release
+from . import hub, saving
 from .relaxed import RelaxedCategorical
 
 Batch = dict[str, Tensor]
@@ -69,8 +69,8 @@ class ZooModel(L.LightningModule):
         return written or self.trainer.is_last_batch
 
     def save_pretrained(self, folder: str | Path, **options: Any) -> Path:
-        """Write a release folder; options and errors are those of ``release.save_pretrained``."""
-        return release.save_pretrained(self, folder, **options)
+        """Write a release folder; options and errors are those of ``saving.save_pretrained``."""
+        return saving.save_pretrained(self, folder, **options)
 
     def push_to_hub(self, repository: str, **options: Any) -> str:
         """Upload as a release to the Hugging Face hub; options and errors are those of ``hub.push_to_hub``."""

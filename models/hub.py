@@ -6,7 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .release import CARD, CONFIG, WEIGHTS, save_pretrained
+from .release import CARD, CONFIG, WEIGHTS
+from .saving import save_pretrained
 from .untrusted import first_line
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """The verbs of the zoo: ``list_models``, ``list_pretrained``, ``create_model``, ``load``.
 
-What a release is and how it is read is in ``release``; the hub's part is in ``hub``, a run's in ``run_folder``.
+``release`` says what a release is and reads it, ``saving`` writes it; the hub's part is in ``hub``, that of runs in
+``run_folder``.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytest
 import torch
 from gumbelzoo.benchmarks.text import held_out, main, picture
 from gumbelzoo.data import TextData
-from gumbelzoo.models.release import save_pretrained
+from gumbelzoo.models.saving import save_pretrained
 from gumbelzoo.models.text_gan import TextGAN
 
 
