@@ -7,6 +7,7 @@ time, ``p`` prefix, ``v`` vocabulary, ``d`` width of an embedded token, ``h`` of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -110,6 +111,7 @@ class Generator(nn.Module):
         top_k: int | None = None,
         top_p: float | None = None,
         prefix: Tensor | None = None,
+        banned: int | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Exact draws, ``-> n length``; sentences that end are filled with ends.
@@ -119,6 +121,7 @@ class Generator(nn.Module):
             length: instead of the model's own.
             temperature, top_k, top_p: see ``truncate``.
             prefix: tokens that the samples begin with, ``p`` for all or ``n p``.
+            banned: a token that is never drawn.
             generator: the source of the noise.
 
         Raises:
@@ -135,8 +138,10 @@ class Generator(nn.Module):
                 if place < given.shape[1]:
                     token = given[:, place]
                 else:
-                    logits = truncate(self.head(features), top_k, top_p, temperature)
-                    token = categorical_sample(logits, generator=generator)
+                    logits = self.head(features)
+                    if banned is not None:
+                        logits[:, banned] = -math.inf
+                    token = categorical_sample(truncate(logits, top_k, top_p, temperature), generator=generator)
                 if self.end is not None:
                     token = token.masked_fill(ended, self.end)
                     ended = token == self.end

@@ -136,13 +136,14 @@ class TextModel(ZooModel):
         top_k: int | None = None,
         top_p: float | None = None,
         prefix: str = "",
+        banned: int | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Token ids of samples, ``-> n t``; the arguments are those of ``sample``."""
+        """Token ids of samples, ``-> n t``; arguments as for ``sample``, and a token that is never drawn."""
         given = torch.tensor(self.known.encode(prefix), dtype=torch.int64, device=self.device) if prefix else None
-        options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "generator": generator}
+        options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "banned": banned}
         sizes = [min(ROWS, n - first) for first in range(0, n, ROWS)]
-        return torch.cat([self.generator.sample(size, prefix=given, **options) for size in sizes])
+        return torch.cat([self.generator.sample(size, prefix=given, generator=generator, **options) for size in sizes])
 
     def sample(
         self,
@@ -154,7 +155,7 @@ class TextModel(ZooModel):
         prefix: str = "",
         generator: torch.Generator | None = None,
     ) -> list[str]:
-        """Sentences.
+        """Sentences, without ``<unk>``: that stands for words which are not known.
 
         Args:
             n: how many.
@@ -166,7 +167,6 @@ class TextModel(ZooModel):
             ValueError: a prefix too long or, for a vocabulary without <unk>, unknown; what ``truncate`` says.
         """
         vocabulary = self.known
-        tokens = self.sample_tokens(
-            n, temperature=temperature, top_k=top_k, top_p=top_p, prefix=prefix, generator=generator
-        )
+        options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "prefix": prefix}
+        tokens = self.sample_tokens(n, banned=vocabulary.unk, generator=generator, **options)
         return [vocabulary.decode(row) for row in tokens]

@@ -273,6 +273,16 @@ def test_held_out_nats_are_over_all_tokens_and_samples_are_scored() -> None:
     assert trainer.callback_metrics.keys() >= {"test/nll"}
 
 
+def test_sentences_have_no_unknown_words_but_scored_tokens_do() -> None:
+    model = TextGAN(**TEXT)
+    with torch.no_grad():
+        model.generator.head.bias[WORDS.unk] = 3.0
+    tokens = model.sample_tokens(200, generator=torch.Generator().manual_seed(0))
+    assert (tokens == WORDS.unk).any()
+    sentences = model.sample(200, top_k=2, generator=torch.Generator().manual_seed(0))
+    assert len(set(sentences)) > 2 and not any("<unk>" in sentence for sentence in sentences)
+
+
 def test_reverse_nll_is_low_only_for_samples_like_the_text() -> None:
     data = TextData("grammar").splits
     order = torch.randperm(5000, generator=torch.Generator().manual_seed(0))
