@@ -72,15 +72,12 @@ class StructuredPrediction(ZooModel):
         c, h, w = image_shape
         if h % 2:
             raise ValueError(f"an image is split into two halves, so its height must be even, got {h} rows")
-        if lr_schedule not in ("constant", "cosine"):
-            raise ValueError(f"lr_schedule must be one of constant, cosine, got '{lr_schedule}'")
         if min(latents, layers, bound_samples, val_samples) < 1 or categories < 2:
             raise ValueError("latents, layers, bound_samples and val_samples must be >= 1 and categories >= 2")
         self.save_hyperparameters()
         self.image_shape, self.half_shape = tuple(image_shape), (c, h // 2, w)
         self.bound_samples, self.val_samples = bound_samples, val_samples
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.lr_schedule, self.lr_warmup = lr_schedule, lr_warmup
+        self.configure_learning(learning_rate, weight_decay, lr_schedule, lr_warmup)
 
         event = (latents, categories)
         self.relaxed = nn.ModuleList(
