@@ -186,15 +186,16 @@ def write(out: Path) -> None:
         costs = measure(first, one["gumbel_softmax"][0])
         file.write_text(json.dumps(costs, indent=2))
     notes = {name: row.note for name, row in ROWS.items()}
+    tempered = [name for name, row in ROWS.items() if row.temperatures or "temperature" in " ".join(row.options)]
     missing = [name for name in ROWS if name not in first]
     parts = [
         "# Leaderboard: one categorical VAE, every estimator",
         HEAD,
         circumstances([run for runs in (one | several).values() for run in runs]),
-        table(one, notes, costs),
+        table(one, notes, costs, tempered),
         "## Several samples in the objective\n\nThe importance-weighted bound of m samples (the number in the name), "
         "learning rate 0.001, no tuning.",
-        table(several, notes, costs) if several else "Not run yet.",
+        table(several, notes, costs, tempered) if several else "Not run yet.",
         "## Published\n\n" + PUBLISHED,
         f"Not run yet: {', '.join(missing)}." if missing else "",
     ]

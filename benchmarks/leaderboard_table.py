@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +114,10 @@ def log_variance(model: ZooModel, x: Tensor) -> float:
 # -- the tables -------------------------------------------------------------------------------------------------------
 
 
-def table(rows: dict[str, list[Path]], notes: dict[str, str], costs: dict[str, dict[str, float]]) -> str:
-    """Markdown, the best bound first; ``rows`` are the finished runs by name."""
+def table(
+    rows: dict[str, list[Path]], notes: dict[str, str], costs: dict[str, dict[str, float]], tempered: Collection[str]
+) -> str:
+    """Markdown, the best bound first; ``rows`` are the finished runs by name, ``tempered`` those with a temperature."""
     lines = [
         "| row | bound | seeds | ELBO | unbiased | temperature | learning rate | step | log-variance | note |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -133,7 +135,7 @@ def table(rows: dict[str, list[Path]], notes: dict[str, str], costs: dict[str, d
             str(len(bounds[name])),
             f"{statistics.mean(elbos):.2f}",
             {True: "yes", False: "no", None: ""}[ESTIMATORS[estimator].unbiased if estimator else None],
-            _temperature(arguments.get("temperature"), estimator),
+            _temperature(arguments["temperature"]) if name in tempered else "",
             f"{arguments['learning_rate']:g}",
             f"{cost['ratio']:.2f}" if cost else "",
             f"{cost['log_variance']:.2f}" if cost and math.isfinite(cost["log_variance"]) else "",
@@ -143,7 +145,5 @@ def table(rows: dict[str, list[Path]], notes: dict[str, str], costs: dict[str, d
     return "\n".join(lines)
 
 
-def _temperature(given: Any, estimator: str | None) -> str:
-    if estimator is None:
-        return ""
+def _temperature(given: Any) -> str:
     return f"{given['initial']:g} to {given['minimum']:g}" if isinstance(given, dict) else f"{given:g}"
