@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def finish(root: Path, config: str, options: Sequence[str], test: bool) -> Path:
     arguments = [*named_configs(["--config", config]), f"--trainer.default_root_dir={root}", *options]
     if not (run / "fit.json").is_file():
         started = (run / "checkpoints" / "last.ckpt").is_file()
+        if run.is_dir() and not started:  # killed before its first checkpoint
+            shutil.rmtree(run)
         _call(["fit", *arguments, *(["--ckpt_path=last"] if started else [])], root)
     if test and not (run / "test.json").is_file():
         _call(["test", str(run)], root)
