@@ -54,10 +54,8 @@ def main() -> None:
     data.prepare_data()
     data.setup("test")
     own = data.anchors(SAMPLES, torch.Generator().manual_seed(0))["grammar"]
-    figures = {
-        name: {key.removeprefix("test/"): x for key, x in test_metrics(run).items()} for name, run in runs.items()
-    }
-    rows = [cells(name, row, own["distinct_valid"]) for name, row in {**figures, TRUTH: own}.items()]
+    rows = [cells(name, test_metrics(run), own["distinct_valid"]) for name, run in runs.items()]
+    rows.append(cells(TRUTH, {f"test/{name}": figure for name, figure in own.items()}, own["distinct_valid"]))
     parts = ["# A Gumbel GAN on a grammar", HEAD, circumstances(list(runs.values())), table(HEADER, rows)]
     text = "\n\n".join(parts) + "\n"
     Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")

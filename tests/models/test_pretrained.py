@@ -63,7 +63,7 @@ def test_arguments_must_be_plain(release: Path) -> None:
 
 def test_pictures_lie_in_the_folder(release: Path) -> None:
     model, picture = gumbelzoo.load(release), release / "README.md"
-    for name in ("../x.png", "/tmp/x.png", "model.safetensors", "a/b.png"):
+    for name in ("../x.png", "/x.png", "model.safetensors", "a/b.png"):
         with pytest.raises(ValueError, match=f"not '{name}'"):
             gumbelzoo.save_pretrained(model, release.parent / "other", pictures={name: picture})
     assert [path.name for path in release.parent.iterdir()] == ["release"]
