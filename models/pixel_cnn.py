@@ -47,16 +47,30 @@ class GatedLayer(nn.Module):
             nn.init.zeros_(table.weight)
 
     def vertical(self, v: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """The vertical stack at this layer ``b d h w``, and what it tells the horizontal one, ``b 2d h w``."""
-        v = self.rows(F.pad(v, (self.reach, self.reach, self.reach, 0)))
+        """The vertical stack at this layer, and what it tells the horizontal one.
+
+        Args:
+            v: the stack below with ``reach`` more rows above, ``b d (reach + h) w``.
+            label: ``b``.
+
+        Returns:
+            ``b d h w`` and ``b 2d h w``.
+        """
+        v = self.rows(F.pad(v, (self.reach, self.reach)))
         v = v + rearrange(self.rows_label(label), "b d -> b d 1 1")
         return gate(v), self.rows_to_columns(v)
 
     def horizontal(self, h: Tensor, told: Tensor, label: Tensor) -> Tensor:
-        """The horizontal stack at this layer, ``b d h w``; rows do not mix."""
-        x = self.columns(F.pad(h, (self.reach, 0))) + told
+        """The horizontal stack at this layer, ``b d h w``; rows do not mix.
+
+        Args:
+            h: the stack below with ``reach`` more columns to the left, ``b d h (reach + w)``.
+            told: by the vertical stack, ``b 2d h w``.
+            label: ``b``.
+        """
+        x = self.columns(h) + told
         x = x + rearrange(self.columns_label(label), "b d -> b d 1 1")
-        return h + self.residual(self.dropout(gate(x)))
+        return h[..., self.reach :] + self.residual(self.dropout(gate(x)))
 
 
 @CODE_NETWORKS.register("pixelcnn")
@@ -100,39 +114,40 @@ class PixelCNN(AutoregressiveNetwork):
 
     def logits(self, codes: Tensor, label: Tensor) -> Tensor:
         """See the base class."""
-        told = self._vertical(codes, label)
-        return self._horizontal(codes, told, label, slice(None))
+        x = self.embedding(self.tokens(codes))
+        v = h = rearrange(x, "b h w q d -> b d h (w q)")
+        v, h = F.pad(v, (0, 0, 1, -1)), F.pad(h, (1, -1)) + self.position
+        for layer in self._layers():
+            v, told = layer.vertical(F.pad(v, (0, 0, layer.reach, 0)), label)
+            h = layer.horizontal(F.pad(h, (layer.reach, 0)), told, label)
+        return rearrange(self.head(h), "b k h (w q) -> b h w q k", q=self.shape[-1])
 
     def sample(self, label: Tensor, draw: Draw, generator: torch.Generator | None = None) -> Tensor:
-        """See the base class. The vertical stack is evaluated once for each row, the horizontal one on that row."""
-        codes = label.new_zeros(len(label), *self.shape)
-        for row in range(self.shape[0]):
-            here = slice(row, row + 1)
-            told = [t[:, :, here] for t in self._vertical(codes[:, : row + 1], label)]
-            line = codes[:, here].view(len(label), -1)
-            for column in range(line.shape[1]):
-                line[:, column] = draw(self._horizontal(codes[:, here], told, label, here).flatten(1, 3)[:, column])
-        return codes
+        """See the base class. Each row of the vertical stack and each place of the horizontal one is evaluated once."""
+        rows, columns, q = self.shape
+        offsets = self.tokens(label.new_zeros(1, *self.shape)).flatten(2)  # 1 h (w q)
+        line = self.embedding.weight.new_zeros(len(label), self.embedding.embedding_dim, 1, columns * q)
+        above = [F.pad(line, (0, 0, layer.reach - 1, 0)) for layer in self._layers()]  # each layer's last rows
+        codes = []
+        for row in range(rows):
+            told, v = [], line
+            for i, layer in enumerate(self._layers()):
+                above[i] = torch.cat([above[i][:, :, -layer.reach :], v], 2)
+                v, message = layer.vertical(above[i], label)
+                told.append(message)
+            x = torch.zeros_like(line[..., :1])
+            left = [F.pad(x, (layer.reach - 1, 0)) for layer in self._layers()]  # each layer's last columns
+            drawn = []
+            for column in range(columns * q):
+                h = x + self.position[:, row, None, column, None]
+                for i, layer in enumerate(self._layers()):
+                    left[i] = torch.cat([left[i][..., -layer.reach :], h], 3)
+                    h = layer.horizontal(left[i], told[i][..., column, None], label)
+                codes.append(draw(rearrange(self.head(h), "b k 1 1 -> b k")))
+                x = rearrange(self.embedding(codes[-1] + offsets[0, row, column]), "b d -> b d 1 1")
+                drawn.append(x)
+            line = torch.cat(drawn, 3)
+        return torch.stack(codes, 1).unflatten(1, self.shape)
 
     def _layers(self) -> list[GatedLayer]:
         return [layer for layer in self.layers if isinstance(layer, GatedLayer)]
-
-    def _embed(self, codes: Tensor) -> Tensor:
-        """``b h w q -> b d h (w q)``."""
-        return rearrange(self.embedding(self.tokens(codes)), "b h w q d -> b d h (w q)")
-
-    def _vertical(self, codes: Tensor, label: Tensor) -> list[Tensor]:
-        """What each layer's vertical stack tells of the rows above each position."""
-        told = []
-        v = F.pad(self._embed(codes), (0, 0, 1, -1))
-        for layer in self._layers():
-            v, message = layer.vertical(v, label)
-            told.append(message)
-        return told
-
-    def _horizontal(self, codes: Tensor, told: list[Tensor], label: Tensor, rows: slice) -> Tensor:
-        """Logits ``b h w q k`` of the codes of some rows."""
-        h = F.pad(self._embed(codes), (1, -1)) + self.position[:, rows]
-        for layer, message in zip(self._layers(), told, strict=True):
-            h = layer.horizontal(h, message, label)
-        return rearrange(self.head(h), "b k h (w q) -> b h w q k", q=self.shape[-1])

@@ -17,6 +17,7 @@ from ..vocabulary import Vocabulary
 from . import gumbel_gan, lstm_generator, seqgan, transformer_generator  # noqa: F401  (importing registers)
 from .base import Batch
 from .generators import GENERATORS, Generator
+from .pretrained import load
 from .registry import register_model
 from .relaxed import RelaxedCategorical
 from .text_model import TextModel
@@ -39,6 +40,8 @@ class TextGAN(TextModel):
         length: tokens of a sample; left out, it is taken from the data.
         generator: lstm or transformer.
         generator_options: its arguments, such as ``{width: 32, hidden: 32, layers: 1, dropout: 0.0}``.
+        start: a trained model of text to go on from, by whatever ``load`` takes: its generator, with its weights,
+            vocabulary and length.
         objective: mle, scheduled_sampling, gumbel or seqgan.
         pretrain_steps: training batches of maximum likelihood before the objective.
         scheduled_steps: of scheduled_sampling: training batches until only samples are fed.
@@ -69,6 +72,7 @@ class TextGAN(TextModel):
         length: int | None = None,
         generator: str = "lstm",
         generator_options: Mapping[str, Any] | None = None,
+        start: str = "",
         objective: str = "mle",
         pretrain_steps: int = 0,
         scheduled_steps: int = 10_000,
@@ -93,6 +97,10 @@ class TextGAN(TextModel):
         reverse_steps: int = 0,
     ) -> None:
         super().__init__()
+        begun = open_start(start, generator_options, vocabulary) if start else None
+        if begun is not None:
+            generator, generator_options = begun.hparams["generator"], begun.hparams["generator_options"]
+            vocabulary, length = begun.known.config(), begun.length
         unknown_arguments(f"generator '{generator}'", GENERATORS[generator], generator_options or {})
         if min(pretrain_steps, discriminator_pretrain_steps, reverse_steps, clip) < 0:
             raise ValueError("pretrain_steps, discriminator_pretrain_steps, reverse_steps and clip must be >= 0")
@@ -104,6 +112,8 @@ class TextGAN(TextModel):
                 f"{pretrain_steps}; raise pretrain_steps"
             )
         self.save_hyperparameters()
+        # A checkpoint has the weights, and does not need the other's folder.
+        self.hparams.update(start="", generator=generator, generator_options=generator_options)
         self.automatic_optimization = False
         self.learning_rate, self.adversarial_learning_rate = learning_rate, adversarial_learning_rate
         self.discriminator_learning_rate, self.weight_decay, self.clip = discriminator_learning_rate, weight_decay, clip
@@ -114,6 +124,8 @@ class TextGAN(TextModel):
             self.monitor = None  # type: ignore[misc, assignment]
         self.pretraining = MaximumLikelihood()
         self.take_vocabulary(vocabulary, length)
+        if begun is not None:
+            self.generator.load_state_dict(begun.generator.state_dict())
 
     def build(self, vocabulary: Vocabulary, length: int) -> None:
         """See the base class."""
@@ -179,3 +191,15 @@ class TextGAN(TextModel):
             for parameters, rate, betas in groups
             if parameters
         ]
+
+
+def open_start(
+    start: str, generator_options: Mapping[str, Any] | None, vocabulary: Mapping[str, Any] | None
+) -> TextGAN:
+    """The trained model to go on from; ValueError if it is none of text, or something else is asked for beside it."""
+    if generator_options or vocabulary:
+        raise ValueError("start brings a generator and its vocabulary: leave out generator_options and vocabulary")
+    begun = load(start)
+    if not isinstance(begun, TextGAN):
+        raise ValueError(f"start must be a trained model of text, {start} is a {begun.registry_name}")
+    return begun

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,28 @@ def test_a_training_batch_is_one_step_in_both_phases(objective: str) -> None:
     for name, value in model.state_dict().items():
         assert not torch.equal(value, before[name]) or name.endswith(("head.2.bias", "baseline.weight")), name
     assert model.known == TextData("grammar").vocabulary and model.length == 12
+
+
+def test_goes_on_from_a_trained_model(tmp_path: Path) -> None:
+    """The whole generator comes with the weights, and a checkpoint does not need the folder that it came from."""
+    trained = make("mle", generator_options={"width": 3, "hidden": 7})
+    trained.save_pretrained(tmp_path / "mle")
+    model = TextGAN(start=str(tmp_path / "mle"), objective="gumbel", discriminator_options={"width": 4})
+    tokens = batch()["tokens"]
+    assert torch.equal(model.generator.log_prob(tokens), trained.generator.log_prob(tokens))
+    assert model.known == WORDS and model.length == 5
+    model.save_pretrained(tmp_path / "gan")
+    shutil.rmtree(tmp_path / "mle")
+    again = gumbelzoo.load(tmp_path / "gan")
+    assert torch.equal(again.generator.log_prob(tokens), trained.generator.log_prob(tokens))
+
+
+def test_refuses_a_start_that_does_not_fit(tmp_path: Path) -> None:
+    make("mle").save_pretrained(tmp_path / "mle")
+    with pytest.raises(ValueError, match="leave out generator_options"):
+        make("gumbel", start=str(tmp_path / "mle"))
+    with pytest.raises(ValueError, match="start must be a trained model of text, catvae-digits is a categorical_vae"):
+        TextGAN(start="catvae-digits")
 
 
 @adversarial
