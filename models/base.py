@@ -86,12 +86,18 @@ class ZooModel(L.LightningModule):
         optimizer = torch.optim.AdamW(
             self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=fused
         )
-        total = self.trainer.estimated_stepping_batches if self.lr_schedule == "cosine" else math.inf
-        if self.lr_schedule == "cosine" and math.isinf(total):
-            raise ValueError("lr_schedule 'cosine' needs an end: set --trainer.max_steps or --trainer.max_epochs")
-        factor = partial(learning_rate_factor, warmup=self.lr_warmup, total=float(total))
+        factor = partial(learning_rate_factor, warmup=self.lr_warmup, total=self.schedule_length())
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def schedule_length(self) -> float:
+        """Steps until the schedule is at its end; infinite for a constant one."""
+        if self.lr_schedule == "constant":
+            return math.inf
+        total = self.trainer.estimated_stepping_batches
+        if math.isinf(total):
+            raise ValueError("lr_schedule 'cosine' needs an end: set --trainer.max_steps or --trainer.max_epochs")
+        return float(total)
 
 
 def learning_rate_factor(step: int, warmup: int, total: float) -> float:

@@ -6,6 +6,7 @@ The objectives are those of ``OBJECTIVES``, a file each: ``text_objectives``, ``
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from ..registry import unknown_arguments
 from ..vocabulary import Vocabulary
 from . import gumbel_gan, lstm_generator, seqgan, transformer_generator  # noqa: F401  (importing registers)
-from .base import Batch
+from .base import Batch, learning_rate_factor
 from .generators import GENERATORS, Generator
 from .pretrained import load
 from .registry import register_model
@@ -61,6 +62,9 @@ class TextGAN(TextModel):
         adversarial_learning_rate: of the generator by gumbel and seqgan.
         discriminator_learning_rate: of the discriminator.
         weight_decay: of both.
+        lr_schedule: of each phase: ``constant``, or ``cosine`` (to 0 at its end); the discriminator's is that of the
+            adversarial phase.
+        lr_warmup: training steps over which the learning rate rises from 0 at the beginning of a phase.
         clip: largest norm of the gradient of either; 0 for any.
         test_samples: samples that are scored at test.
         reverse_steps: training steps of the small model behind the reverse NLL at test; 0 to leave it out.
@@ -92,6 +96,8 @@ class TextGAN(TextModel):
         adversarial_learning_rate: float = 1e-4,
         discriminator_learning_rate: float = 1e-4,
         weight_decay: float = 0.0,
+        lr_schedule: str = "constant",
+        lr_warmup: int = 0,
         clip: float = 10.0,
         test_samples: int = 10_000,
         reverse_steps: int = 0,
@@ -115,8 +121,12 @@ class TextGAN(TextModel):
         # A checkpoint has the weights, and does not need the other's folder.
         self.hparams.update(start="", generator=generator, generator_options=generator_options)
         self.automatic_optimization = False
-        self.learning_rate, self.adversarial_learning_rate = learning_rate, adversarial_learning_rate
-        self.discriminator_learning_rate, self.weight_decay, self.clip = discriminator_learning_rate, weight_decay, clip
+        self.configure_learning(learning_rate, weight_decay, lr_schedule, lr_warmup)
+        self.adversarial_learning_rate, self.discriminator_learning_rate = (
+            adversarial_learning_rate,
+            discriminator_learning_rate,
+        )
+        self.clip = clip
         self.pretrain_steps, self.discriminator_steps = pretrain_steps, discriminator_steps
         self.first_discriminator_step = pretrain_steps - discriminator_pretrain_steps
         self.test_samples, self.reverse_steps = test_samples, reverse_steps
@@ -156,20 +166,28 @@ class TextGAN(TextModel):
         objective = self.pretraining if self.pretrains() else self.objective
         optimizers = self.optimizers()
         own, *other = optimizers if isinstance(optimizers, list) else [optimizers]
-        judged = {}
+        factor, judged = self.learning_rate_factor(), {}
         if other and self.global_step >= self.first_discriminator_step:
+            for group in other[0].param_groups:
+                group["lr"] = self.discriminator_learning_rate * (1.0 if self.pretrains() else factor)
             for _ in range(self.discriminator_steps):
                 loss = self.objective.discriminator_loss(self.generator, batch)
                 # Lightning counts the steps of its own wrapper, and a training batch is one step.
                 self._descend(other[0].optimizer, loss, self.objective.discriminator_parameters())
             judged = {"discriminator_loss": loss}
         for group in own.param_groups:
-            group["lr"] = self.adversarial_learning_rate if objective.adversarial else self.learning_rate
+            group["lr"] = factor * (self.adversarial_learning_rate if objective.adversarial else self.learning_rate)
             group["betas"] = GAME_BETAS if objective.adversarial else BETAS
         metrics = objective.generator_metrics(self.generator, batch)
         self._descend(own, metrics["loss"], list(self.generator.parameters()))
         objective.advance()
         return {name: value.detach() for name, value in {**metrics, **judged}.items()}
+
+    def learning_rate_factor(self) -> float:
+        """Of this training batch, by the schedule of its phase."""
+        first, end = (0, self.pretrain_steps) if self.pretrains() else (self.pretrain_steps, self.steps)
+        total = float(end - first) if self.lr_schedule == "cosine" else math.inf
+        return learning_rate_factor(self.global_step - first, self.lr_warmup, total)
 
     def _descend(self, optimizer: Any, loss: Tensor, parameters: list[nn.Parameter]) -> None:
         """A step of the optimizer on its own parameters, the gradient clipped; nothing else gets a gradient."""
@@ -182,6 +200,7 @@ class TextGAN(TextModel):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Adam for the generator and, where one is needed, for the discriminator; with a weight decay AdamW."""
         fused = self.device.type == "cpu" or None
+        self.steps = self.schedule_length()
         groups = [
             (list(self.generator.parameters()), self.learning_rate, BETAS),
             (self.objective.discriminator_parameters(), self.discriminator_learning_rate, GAME_BETAS),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,24 @@ def test_each_phase_has_its_learning_rate_and_momentum() -> None:
 
     fit(model, 4, callbacks=[Watch()])
     assert rates == [(0.1, (0.9, 0.999))] * 2 + [(1e-3, (0.5, 0.9))] * 2
+
+
+def test_each_phase_has_a_schedule_of_its_own() -> None:
+    """Half a cosine to 0 in each; the discriminator, which may learn before, moves with the second."""
+    rates = {"learning_rate": 0.1, "adversarial_learning_rate": 1e-3, "discriminator_learning_rate": 1e-2}
+    model = ungiven("gumbel", pretrain_steps=2, discriminator_pretrain_steps=1, lr_schedule="cosine", **rates)
+    seen: list[list[float]] = []
+
+    class Watch(L.Callback):
+        def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+            seen.append([optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers])
+
+    fit(model, 6, callbacks=[Watch()])
+    cosine = [(1 + math.cos(math.pi * step / 4)) / 2 for step in range(4)]
+    expected = [[0.1, 1e-2], [0.05, 1e-2], *([1e-3 * factor, 1e-2 * factor] for factor in cosine)]
+    assert torch.allclose(torch.tensor(seen), torch.tensor(expected))
+    with pytest.raises(ValueError, match="'cosine' needs an end"):
+        fit(ungiven("mle", lr_schedule="cosine"), -1, max_epochs=-1)
 
 
 def test_maximum_likelihood_is_nats_per_token() -> None:
