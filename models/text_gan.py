@@ -25,7 +25,7 @@ from .text_model import TextModel
 from .text_objectives import OBJECTIVES, MaximumLikelihood
 
 BETAS = (0.9, 0.999)  # of Adam, where there is a likelihood to climb
-GAME_BETAS = (0.5, 0.9)  # where the other player moves: Gulrajani et al. 2017 (arXiv:1704.00028), for discrete data
+GAME_BETAS = (0.0, 0.9)  # where the other player moves: Gulrajani et al. 2017 (arXiv:1704.00028), algorithm 1
 
 
 @register_model("text_gan")

@@ -7,12 +7,16 @@ from jaxtyping import install_import_hook
 install_import_hook("gumbelzoo", "beartype.beartype")
 
 import logging  # noqa: E402
+import os  # noqa: E402
+from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
 torch.set_num_threads(1)
+
+REAL = os.environ.get("GUMBELZOO_DATA")
 
 TINY = """\
 model:
@@ -39,6 +43,18 @@ trainer:
 def tiny_config() -> str:
     """Digits, 13 batches an epoch, three epochs."""
     return TINY
+
+
+@pytest.fixture
+def real() -> Callable[[str], str]:
+    """Finds a file or folder of the real data and gives their root, or skips with the reason."""
+
+    def find(name: str) -> str:
+        if REAL is None or not (Path(REAL) / name).exists():
+            pytest.skip(f"GUMBELZOO_DATA has no {name}")
+        return REAL
+
+    return find
 
 
 @pytest.fixture

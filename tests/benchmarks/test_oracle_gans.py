@@ -1,0 +1,42 @@
+"""The benchmark of text GANs on the oracle: the height over the curve, and one row from training to the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from gumbelzoo.benchmarks import oracle_gans
+from gumbelzoo.benchmarks.oracle_gans import below, mean_and_error
+
+CURVE = [(10.0, 7.7), (9.0, 7.6), (8.0, 8.0), (7.0, 9.0)]  # the first is hotter than the best
+
+
+def test_the_height_is_at_equal_held_out_nll() -> None:
+    assert below((8.4, 7.8), CURVE) == pytest.approx(0.1)
+    assert below((8.0, 8.5), CURVE) == pytest.approx(-0.5)
+    assert below((9.5, 7.65), CURVE) == pytest.approx(8.875 - 9.5)  # against the cold branch, not the hot one
+    assert below((5.0, 7.5), CURVE) is None and below((5.0, 9.1), CURVE) is None
+
+
+def test_means_and_errors() -> None:
+    assert mean_and_error([]) == "" and mean_and_error([1.0]) == "1.000"
+    assert mean_and_error([1.0, 2.0, 3.0]) == "2.000 ± 0.577"
+
+
+def test_a_row(real: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUMBELZOO_DATA", str(Path(real("seqgan_oracle/target_params.npz")).resolve()))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(oracle_gans, "__file__", str(tmp_path / "oracle_gans.py"))
+    monkeypatch.setattr(oracle_gans, "ALPHAS", (1.0, 1.5))
+    monkeypatch.setattr(oracle_gans, "SAMPLES", 50)
+    name = "SeqGAN, constant reward"
+    config, options = oracle_gans.ROWS[name]
+    short = ["--trainer.max_steps=1", "--trainer.limit_val_batches=1", "--model.test_samples=50", "--model.rollouts=1"]
+    monkeypatch.setattr(oracle_gans, "ROWS", {name: (config, [*options, *short])})
+    monkeypatch.setattr("sys.argv", ["oracle_gans.py", "--out", "runs", "--seeds", "0", "1"])
+    oracle_gans.main()
+    assert (tmp_path / "runs/SeqGAN_constant_reward/seed1" / config / "1/test.json").is_file()
+    text = (tmp_path / "oracle_gans.md").read_text()
+    assert "| start, alpha 1.5 |" in text and f"| {name} |" in text and " ± " in text
+    assert (tmp_path / "oracle_gans.png").stat().st_size > 10_000
