@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from gumbelzoo.benchmarks.measure import table
 from gumbelzoo.benchmarks.runs import circumstances, finish, test_metrics
-from gumbelzoo.benchmarks.text import sweep
+from gumbelzoo.benchmarks.text import Row, sweep
 from gumbelzoo.commands.source import build_data, open_source
 from gumbelzoo.evaluation import draw_plane
 from gumbelzoo.evaluation.published import ALPHAS, Point
@@ -79,7 +79,7 @@ def main() -> None:
     draw_plane({"start, sharpened": curve, **points}, Path(__file__).with_suffix(".png"))
 
 
-def swept_start(kept: Path) -> list[dict[str, float]]:
+def swept_start(kept: Path) -> list[Row]:
     """The temperature sweep of the start, made once."""
     if not kept.is_file():
         source = open_source(START)
