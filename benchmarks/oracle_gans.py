@@ -1,8 +1,8 @@
-"""Do text GANs on the published oracle do anything? Each with its controls, from one maximum-likelihood start, seeds 0-2.
+"""Do text GANs on the published oracle do anything? Each beside its controls, from one maximum-likelihood start.
 
     python benchmarks/oracle_gans.py --out runs/oracle_gans     # goes on where it stopped
 
-trains ``textgan_oracle_gumbel`` and ``textgan_oracle_seqgan`` with the learned, the shuffled and the constant reward,
+trains ``textgan_oracle_gumbel`` and ``textgan_oracle_seqgan`` with the learned, the shuffled and the constant reward, seeds 0-2,
 tests them at temperature 1, sweeps the temperature of the start, and writes ``benchmarks/oracle_gans.md`` and ``.png``.
 A run is an ordinary run folder, ``<out>/<row>/seed<n>/<configuration>/1``.
 

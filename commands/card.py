@@ -62,7 +62,7 @@ A `{model.registry_name}` of gumbelzoo. {overview}
 
 ## Measured on the test set
 
-Nats are upper bounds on the negative log-likelihood, lower is better.
+Negative log-likelihoods are in nats, lower is better; `bound` and `elbo` bound them from above.
 
 | metric | value |
 |---|---|
