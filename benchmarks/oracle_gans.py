@@ -2,9 +2,9 @@
 
     python benchmarks/oracle_gans.py --out runs/oracle_gans     # goes on where it stopped
 
-trains ``textgan_oracle_gumbel`` and ``textgan_oracle_seqgan`` with the learned, the shuffled and the constant reward, seeds 0-2,
-tests them at temperature 1, sweeps the temperature of the start, and writes ``benchmarks/oracle_gans.md`` and ``.png``.
-A run is an ordinary run folder, ``<out>/<row>/seed<n>/<configuration>/1``.
+trains ``textgan_oracle_gumbel`` and ``textgan_oracle_seqgan`` with the learned, the shuffled and the constant reward,
+seeds 0 to 2, tests them at temperature 1, sweeps the temperature of the start, and writes
+``benchmarks/oracle_gans.md`` and ``.png``. A run is an ordinary run folder, ``<out>/<row>/seed<n>/<configuration>/1``.
 
 The figure to look at is the height above or below the start's own curve at equal NLL_test: a model that only became
 colder has moved along that curve, and is as far below it as its control.
