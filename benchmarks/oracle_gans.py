@@ -27,8 +27,9 @@ from gumbelzoo.benchmarks.text import Row, sweep
 from gumbelzoo.commands.source import build_data, open_source
 from gumbelzoo.evaluation import draw_plane
 from gumbelzoo.evaluation.published import ALPHAS, Point
+from torchmetrics.functional.classification import binary_auroc
 
-START, SEEDS, SAMPLES = "textgan-oracle-mle", (0, 1, 2), 10_000
+START, SEEDS, SAMPLES, JUDGED = "textgan-oracle-mle", (0, 1, 2), 10_000, 5_000
 # row: configuration, options. A constant reward gives the Gumbel GAN no gradient: that control is the start itself.
 ROWS: dict[str, tuple[str, list[str]]] = {
     "Gumbel GAN": ("textgan_oracle_gumbel", []),
@@ -37,12 +38,13 @@ ROWS: dict[str, tuple[str, list[str]]] = {
     "SeqGAN, shuffled reward": ("textgan_oracle_seqgan", ["--model.reward=shuffled"]),
     "SeqGAN, constant reward": ("textgan_oracle_seqgan", ["--model.reward=constant"]),
 }
-HEADER = ["generator", "NLL_oracle", "NLL_test", "distinct", "below the start's curve", "seeds"]
+HEADER = ["generator", "NLL_oracle", "NLL_test", "distinct", "below the start's curve", "told apart", "seeds"]
 HEAD = f"""\
 SeqGAN's published oracle, nats per token, {SAMPLES:,} samples; the start is `{START}`, at inverse temperatures alpha.
 GANs go on from it and are sampled at alpha 1; mean and standard error over seeds. Below the start's curve: how much
 lower NLL_oracle is than that of the start, sharpened to the same NLL_test, which takes no training at all; a blank is
-left of the curve. By `python benchmarks/oracle_gans.py`."""
+left of the curve. Told apart: the area under the ROC curve of the run's discriminator between held-out sentences and
+the generator's, 0.5 if it knows nothing of use. By `python benchmarks/oracle_gans.py`."""
 
 
 def main() -> None:
@@ -63,7 +65,13 @@ def main() -> None:
     swept = swept_start(out / "start.json")
     curve = [(row["nll_oracle"], row["nll_test"]) for row in swept]
     rows = [
-        [f"start, alpha {row['alpha']}", *(f"{row[key]:.3f}" for key in ("nll_oracle", "nll_test", "distinct")), "", ""]
+        [
+            f"start, alpha {row['alpha']}",
+            *(f"{row[key]:.3f}" for key in ("nll_oracle", "nll_test", "distinct")),
+            "",
+            "",
+            "",
+        ]
         for row in swept
     ]
     points = {name: [plane_point(run) for run in found] for name, found in runs.items()}
@@ -71,6 +79,7 @@ def main() -> None:
         heights = [below(point, curve) for point in points[name]]
         figures = [[oracle for oracle, _ in points[name]], [test for _, test in points[name]]]
         figures += [[test_metrics(run)["test/distinct"] for run in found], [h for h in heights if h is not None]]
+        figures.append([area for run in found if (area := told_apart(run)) is not None])
         rows.append([name, *map(mean_and_error, figures), str(len(found))])
     parts = ["# Text GANs and their controls", HEAD, circumstances([run for found in runs.values() for run in found])]
     text = "\n\n".join([*parts, table(HEADER, rows), "![The plane](oracle_gans.png)"]) + "\n"
@@ -93,6 +102,21 @@ def plane_point(run: Path) -> Point:
     """(NLL_oracle, NLL_test) of a tested run."""
     figures = test_metrics(run)
     return figures["test/nll_oracle"], figures["test/nll"]
+
+
+@torch.no_grad()
+def told_apart(run: Path) -> float | None:
+    """How well a run's discriminator ranks held-out sentences above samples; None if it has none that learned."""
+    source = open_source(str(run))
+    model = source.model
+    if not model.objective.discriminator_parameters():
+        return None
+    data = build_data(source.data)
+    data.setup("test")
+    real = data.splits.test.tokens[:JUDGED]  # type: ignore[attr-defined]
+    fake = model.sample_tokens(JUDGED, generator=torch.Generator().manual_seed(0))
+    scores = model.objective.discriminator(torch.cat([real, fake]))
+    return float(binary_auroc(scores.sigmoid(), torch.arange(len(scores)) < len(real)))
 
 
 def below(point: Point, curve: Sequence[Point]) -> float | None:

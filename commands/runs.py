@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
-from ..models.run_folder import CONFIG, checkpoint_path, is_run, read_checkpoint, run_of
+from ..models.run_folder import CONFIG, checkpoint_path, find_checkpoint, is_run, read_checkpoint, run_of
 
-__all__ = ["CONFIG", "checkpoint_path", "is_run", "read_checkpoint", "run_of"]
+__all__ = ["CONFIG", "checkpoint_path", "find_checkpoint", "is_run", "read_checkpoint", "run_of"]
 
 ROOT = Path("runs")
 PACKAGE = Path(__file__).resolve().parent.parent

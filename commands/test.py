@@ -25,9 +25,7 @@ def test_source(name: str, rest: list[str]) -> None:
     path = Path(name)
     run = runs.run_of(path) if path.suffix == ".ckpt" else path
     if run and runs.is_run(run):
-        checkpoint = path if path.suffix == ".ckpt" else runs.checkpoint_path(run, "best")
-        if not checkpoint.is_file():
-            checkpoint = runs.checkpoint_path(run, "last")
+        checkpoint = runs.find_checkpoint(path)
         ZooCLI(["test", "--config", str(run / runs.CONFIG), "--ckpt_path", str(checkpoint), *rest])
     else:
         measure(open_source(name), rest)

@@ -103,12 +103,14 @@ class ZooCLI(LightningCLI):
         if self.weights is not None or options.trainer.fast_dev_run:
             return
         parent = Path(options.trainer.default_root_dir or runs.ROOT) / self._name()
-        wanted = options.ckpt_path or (None if self.subcommand == "fit" else "best")
-        if wanted in NAMED:
-            self.run = runs.newest_run(parent, wanted)
-            options.ckpt_path = str(runs.checkpoint_path(self.run, wanted))
-        elif wanted:
-            self.run = runs.run_of(Path(wanted))
+        if options.ckpt_path in NAMED:
+            self.run = runs.newest_run(parent, options.ckpt_path)
+            options.ckpt_path = str(runs.checkpoint_path(self.run, options.ckpt_path))
+        elif options.ckpt_path:
+            self.run = runs.run_of(Path(options.ckpt_path))
+        elif self.subcommand != "fit":
+            self.run = runs.newest_run(parent, "last")
+            options.ckpt_path = str(runs.find_checkpoint(self.run))
         if options.ckpt_path:
             self.batches = runs.batches_trained(runs.read_checkpoint(Path(options.ckpt_path)))
 
@@ -144,15 +146,17 @@ class ZooCLI(LightningCLI):
         if self.subcommand == "fit" and not options.trainer.fast_dev_run:
             self._prepare_run()
             assert self.run is not None
-            best = ModelCheckpoint(
-                self.run / "checkpoints",
-                filename="best",
-                monitor=self.model.monitor,
-                enable_version_counter=False,
-                save_on_train_epoch_end=False,  # after a validation, where the metric is new
-            )
+            if self.model.monitor:
+                best = ModelCheckpoint(
+                    self.run / "checkpoints",
+                    filename="best",
+                    monitor=self.model.monitor,
+                    enable_version_counter=False,
+                    save_on_train_epoch_end=False,  # after a validation, where the metric is new
+                )
+                callbacks.append(best)
             last = LastCheckpoint(runs.checkpoint_path(self.run, "last"), options.checkpoint_every)
-            callbacks += [NanGuard(), self.timer, Figures(self.run / "figures"), best, last]
+            callbacks += [NanGuard(), self.timer, Figures(self.run / "figures"), last]
             if options.trainer.logger is None:
                 kwargs["logger"] = run_loggers(self.run, options.wandb)
         else:
@@ -215,7 +219,7 @@ class ZooCLI(LightningCLI):
         best = self.trainer.checkpoint_callback
         score = best.best_model_score if isinstance(best, ModelCheckpoint) else None
         chosen = "no validation has run" if score is None else f"{self.model.monitor} {float(score):.4g}"
-        chosen = chosen if self.model.monitor else "the latest, for nothing measured here says which is better"
+        chosen = chosen if self.model.monitor else "none: nothing measured here says which is; the last one stands"
         pictures = ", ".join(str(path) for path in sorted((self.run / "figures").glob("*.png")))
         program = runs.program()
         print(

@@ -33,8 +33,8 @@ class TextGAN(TextModel):
     """A text generator and, for adversarial objectives, a discriminator.
 
     A training batch is one step of the generator's optimizer, in each phase, so that steps are batches. ``best.ckpt``
-    is the best by held-out NLL for the objectives that lower it. For adversarial ones it is the latest: no figure that
-    can be had from a validation set says which is best, and NLL would choose the pretraining.
+    is the best by held-out NLL for the objectives that lower it. Adversarial ones have none, and ``last.ckpt`` stands:
+    no figure that can be had from a validation set says which is best, and NLL would choose the pretraining.
 
     Args:
         vocabulary: ``{tokens: [...], level: word}``; left out, it is taken from the data.

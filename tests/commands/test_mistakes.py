@@ -37,7 +37,7 @@ MISTAKES = {
     "images of another shape": ([*FIT, "--model.image_shape=[1,28,28]"], 2, "image_shape"),
     "missing checkpoint": ([*FIT, "--ckpt_path=nope.ckpt"], 2, "nope.ckpt"),
     "nothing to resume": ([*FIT, "--ckpt_path=last"], 2, "last.ckpt"),
-    "nothing to test": (["test", "--config", "tiny.yaml"], 2, "best.ckpt"),
+    "nothing to test": (["test", "--config", "tiny.yaml"], 2, "last.ckpt"),
     "truncated checkpoint": ([*FIT, "--ckpt_path=truncated.ckpt"], 2, "truncated.ckpt is truncated"),
     "foreign checkpoint": ([*FIT, "--ckpt_path=foreign.ckpt"], 2, "foreign.ckpt is no checkpoint"),
     "checkpoint with code": ([*FIT, "--ckpt_path=code.ckpt"], 2, "code.ckpt is truncated or no checkpoint"),
