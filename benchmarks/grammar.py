@@ -1,9 +1,10 @@
 """The Gumbel GAN on arithmetic strings: what it is fed of its samples, which estimator, and what packs are worth.
 
     python benchmarks/grammar.py --out runs/grammar     # goes on where it stopped
+    python benchmarks/grammar.py --only soft ReinMax    # trains these rows only
 
-trains what is not finished, prints a table and writes it to ``benchmarks/grammar.md``. Each row is an ordinary run
-folder of ``textgan_grammar``, ``<out>/<row>/textgan_grammar/1``.
+trains what is not finished, prints a table of all rows that are, and writes it to ``benchmarks/grammar.md``. Each row
+is an ordinary run folder of ``textgan_grammar``, ``<out>/<row>/textgan_grammar/1``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ ROWS: dict[str, list[str]] = {
     "soft": ["--model.estimator=gumbel_softmax"],
     "soft, one-hot feedback": ["--model.estimator=gumbel_softmax", "--model.feedback=straight_through"],
     "ReinMax": ["--model.estimator=reinmax"],
-    "straight-through, no packs": ["--model.discriminator_options={pack: 1}"],
+    "straight-through, no packs": ["--model.discriminator_options={hidden: 64, pack: 1}"],
     "straight-through, convolutions": ["--model.discriminator=cnn", "--model.discriminator_options=null"],
     "maximum likelihood": ["--model.objective=mle"],
 }
@@ -43,13 +44,16 @@ def main() -> None:
     """Train what is not finished, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/grammar"))
-    out = parser.parse_args().out.resolve()
+    parser.add_argument("--only", nargs="+", choices=list(ROWS), default=list(ROWS), metavar="ROW")
+    arguments = parser.parse_args()
+    out = arguments.out.resolve()
     sys.argv = sys.argv[:1]
     torch.set_num_threads(1)
-    runs = {}
-    for name, options in ROWS.items():
-        runs[name] = finish(out / name.replace(", ", "_").replace(" ", "_"), CONFIG, options, test=True)
-        print(name, test_metrics(runs[name]), flush=True)
+    folders = {name: out / name.replace(", ", "_").replace(" ", "_") for name in ROWS}
+    for name in arguments.only:
+        print(name, test_metrics(finish(folders[name], CONFIG, ROWS[name], test=True)), flush=True)
+    runs = {name: folder / CONFIG / "1" for name, folder in folders.items()}
+    runs = {name: run for name, run in runs.items() if (run / "test.json").is_file()}
     data = TextData("grammar")
     data.prepare_data()
     data.setup("test")
