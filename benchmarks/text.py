@@ -5,8 +5,8 @@
 Every run is sampled at the inverse temperatures ``--alphas``. Each row has what the data set says of these samples, and
 ``nll_test``, the model's own nats per token on the test text at the same temperature. On an oracle that is the plane of
 ``evaluation/plane.py``; on text BLEU against Self-BLEU; on the grammar the shares of what it can write. What the data
-compare a model with (the truth, real text, fresh draws) stands below. It writes OUT.md, OUT.json and, on an oracle,
-OUT.png; all runs must be of one data set.
+compare a model with (the truth, real text, fresh draws) stands below. It writes OUT.md, with samples to read, OUT.json
+and, on an oracle, OUT.png; all runs must be of one data set.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from gumbelzoo.evaluation import draw_plane
 from gumbelzoo.evaluation.published import ALPHAS, ANCHORS, CURVES, Point
 
 PUBLISHED = "oracle_published"  # the only data that published curves are of
+SHOWN = 20
 Row = dict[str, Any]
 
 
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("text_sweep"), help="files to write, without an ending")
     options = parser.parse_args(arguments)
-    rows, data = [], None
+    rows, data, written = [], None, []
     for name in options.runs:
         source = open_source(name)
         own = build_data(source.data, root=options.root)
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise ValueError(f"{name} was trained on {own.name}, {options.runs[0]} on {data.name}; sweep them apart")
         data = data or own
         rows += sweep(name, source.model, data, options.alphas, options.n, options.seed)
+        lines = source.model.sample(SHOWN, generator=torch.Generator().manual_seed(options.seed))
+        written.append(f"{SHOWN} samples of {name} at alpha 1, not chosen:\n\n" + "\n".join(f"    {x}" for x in lines))
     anchors = data.anchors(options.n, torch.Generator().manual_seed(options.seed))  # type: ignore[union-attr]
     rows += [{"model": name, **figures} for name, figures in anchors.items()]
     facts = data.facts()  # type: ignore[union-attr]
@@ -52,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     listed = "\n".join(f"- {key}: {value}" for key, value in facts.items())
     title = f"# Temperature sweep on {facts['data set']}\n\n{options.n:,} samples at each alpha = 1 / temperature."
-    options.out.with_suffix(".md").write_text(f"{title}\n\n{text}\n\n{listed}\n", encoding="utf-8")
+    parts = [title, text, listed, *written]
+    options.out.with_suffix(".md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     options.out.with_suffix(".json").write_text(json.dumps({"facts": facts, "rows": rows}, indent=1) + "\n")
     if "nll_oracle" in rows[0]:
         print(picture(rows, facts["data set"], options.out.with_suffix(".png")))

@@ -29,6 +29,7 @@ def test_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert rows[1]["nll_test"] == pytest.approx(held_out(model, data, 0.5)) != rows[0]["nll_test"]
     assert rows[-1]["valid"] == 1.0 and "nll_test" not in rows[-1]
     text = Path("out/sweep.md").read_text().splitlines()
+    assert sum(line.startswith("    ") for line in text) == 2 * 20  # samples to read
     table = [line for line in text if line.startswith("|")]
     assert len(table) == 2 + len(rows) and len({line.count("|") for line in table}) == 1
     with torch.no_grad():
