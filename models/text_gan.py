@@ -122,11 +122,8 @@ class TextGAN(TextModel):
         self.hparams.update(start="", generator=generator, generator_options=generator_options)
         self.automatic_optimization = False
         self.configure_learning(learning_rate, weight_decay, lr_schedule, lr_warmup)
-        self.adversarial_learning_rate, self.discriminator_learning_rate = (
-            adversarial_learning_rate,
-            discriminator_learning_rate,
-        )
-        self.clip = clip
+        self.adversarial_learning_rate = adversarial_learning_rate
+        self.discriminator_learning_rate, self.clip = discriminator_learning_rate, clip
         self.pretrain_steps, self.discriminator_steps = pretrain_steps, discriminator_steps
         self.first_discriminator_step = pretrain_steps - discriminator_pretrain_steps
         self.test_samples, self.reverse_steps = test_samples, reverse_steps
