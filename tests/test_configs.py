@@ -22,32 +22,41 @@ SMALL = {
 QUICK = ["--trainer.accelerator=cpu", "--trainer.limit_test_batches=2"]
 
 
-def small(path: Path, vqvae: Path) -> list[str]:
-    """Of ``SMALL``, what the classes of a configuration take; and a VQ-VAE for those that build on one."""
+def small(path: Path, trained: dict[str, Path]) -> list[str]:
+    """Of ``SMALL``, what the classes of a configuration take; and a model for those that build on another."""
     content, options = yaml.safe_load(path.read_text()), []
     for part, package in (("data", data), ("model", models)):
         name = content[part]["class_path"]
         takes = inspect.signature(getattr(package, name)).parameters
-        given = {**SMALL[part], **SMALL.get(name, {}), "vqvae": vqvae}
+        given = {**SMALL[part], **SMALL.get(name, {}), "vqvae": trained["vqvae"]}
+        if "start" in content[part]["init_args"]:
+            given["start"] = trained["start"]
         options += [f"--{part}.{name}={value}" for name, value in given.items() if name in takes]
     return options
 
 
 @pytest.fixture
-def vqvae(tmp_path: Path) -> Path:
-    """An untrained VQ-VAE of digits, released."""
-    model = gumbelzoo.create_model("vq_vae", image_shape=[1, 8, 8], quantizer_options={"codebook_size": 8})
-    return gumbelzoo.save_pretrained(model, tmp_path / "vqvae")
+def trained(tmp_path: Path) -> dict[str, Path]:
+    """By the argument that takes them, an untrained VQ-VAE of digits and a generator of the grammar, both released."""
+    vqvae = gumbelzoo.create_model("vq_vae", image_shape=[1, 8, 8], quantizer_options={"codebook_size": 8})
+    text = {"vocabulary": data.TextData("grammar").vocabulary.config(), "length": 12}
+    start = gumbelzoo.create_model("text_gan", **text, generator_options={"width": 4, "hidden": 6})
+    models = {"vqvae": vqvae, "start": start}
+    return {name: gumbelzoo.save_pretrained(model, tmp_path / name) for name, model in models.items()}
 
 
 @pytest.mark.parametrize("name", config_names())
 def test_config(
-    name: str, vqvae: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    name: str,
+    trained: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["gumbelzoo"])
     path = FOLDER / f"{name}.yaml"
-    options = ["--config", str(path), *small(path, vqvae), *QUICK]
+    options = ["--config", str(path), *small(path, trained), *QUICK]
     length = ["--trainer.max_steps=2", "--trainer.limit_val_batches=2", "--trainer.check_val_every_n_epoch=1"]
     assert main(["fit", *options, *length, "--trainer.limit_train_batches=2"]) == 0, capfd.readouterr().err
     assert main(["test", *options]) == 0, capfd.readouterr().err
