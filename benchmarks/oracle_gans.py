@@ -26,7 +26,7 @@ from gumbelzoo.benchmarks.runs import circumstances, finish, test_metrics
 from gumbelzoo.benchmarks.text import Row, sweep
 from gumbelzoo.commands.source import build_data, open_source
 from gumbelzoo.evaluation import draw_plane
-from gumbelzoo.evaluation.published import ALPHAS, Point
+from gumbelzoo.evaluation.published import ALPHAS, CURVES, Point
 from torchmetrics.functional.classification import binary_auroc
 
 START, SEEDS, SAMPLES, JUDGED = "textgan-oracle-mle", (0, 1, 2), 10_000, 5_000
@@ -85,7 +85,8 @@ def main() -> None:
     text = "\n\n".join([*parts, table(HEADER, rows), "![The plane](oracle_gans.png)"]) + "\n"
     Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)
-    draw_plane({"start, sharpened": curve, **points}, Path(__file__).with_suffix(".png"))
+    published = {name: line for name, line in CURVES.items() if name.startswith("MLE")}
+    draw_plane({"start, sharpened": curve}, Path(__file__).with_suffix(".png"), published, {}, points)
 
 
 def swept_start(kept: Path) -> list[Row]:
