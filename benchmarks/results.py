@@ -81,14 +81,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--table", action="store_true", help="test nothing")
     options = parser.parse_args(arguments)
     wrong: list[str] = []
+    tested = 0
     for name in [] if options.table else options.names or list_pretrained():
         print(f"\n{name}")
         try:
             wrong += differences(name, find_release(name))
+            tested += 1
         except FileNotFoundError as error:
             print(f"skipped: {error}")
     README.write_text(with_table(README.read_text(encoding="utf-8"), render_table()), encoding="utf-8")
-    print(*(wrong or ["the table is written" if options.table else "every tested figure is its card's"]), sep="\n")
+    verdict = f"{tested} tested, every figure is its card's" if tested else "nothing was tested; the table is written"
+    print(*(wrong or [verdict]), sep="\n")
     return 1 if wrong else 0
 
 

@@ -95,13 +95,25 @@ def released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_results_tests_again_and_writes_the_table(released: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert results.main([]) == 0
-    assert "every tested figure is its card's" in capfd.readouterr().out
+    assert "1 tested, every figure is its card's" in capfd.readouterr().out
     text = Path("README.md").read_text()
     bound = read_config(released).metrics["test/bound"]
     assert text.startswith(f"before\n{results.START}\n| released |")
     assert f"bound {bound:.4f}" in text
     assert text.endswith(f"{results.END}\nafter\n")
     assert "old" not in text
+
+
+def test_results_does_not_praise_what_it_skipped(
+    released: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def missing(name: str, folder: Path) -> list[str]:
+        raise FileNotFoundError("no such data")
+
+    monkeypatch.setattr(results, "differences", missing)
+    assert results.main([]) == 0
+    printed = capfd.readouterr().out
+    assert "skipped: no such data" in printed and "nothing was tested" in printed and "every figure" not in printed
 
 
 def test_results_names_the_figure_that_differs(released: Path, capfd: pytest.CaptureFixture[str]) -> None:
