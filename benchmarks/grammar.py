@@ -65,6 +65,8 @@ def main() -> None:
     rows = [cells(name, test_metrics(run), own["distinct_valid"]) for name, run in runs.items()]
     rows.append(cells(TRUTH, {f"test/{name}": figure for name, figure in own.items()}, own["distinct_valid"]))
     parts = ["# A Gumbel GAN on a grammar", HEAD, circumstances(list(runs.values())), table(HEADER, rows)]
+    if missing := [name for name in ROWS if name not in runs]:
+        parts.append(f"Not run yet: {'; '.join(missing)}.")
     text = "\n\n".join(parts) + "\n"
     Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)
