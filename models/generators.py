@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..registry import Registry
 from .relaxed import RelaxedCategorical
-from .relaxed.sampling import categorical_sample, hard_from_soft, one_hot, straight_through
+from .relaxed.sampling import argmax, categorical_sample, hard_from_soft, one_hot, straight_through
 from .soft_tokens import embed, embed_one_hot, ends
 from .truncation import truncate
 
@@ -43,7 +43,7 @@ def hard(point: Tensor) -> Tensor:
 @FEEDBACKS.register("detached")
 def detached(point: Tensor) -> Tensor:
     """The code of the point's largest entry, without a gradient: ``... v -> ...``."""
-    return point.detach().argmax(-1)
+    return argmax(point)
 
 
 class Generator(nn.Module):

@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from .relaxed.sampling import argmax
+
 
 def embed(x: Tensor, table: Tensor) -> Tensor:
     """Rows of a ``table`` (``v d``) for codes ``...``, mixtures of its rows for points ``... v``: ``-> ... d``."""
@@ -24,7 +26,7 @@ class _EmbedOneHot(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, points: Tensor, table: Tensor) -> Tensor:
-        codes = points.argmax(-1)  # ...
+        codes = argmax(points)  # ...
         ctx.save_for_backward(codes, table)
         return F.embedding(codes, table)
 

@@ -26,7 +26,7 @@ from .estimator import (
     repeat_copies,
     repeat_samples,
 )
-from .sampling import align_temperature, categorical_sample, gumbel_max, mask_logits, one_hot
+from .sampling import align_temperature, argmax, categorical_sample, gumbel_max, mask_logits, one_hot
 from .schedules import make_schedule
 
 
@@ -108,7 +108,7 @@ class RelaxedCategorical(nn.Module):
         """
         logits = mask_logits(logits, mask)
         if not self.training:
-            return one_hot(logits.argmax(-1), logits.shape[-1], logits.dtype)
+            return one_hot(argmax(logits), logits.shape[-1], logits.dtype)
         if not self.estimator.pathwise:
             raise ValueError(
                 f"estimator '{self.name}' has no pathwise gradient, so layer(logits) cannot use it; "
@@ -215,7 +215,7 @@ class RelaxedCategorical(nn.Module):
 
     def mode(self, logits: Tensor, *, mask: Tensor | None = None) -> Tensor:
         """The most probable category of each row, ``... k -> ...`` (int64)."""
-        return mask_logits(logits, mask).argmax(-1)
+        return argmax(mask_logits(logits, mask))
 
     def advance(self) -> None:
         """Count one training batch."""

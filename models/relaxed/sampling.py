@@ -46,8 +46,9 @@ def gumbel_max(
     """
     logits = mask_logits(logits.detach(), mask)
     noise = gumbel_noise(logits, generator=generator) if noise is None else noise
-    top, codes = (_compute(logits) + noise).max(-1)
-    _check(top, logits)
+    scores = _compute(logits) + noise
+    codes = argmax(scores)
+    _check(scores.gather(-1, codes[..., None]), logits)
     return codes
 
 
@@ -73,8 +74,9 @@ def exponential_race(
     """
     logits = mask_logits(logits.detach(), mask)
     race = exponential_noise(logits, generator=generator) if noise is None else noise
-    top, codes = (_compute(logits).softmax(-1) / race).max(-1)
-    _check(top, logits)
+    arrivals = _compute(logits).softmax(-1) / race
+    codes = argmax(arrivals)
+    _check(arrivals.gather(-1, codes[..., None]), logits)
     return codes
 
 
@@ -160,7 +162,18 @@ def one_hot(codes: Int[Tensor, "*b"], k: int, dtype: torch.dtype = torch.float32
 
 def hard_from_soft(soft: Float[Tensor, "*b k"]) -> Float[Tensor, "*b k"]:
     """One-hot of the largest entry of each row ``... k``, the first one on ties; no gradient."""
-    return one_hot(soft.argmax(-1), soft.shape[-1], soft.dtype)
+    return one_hot(argmax(soft), soft.shape[-1], soft.dtype)
+
+
+def argmax(values: Float[Tensor, "*b k"]) -> Int[Tensor, "*b"]:
+    """The first largest entry of each row, ``... k -> ...``; no gradient.
+
+    On a CPU it is NumPy's where that can be, ten times as fast for many classes: PyTorch's is not vectorised.
+    """
+    values = values.detach()
+    if _may_look(values) and values.dtype in (torch.float32, torch.float64):
+        return torch.as_tensor(values.numpy().argmax(-1))
+    return values.argmax(-1)
 
 
 def mask_logits(logits: Float[Tensor, "*b k"], mask: Bool[Tensor, "*m"] | None) -> Float[Tensor, "*b k"]:
