@@ -19,7 +19,6 @@ def draw_plane(
     path: str | Path,
     published: Mapping[str, Sequence[Point]] = CURVES,
     anchors: Mapping[str, tuple[float, float | None]] = ANCHORS,
-    clouds: Mapping[str, Sequence[Point]] | None = None,
 ) -> Path:
     """Draw temperature sweeps in the plane.
 
@@ -28,7 +27,6 @@ def draw_plane(
         path: the picture, in a format that matplotlib knows by its ending.
         published: curves to compare with, drawn in grey.
         anchors: points; a horizontal line where NLL_test is None.
-        clouds: points without an order, such as runs with different seeds, by name.
 
     Raises:
         ValueError: a curve without points.
@@ -43,8 +41,6 @@ def draw_plane(
         axes.plot(*_across_and_up(points), dash, marker=".", color="0.6", label=name)
     for name, points in curves.items():
         axes.plot(*_across_and_up(points), marker="o", label=name)
-    for name, points in (clouds or {}).items():
-        axes.plot(*_across_and_up(points), "X", label=name)
     for name, (oracle, test) in anchors.items():
         if test is None:
             axes.axhline(oracle, color="black", linewidth=0.5)

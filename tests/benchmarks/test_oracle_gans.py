@@ -28,15 +28,21 @@ def test_a_row(real: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("GUMBELZOO_DATA", str(Path(real("seqgan_oracle/target_params.npz")).resolve()))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(oracle_gans, "__file__", str(tmp_path / "oracle_gans.py"))
+    monkeypatch.setattr("gumbelzoo.data.oracle.SIZES", (200, 100, 100))
     monkeypatch.setattr(oracle_gans, "ALPHAS", (1.5,))
+    monkeypatch.setattr(oracle_gans, "COLDER", (2.0,))
     monkeypatch.setattr(oracle_gans, "SAMPLES", 50)
     name = "SeqGAN, constant reward"
     config, options = oracle_gans.ROWS[name]
     short = ["--trainer.max_steps=1", "--trainer.limit_val_batches=1", "--model.test_samples=50", "--model.rollouts=1"]
     monkeypatch.setattr(oracle_gans, "ROWS", {name: (config, [*options, *short])})
+    monkeypatch.setattr(
+        oracle_gans, "TRIED", {"slow, 1e-5": (config, ["--model.adversarial_learning_rate=1e-5", *short])}
+    )
     monkeypatch.setattr("sys.argv", ["oracle_gans.py", "--out", "runs", "--seeds", "1"])
     oracle_gans.main()
     assert (tmp_path / "runs/SeqGAN_constant_reward/seed1" / config / "1/test.json").is_file()
     text = (tmp_path / "oracle_gans.md").read_text()
-    assert "| start, alpha 1.5 |" in text and f"| {name} |" in text
+    assert "| start | 1.5 |" in text and f"| {name} | 1 |" in text and f"| {name} | 2 |" in text
+    assert "| slow, 1e-5 | 1 |" in text.split("## What else was tried")[1]
     assert (tmp_path / "oracle_gans.png").stat().st_size > 10_000
