@@ -17,6 +17,7 @@ from .generators import Generator
 from .reverse_nll import reverse_nll
 
 ROWS = 500  # samples at a time: their logits stay small
+MAX_LENGTH = 2**16  # of a sentence: a release from elsewhere must not keep us sampling for days
 STAND_IN = Vocabulary(["0", "1"])
 
 
@@ -60,8 +61,10 @@ class TextModel(ZooModel):
         raise NotImplementedError
 
     def _build(self, vocabulary: Vocabulary, length: int) -> None:
-        if length < 1 or len(vocabulary) < 2:
-            raise ValueError(f"text needs a length >= 1 and 2 tokens or more, got {length} and {len(vocabulary)}")
+        if not 1 <= length <= MAX_LENGTH or len(vocabulary) < 2:
+            raise ValueError(
+                f"text needs a length of 1 to {MAX_LENGTH} and 2 tokens or more, got {length} and {len(vocabulary)}"
+            )
         self.vocabulary, self.length = vocabulary, length
         self.build(vocabulary, length)
         self.hparams.update(vocabulary=vocabulary.config(), length=length)

@@ -496,7 +496,8 @@ def test_every_command(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
         ({"test_samples": 0}, "test_samples must be >= 1"),
         ({"length": 3}, "vocabulary and length come together"),
         ({"length": 3, "vocabulary": {"words": []}}, "vocabulary must have 'tokens'"),
-        ({"length": 0, "vocabulary": WORDS.config()}, "a length >= 1"),
+        ({"length": 0, "vocabulary": WORDS.config()}, "a length of 1 to"),
+        ({"length": 65_537, "vocabulary": WORDS.config()}, "a length of 1 to 65536"),
     ],
     ids=str,
 )
