@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 import torch
-from gumbelzoo.benchmarks.measure import table
-from gumbelzoo.benchmarks.runs import circumstances, finish, test_metrics
+from gumbelzoo.benchmarks.measure import table, write_page
+from gumbelzoo.benchmarks.runs import circumstances, finish, row_folder, test_metrics
 from gumbelzoo.data import TextData
 from gumbelzoo.data.grammar import language
 
@@ -53,7 +53,7 @@ def main() -> None:
     out = arguments.out.resolve()
     sys.argv = sys.argv[:1]
     torch.set_num_threads(1)
-    folders = {name: out / name.replace(",", "").replace(" ", "_") for name in ROWS}
+    folders = {name: row_folder(out, name) for name in ROWS}
     for name in arguments.only:
         print(name, test_metrics(finish(folders[name], CONFIG, ROWS[name], test=True)), flush=True)
     runs = {name: folder / CONFIG / "1" for name, folder in folders.items()}
@@ -67,9 +67,7 @@ def main() -> None:
     parts = ["# A Gumbel GAN on a grammar", HEAD, circumstances(list(runs.values())), table(HEADER, rows)]
     if missing := [name for name in ROWS if name not in runs]:
         parts.append(f"Not run yet: {'; '.join(missing)}.")
-    text = "\n\n".join(parts) + "\n"
-    Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")
-    print(text)
+    write_page(__file__, parts)
 
 
 def cells(name: str, figures: dict[str, float], own: float) -> list[str]:

@@ -82,3 +82,10 @@ def line(cells: Sequence[str]) -> str:
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     return "\n".join(map(line, [header, ["---"] * len(header), *rows]))
+
+
+def write_page(script: str, parts: Sequence[str]) -> None:
+    """Print a page of Markdown, and write it beside the script that made it."""
+    text = "\n\n".join(parts) + "\n"
+    Path(script).with_suffix(".md").write_text(text, encoding="utf-8")
+    print(text)

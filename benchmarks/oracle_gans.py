@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from gumbelzoo.benchmarks.measure import table
-from gumbelzoo.benchmarks.runs import circumstances, finish, test_metrics
+from gumbelzoo.benchmarks.measure import table, write_page
+from gumbelzoo.benchmarks.runs import circumstances, finish, row_folder, test_metrics
 from gumbelzoo.benchmarks.text import Row, sweep
 from gumbelzoo.commands.source import build_data, open_source
 from gumbelzoo.evaluation import draw_plane
@@ -98,17 +98,14 @@ def main() -> None:
     if tried:
         others = [cells(name, [at_one(run) for run in found], curve, found) for name, found in tried.items()]
         parts += ["## What else was tried", TRIED_HEAD, table(HEADER, others)]
-    text = "\n\n".join(parts) + "\n"
-    Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")
-    print(text)
+    write_page(__file__, parts)
     published = {name: line for name, line in CURVES.items() if name.startswith("MLE")}
     draw_plane(curves, Path(__file__).with_suffix(".png"), published, {})
 
 
 def trained(out: Path, name: str, config: str, options: Sequence[str], seed: int) -> Path:
     """The finished run of a row and a seed."""
-    folder = out / "".join(c if c.isalnum() or c in ".-" else "_" for c in name.replace(", ", "_")) / f"seed{seed}"
-    run = finish(folder, config, [f"--seed_everything={seed}", *options], test=True)
+    run = finish(row_folder(out, name) / f"seed{seed}", config, [f"--seed_everything={seed}", *options], test=True)
     print(name, seed, test_metrics(run), flush=True)
     return run
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,11 @@ def finish(root: Path, config: str, options: Sequence[str], test: bool) -> Path:
     if test and not (run / "test.json").is_file():
         _call(["test", str(run)], root)
     return run
+
+
+def row_folder(out: Path, row: str) -> Path:
+    """Where the runs of a table's row are: its name, without what a shell minds."""
+    return out / re.sub(r"[^\w.-]+", "_", row)
 
 
 def _call(arguments: Sequence[str], root: Path) -> None:

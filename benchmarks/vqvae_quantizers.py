@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gumbelzoo.benchmarks.measure import in_turns, peak, table
-from gumbelzoo.benchmarks.runs import circumstances, finish, test_metrics
+from gumbelzoo.benchmarks.measure import in_turns, peak, table, write_page
+from gumbelzoo.benchmarks.runs import circumstances, finish, row_folder, test_metrics
 from gumbelzoo.commands.source import build_data, open_source
 
 CONFIG, EPOCHS, TURNS = "vqvae_mnist_ema", 5, 7
@@ -75,16 +75,13 @@ def main() -> None:
         for name, run in runs.items()
     ]
     parts = ["# Quantizers in one VQ-VAE", HEAD, circumstances(list(runs.values())), table(HEADER, rows)]
-    text = "\n\n".join(parts) + "\n"
-    Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")
-    print(text)
+    write_page(__file__, parts)
 
 
 def train(out: Path, name: str, quantizer: str, options: dict[str, Any]) -> Path:
     """A row's run."""
     chosen = [f"--model.quantizer={quantizer}", f"--model.quantizer_options={json.dumps(options)}"]
-    root = out / "".join(letter for letter in name.replace(" ", "_") if letter.isalnum() or letter == "_")
-    return finish(root, CONFIG, [*chosen, f"--trainer.max_epochs={EPOCHS}"], test=True)
+    return finish(row_folder(out, name), CONFIG, [*chosen, f"--trainer.max_epochs={EPOCHS}"], test=True)
 
 
 def figures(metrics: dict[str, float]) -> list[str]:
