@@ -58,7 +58,6 @@ TRIED: dict[str, tuple[str, list[str]]] = {
         ["--model.adversarial_learning_rate=1.0e-4", "--trainer.max_steps=1000"],
     ),
     "5 steps of the discriminator": (GUMBEL, ["--model.discriminator_steps=5"]),
-    "SeqGAN, generator's rate 3e-4": (SEQGAN, ["--model.adversarial_learning_rate=3.0e-4"]),
 }
 HEADER = ["generator", "alpha", "NLL_oracle", "NLL_test", "distinct", "below the start's curve", "told apart", "seeds"]
 HEAD = f"""\
@@ -70,7 +69,7 @@ if it knows nothing of use. By `python benchmarks/oracle_gans.py`."""
 
 TRIED_HEAD = f"""\
 One change each of the Gumbel GAN (relativistic loss, straight-through Gumbel-Softmax samples, temperature 1 to 0.3,
-rates of 1e-3, 200 steps) or of SeqGAN; seed {SEEDS[0]}, the learned reward, alpha 1."""
+rates of 1e-3, 200 steps); seed {SEEDS[0]}, the learned reward, alpha 1."""
 
 
 def main() -> None:
