@@ -31,6 +31,7 @@ from gumbelzoo.evaluation.published import ALPHAS, CURVES, Point
 from torchmetrics.functional.classification import binary_auroc
 
 START, SEEDS, SAMPLES, JUDGED = "textgan-oracle-mle", (0, 1, 2), 10_000, 5_000
+START_ALPHAS = sorted({*ALPHAS, 1.1, 1.2})  # close together where GANs end, since the curve is interpolated
 COLDER, SCORES = (1.3, 1.75), ("nll_oracle", "nll_test", "distinct")
 GUMBEL, SEQGAN = "textgan_oracle_gumbel", "textgan_oracle_seqgan"
 # row: configuration, options. A constant reward gives the Gumbel GAN no gradient: that control is the start itself.
@@ -63,9 +64,9 @@ HEADER = ["generator", "alpha", "NLL_oracle", "NLL_test", "distinct", "below the
 HEAD = f"""\
 SeqGAN's published oracle, nats per token, {SAMPLES:,} samples at inverse temperatures alpha; the start is `{START}`.
 GANs go on from it; mean and standard error over seeds. Below the start's curve: how much lower NLL_oracle is than that
-of the start, sharpened to the same NLL_test, which takes no training at all; a blank is left or right of the curve.
-Told apart: the area under the ROC curve of the run's discriminator between held-out sentences and the generator's, 0.5
-if it knows nothing of use. By `python benchmarks/oracle_gans.py`."""
+of the start, sharpened to the same NLL_test (between its rows: linearly), which takes no training at all; a blank is
+left or right of the curve. Told apart: the area under the ROC curve of the run's discriminator between held-out
+sentences and the generator's, 0.5 if it knows nothing of use. By `python benchmarks/oracle_gans.py`."""
 
 TRIED_HEAD = f"""\
 One change each of the Gumbel GAN (relativistic loss, straight-through Gumbel-Softmax samples, temperature 1 to 0.3,
@@ -83,7 +84,7 @@ def main() -> None:
     torch.set_num_threads(1)
     runs = {name: [trained(out, name, *row, seed) for seed in seeds] for name, row in ROWS.items()}
     tried = {name: [trained(out, name, *row, seeds[0])] for name, row in TRIED.items()}
-    start = swept(START, out / "start.json", ALPHAS)
+    start = swept(START, out / "start.json", START_ALPHAS)
     curve = [point(row) for row in start]
     rows = [["start", f"{row['alpha']:g}", *(f"{row[key]:.3f}" for key in SCORES), "", "", ""] for row in start]
     curves = {"start, sharpened": curve}

@@ -29,7 +29,7 @@ def test_a_row(real: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(oracle_gans, "__file__", str(tmp_path / "oracle_gans.py"))
     monkeypatch.setattr("gumbelzoo.data.oracle.SIZES", (200, 100, 100))
-    monkeypatch.setattr(oracle_gans, "ALPHAS", (1.5,))
+    monkeypatch.setattr(oracle_gans, "START_ALPHAS", (1.5,))
     monkeypatch.setattr(oracle_gans, "COLDER", (2.0,))
     monkeypatch.setattr(oracle_gans, "SAMPLES", 50)
     name = "SeqGAN, constant reward"
