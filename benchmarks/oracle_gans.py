@@ -95,10 +95,9 @@ def main() -> None:
         curves[name] = [tuple(np.mean([point(row) for row in same], 0)) for same in by_alpha]
     parts = ["# Text GANs and their controls", HEAD, circumstances([run for found in runs.values() for run in found])]
     parts += [table(HEADER, rows), "![The plane](oracle_gans.png)"]
-    if tried:
-        others = [cells(name, [at_one(run) for run in found], curve, found) for name, found in tried.items()]
-        made = circumstances([run for found in tried.values() for run in found])
-        parts += ["## What else was tried", TRIED_HEAD, made, table(HEADER, others)]
+    others = [cells(name, [at_one(run) for run in found], curve, found) for name, found in tried.items()]
+    made = circumstances([run for found in tried.values() for run in found])
+    parts += ["## What else was tried", TRIED_HEAD, made, table(HEADER, others)]
     write_page(__file__, parts)
     published = {name: line for name, line in CURVES.items() if name.startswith("MLE")}
     draw_plane(curves, Path(__file__).with_suffix(".png"), published, {})
@@ -157,7 +156,7 @@ def told_apart(run: Path) -> float | None:
 
 
 def below(point: Point, curve: Sequence[Point]) -> float | None:
-    """How much lower than the curve a point is, at its NLL_test; None to the left of the curve, where it has none."""
+    """How much lower than the curve a point is, at its NLL_test; None left and right of it."""
     oracle, test = point
     # The branch of colder and colder samples; hotter ones come back with a higher NLL_test, and are worse in both.
     first = min(range(len(curve)), key=lambda i: curve[i][1])
