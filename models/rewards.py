@@ -50,7 +50,11 @@ class Constant(Reward):
 
 @REWARDS.register("shuffled")
 class Shuffled(Reward):
-    """The opinion on another sentence of the batch: as large and as varied, and about nothing."""
+    """The opinion on another sentence of the batch: as large and as varied, and not about this one.
+
+    A gradient of another sentence still says which words are liked at which place, a reward which places are: what is
+    taken away is what depends on the sentence. With ``constant`` nothing is left.
+    """
 
     def of_sentences(self, tokens: Tensor, opinion: Callable[[], Tensor]) -> Tensor:
         """The rewards of the sentence before it."""

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.random.bit_generator import ISeedSequence
-from torch import Tensor
+from torch import Tensor, library
 
 _STEP = 2.0**-31 * (1 - 2.0**-24)  # a hair under 2^-31, so that the last points of the grid do not round to u = 1
 _FIRST = torch.tensor(-0.5 * _STEP)
@@ -58,12 +58,12 @@ def _log_uniform(
     return torch.ops.gumbelzoo.log_uniform(template.expand(shape), generator)
 
 
-torch.library.define(
+library.define(
     "gumbelzoo::log_uniform", "(Tensor like, Generator? generator) -> Tensor", tags=torch.Tag.nondeterministic_seeded
 )
 
 
-@torch.library.impl("gumbelzoo::log_uniform", "CompositeExplicitAutograd")
+@library.impl("gumbelzoo::log_uniform", "CompositeExplicitAutograd")
 def _draw(like: Tensor, generator: torch.Generator | None) -> Tensor:
     noise = torch.empty(like.shape, device=like.device)
     source = _SFC64(generator) if like.device.type == "cpu" else None
@@ -80,12 +80,12 @@ def _draw(like: Tensor, generator: torch.Generator | None) -> Tensor:
     return noise
 
 
-@torch.library.register_fake("gumbelzoo::log_uniform")
+@library.register_fake("gumbelzoo::log_uniform")
 def _log_uniform_fake(like: Tensor, generator: torch.Generator | None) -> Tensor:
     return torch.empty(like.shape, device=like.device)
 
 
-@torch.library.register_vmap("gumbelzoo::log_uniform")
+@library.register_vmap("gumbelzoo::log_uniform")
 def _log_uniform_vmap(info, in_dims, like, generator):
     return torch.ops.gumbelzoo.log_uniform(like.movedim(in_dims[0], 0), generator), 0
 

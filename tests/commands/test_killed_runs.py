@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,20 +37,6 @@ def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert float(one["state_dict"]["relaxed.step"]) == one["global_step"]
 
 
-class Killed(BaseException):
-    pass
-
-
-def stop_before(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """End the run in the middle of a step without a word to anyone, as SIGKILL does."""
-
-    def kill(self: Any, trainer: Any, *_: Any) -> None:
-        if trainer.fit_loop.total_batch_idx == batch:
-            raise Killed
-
-    monkeypatch.setattr(NanGuard, "on_before_backward", kill)
-
-
 MID_EPOCH, EPOCH_END, NEXT_EPOCH = 3, EPOCH, EPOCH + 5
 
 
@@ -64,17 +51,16 @@ MID_EPOCH, EPOCH_END, NEXT_EPOCH = 3, EPOCH, EPOCH + 5
         pytest.param("max_steps=33", "check_val_every_n_epoch=1", marks=pytest.mark.slow),
     ],
 )
-def test_wherever_it_is_stopped(end: str, validation: str, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wherever_it_is_stopped(
+    end: str, validation: str, workspace: Path, killed_before: Callable[[int, list[str]], None]
+) -> None:
     options = [*FIT, f"--trainer.{end}", f"--trainer.{validation}"]
     assert main([*options, "--trainer.default_root_dir=whole"]) == 0
     whole = final("whole")
     curve = (workspace / "whole/tiny/1/metrics.csv").read_text()
     for batch in (MID_EPOCH, EPOCH_END, NEXT_EPOCH):
         root = f"stopped-{batch}"
-        with monkeypatch.context() as patch:
-            stop_before(batch, patch)
-            with pytest.raises(Killed):
-                main([*options, f"--trainer.default_root_dir={root}"])
+        killed_before(batch, [*options, f"--trainer.default_root_dir={root}"])
         assert final(root)["global_step"] == batch
         assert main([*options, f"--trainer.default_root_dir={root}", "--ckpt_path=last"]) == 0
         assert_same(whole, final(root))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from gumbelzoo.callbacks import NanGuard
 from gumbelzoo.models.text_objectives import OBJECTIVES
 from gumbelzoo.train import main
 
@@ -37,40 +37,23 @@ trainer:
 """
 
 
-class Killed(BaseException):
-    pass
-
-
 def final(root: str) -> dict[str, Any]:
     return torch.load(Path(root) / "text/1/checkpoints/last.ckpt", weights_only=True)
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["gumbelzoo"])
-    return tmp_path
-
-
 @pytest.mark.parametrize("objective", [name for name in OBJECTIVES.names() if name != "mle"])
-def test_killed_and_resumed_is_uninterrupted(objective: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_and_resumed_is_uninterrupted(
+    objective: str, workspace: Path, killed_before: Callable[[int, list[str]], None]
+) -> None:
     """In mid-epoch, in each phase: five batches an epoch, three of pretraining."""
-    (folder / "text.yaml").write_text(TINY.replace("OBJECTIVE", objective))
+    (workspace / "text.yaml").write_text(TINY.replace("OBJECTIVE", objective))
     options = ["fit", "--config", "text.yaml", "--checkpoint_every=1"]
     assert main([*options, "--trainer.default_root_dir=whole"]) == 0
     whole = final("whole")
     assert whole["global_step"] == 8
     for stop in (2, 6):
-
-        def kill(self: Any, trainer: Any, *_: Any, stop: int = stop) -> None:
-            if trainer.fit_loop.total_batch_idx == stop:
-                raise Killed
-
         root = f"--trainer.default_root_dir=stopped-{stop}"
-        with monkeypatch.context() as patch:
-            patch.setattr(NanGuard, "on_before_backward", kill)
-            with pytest.raises(Killed):
-                main([*options, root])
+        killed_before(stop, [*options, root])
         assert final(f"stopped-{stop}")["global_step"] == stop
         assert main([*options, root, "--ckpt_path=last"]) == 0
         other = final(f"stopped-{stop}")
@@ -82,19 +65,19 @@ def test_killed_and_resumed_is_uninterrupted(objective: str, folder: Path, monke
                 for name, value in moments.items():
                     assert torch.equal(value, two["state"][index][name]), (index, name)
         assert torch.equal(whole["random_state"][0]["torch"], other["random_state"][0]["torch"])
-        curves = [(folder / root / "text/1/metrics.csv").read_text() for root in ("whole", f"stopped-{stop}")]
+        curves = [(workspace / root / "text/1/metrics.csv").read_text() for root in ("whole", f"stopped-{stop}")]
         assert curves[0] == curves[1]
 
 
-def test_every_command(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (folder / "text.yaml").write_text(TINY.replace("OBJECTIVE", "gumbel"))
+def test_every_command(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (workspace / "text.yaml").write_text(TINY.replace("OBJECTIVE", "gumbel"))
     assert main(["fit", "--config", "text.yaml"]) == 0, capfd.readouterr().err
     printed = capfd.readouterr().out
     assert "the last one stands" in printed and "samples.png" not in printed
-    assert not (folder / "runs/text/1/checkpoints/best.ckpt").exists()  # it would be older than the end
+    assert not (workspace / "runs/text/1/checkpoints/best.ckpt").exists()  # it would be older than the end
     last = torch.load("runs/text/1/checkpoints/last.ckpt", weights_only=True)
     assert last["global_step"] == 8 and last["hyper_parameters"]["vocabulary"]["level"] == "character"
-    assert "vocabulary" not in (folder / "runs/text/1/config.yaml").read_text()
+    assert "vocabulary" not in (workspace / "runs/text/1/config.yaml").read_text()
     assert main(["test", "runs/text/1"]) == 0, capfd.readouterr().err
     printed = capfd.readouterr().out
     for name in ("nll", "valid", "distinct", "total_variation"):
@@ -103,7 +86,7 @@ def test_every_command(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     lines = capfd.readouterr().out.splitlines()
     assert len(lines) == 5 and all(line.startswith("x+") for line in lines)
     assert main(["sample", "runs/text/1", "-n", "7", "--out", "texts/file.txt", "--top_k", "1"]) == 0
-    assert len((folder / "texts/file.txt").read_text().splitlines()) == 7
+    assert len((workspace / "texts/file.txt").read_text().splitlines()) == 7
     capfd.readouterr()
     assert main(["sample", "runs/text/1", "--prefix", "y"]) == 2
     assert "'y' is not one of the 6 tokens" in capfd.readouterr().err
