@@ -8,17 +8,20 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ..models import release
 from ..models.run_folder import CONFIG, checkpoint_path, find_checkpoint, is_run, read_checkpoint, run_of
 
 __all__ = ["CONFIG", "checkpoint_path", "find_checkpoint", "is_run", "read_checkpoint", "run_of"]
 
 ROOT = Path("runs")
+PLACES = (*release.PLACES, "vqvae", "start")  # arguments that name files or folders
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -41,15 +44,33 @@ def new_run(parent: Path) -> Path:
 
 
 def newest_run(parent: Path, checkpoint: str) -> Path:
-    """The newest run below ``parent`` that wrote ``checkpoints/<checkpoint>.ckpt``.
+    """The newest run below ``parent``, which must have written ``checkpoints/<checkpoint>.ckpt``.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is none, or it has not: an older one may be of other options.
     """
-    for number in sorted(_numbers(parent), reverse=True):
-        if checkpoint_path(parent / str(number), checkpoint).is_file():
-            return parent / str(number)
-    raise FileNotFoundError(f"no run in {parent} has written {checkpoint}.ckpt; train one with `fit` first")
+    if not _numbers(parent):
+        raise FileNotFoundError(f"there is no run in {parent}; train one with `fit` first")
+    run = parent / str(max(_numbers(parent)))
+    if checkpoint_path(run, checkpoint).is_file():
+        return run
+    older = [path for number in sorted(_numbers(parent)) if (path := parent / str(number)) != run]
+    other = next((path for path in reversed(older) if checkpoint_path(path, checkpoint).is_file()), None)
+    remedy = f", or name an older run's: {checkpoint_path(other, checkpoint)}" if other else ""
+    raise FileNotFoundError(f"{run} has not written {checkpoint}.ckpt; remove it if it was stopped before{remedy}")
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """``name=value, not value`` for what two flat configurations say differently of model, data and seed.
+
+    Where files lie is no difference.
+    """
+    names = [name for name in sorted({*one, *other}) if name.startswith(("model", "data", "seed_everything"))]
+    return [
+        f"{name.replace('.init_args', '')}={one.get(name)}, not {other.get(name)}"
+        for name in names
+        if name.rpartition(".")[2] not in PLACES and one.get(name) != other.get(name)
+    ]
 
 
 def batches_trained(checkpoint: dict[str, Any]) -> int:
@@ -59,8 +80,13 @@ def batches_trained(checkpoint: dict[str, Any]) -> int:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write readable JSON, whole or not at all."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, whole or not at all."""
     scratch = path.with_suffix(".tmp")
-    scratch.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    scratch.write_text(text, encoding="utf-8")
     scratch.replace(path)
 
 
@@ -86,6 +112,9 @@ def circumstances() -> dict[str, Any]:
 def _commit() -> str | None:
     git = ["git", "-C", str(PACKAGE)]
     try:
+        top = subprocess.run([*git, "rev-parse", "--show-toplevel"], capture_output=True, text=True, check=True)
+        if Path(top.stdout.strip()).resolve() != PACKAGE:  # installed inside somebody's repository
+            return None
         head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
         changes = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -13,7 +14,7 @@ from torch import Tensor
 from .. import data
 from ..models.pretrained import find_release, load
 from ..models.release import read_config
-from ..models.run_folder import entry_of, find_checkpoint, load_checkpoint, run_of
+from ..models.run_folder import config_of, entry_of, find_checkpoint, load_checkpoint, run_of
 from ..registry import unknown_arguments, unknown_name
 
 
@@ -26,7 +27,7 @@ class Source:
         data: ``{"class": name, "arguments": {...}}``, or empty when unknown.
         run: the run folder, for a run.
         checkpoint: the file the weights were read from, for a run.
-        seed: of the test behind a release's figures.
+        seed: of the run, or of the test behind a release's figures.
     """
 
     model: Any
@@ -55,7 +56,24 @@ def open_source(name: str) -> Source:
     assert run is not None
     entry = entry_of(run, "data")
     described = {"class": entry["class_path"].rpartition(".")[2], "arguments": dict(entry.get("init_args") or {})}
-    return Source(model, described, run, checkpoint)
+    seed = config_of(run).get("seed_everything", 0)
+    return Source(model, described, run, checkpoint, seed if type(seed) is int else 0)
+
+
+def plain_options(model: Any) -> list[tuple[str, type, Any]]:
+    """Name, type and value of a model's arguments that are numbers, texts or switches, whatever their values say."""
+    hints = get_type_hints(type(model).__init__)
+    plain = (bool, int, float, str)
+    return [(name, hints[name], model.hparams[name]) for name in model.hparams if hints.get(name) in plain]
+
+
+def with_options(model: Any, options: Mapping[str, Any]) -> Any:
+    """The model, or one of its weights with other arguments."""
+    if all(model.hparams[name] == value for name, value in options.items()):
+        return model
+    other = type(model)(**{**model.hparams, **options})
+    other.load_state_dict(model.state_dict())
+    return other.eval()
 
 
 def require(model: Any, verb: str) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -23,6 +24,7 @@ from ..callbacks.loggers import METRICS, forget_after
 from ..models import MODELS, ZooModel
 from . import runs
 from .errors import explain
+from .source import Source, data_class, plain_options, with_options
 
 NAMED = ("best", "last")
 NOT_FOR_USERS = (
@@ -39,12 +41,14 @@ class ZooCLI(LightningCLI):
 
     Args:
         arguments: the command line, without the program.
-        weights: for ``test`` of a release: loads the weights into the model that the configuration built.
+        source: for ``test`` of what was trained: the model and its data, which no configuration describes then. What a
+            release says of its model never reaches the parser, which would make an object of anything with a
+            ``class_path``.
     """
 
-    def __init__(self, arguments: list[str], weights: dict[str, Any] | None = None) -> None:
+    def __init__(self, arguments: list[str], source: Source | None = None) -> None:
         _quiet()
-        self.arguments, self.weights = arguments, weights
+        self.arguments, self.source = arguments, source
         self.run: Path | None = None
         self.batches = 0
         self.tested: dict[str, Any] = {}
@@ -56,7 +60,7 @@ class ZooCLI(LightningCLI):
             subclass_mode_model=True,
             subclass_mode_data=True,
             save_config_callback=None,
-            seed_everything_default=0,
+            seed_everything_default=source.seed if source else 0,
             trainer_defaults={
                 "default_root_dir": str(runs.ROOT),
                 "num_sanity_val_steps": 0,
@@ -83,6 +87,19 @@ class ZooCLI(LightningCLI):
             "--checkpoint_every", type=int, default=500, help="Training batches between two writes of last.ckpt."
         )
 
+    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """A model and data of any class; for a source its own, with their plain values as defaults."""
+        if self.source is None:
+            super().add_core_arguments_to_parser(parser)
+        else:
+            parser.add_lightning_class_args(Trainer, "trainer")
+            parser.set_defaults({f"trainer.{name}": value for name, value in self.trainer_defaults.items()})
+            parser.add_lightning_class_args(data_class(self.source.data), "data")
+            arguments = self.source.data.get("arguments", {})
+            parser.set_defaults({f"data.{name}": value for name, value in arguments.items()})
+            for name, kind, value in plain_options(self.source.model):
+                parser.add_argument(f"--model.{name}", type=kind, default=value)
+
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse ``args`` only: Lightning warns when the program's own arguments are not empty."""
         try:
@@ -100,7 +117,7 @@ class ZooCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Find the checkpoint, and the run it belongs to."""
         options = self.config[self.subcommand]
-        if self.weights is not None or options.trainer.fast_dev_run:
+        if self.source is not None or options.trainer.fast_dev_run:
             return
         parent = Path(options.trainer.default_root_dir or runs.ROOT) / self._name()
         if options.ckpt_path in NAMED:
@@ -111,6 +128,13 @@ class ZooCLI(LightningCLI):
         elif self.subcommand != "fit":
             self.run = runs.newest_run(parent, "last")
             options.ckpt_path = str(runs.find_checkpoint(self.run))
+        if self.run and self.subcommand == "fit":
+            begun = self._parser("fit").parse_path(self.run / runs.CONFIG)
+            if others := runs.differences(vars(begun.as_flat()), vars(options.as_flat())):
+                raise ValueError(
+                    f"{self.run} was begun with {'; '.join(others)}: --ckpt_path goes on with a run as it is; give the "
+                    f"options it was begun with, or train a new run without --ckpt_path"
+                )
         if options.ckpt_path:
             self.batches = runs.batches_trained(runs.read_checkpoint(Path(options.ckpt_path)))
 
@@ -127,7 +151,7 @@ class ZooCLI(LightningCLI):
             forget_after(self.run / METRICS, self.batches)
         options.ckpt_path = None
         text = self._parser("fit").dump(options, skip_none=True)
-        (self.run / runs.CONFIG).write_text(text, encoding="utf-8")
+        runs.write_text(self.run / runs.CONFIG, text)
 
     def _name(self) -> str:
         """The configuration file's name, or ``<model>_<data>`` without one."""
@@ -166,9 +190,9 @@ class ZooCLI(LightningCLI):
         return super().instantiate_trainer(**kwargs, callbacks=[*given, *callbacks])
 
     def after_instantiate_classes(self) -> None:
-        """Fill the model of a release."""
-        if self.weights is not None:
-            self.model.load_state_dict(self.weights)
+        """A source has its model already."""
+        if self.source is not None:
+            self.model = with_options(self.source.model, vars(self.config.test.get("model", Namespace())))
 
     # -- the commands -------------------------------------------------------------------------------------------------
 
@@ -181,24 +205,17 @@ class ZooCLI(LightningCLI):
         self._print_metrics(self.trainer.validate(**kwargs, weights_only=True, verbose=False))
 
     def test(self, **kwargs: Any) -> None:
-        """Print the test metrics; those of a run are kept in its ``test.json``."""
+        """Print the test metrics, and keep them in ``tested``."""
         start = time.monotonic()
         metrics = self._print_metrics(self.trainer.test(**kwargs, weights_only=True, verbose=False))
         self.tested = {
             "metrics": metrics,
             "data": self.datamodule.facts(),
-            "checkpoint": Path(self.config.test.ckpt_path or "").name,
-            "batches": self.batches,
             "command": runs.command_line(self.arguments),
             "seed": self.config.test.seed_everything,
             "minutes": round((time.monotonic() - start) / 60, 2),
             **runs.circumstances(),
         }
-        if self.run and self.trainer.is_global_zero:
-            runs.write_json(self.run / "test.json", self.tested)
-            print(
-                f"\nwritten to {self.run / 'test.json'}; next:\n  {runs.program()} export {self.run} checkpoints/NAME"
-            )
 
     @rank_zero_only
     def after_fit(self) -> None:

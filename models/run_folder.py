@@ -88,12 +88,27 @@ def entry_of(run: Path, part: str) -> dict[str, Any]:
         ValueError: it is no YAML, or says nothing of them.
     """
     try:
-        entry = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))[part]
-        if not isinstance(entry["class_path"], str):
+        entry = config_of(run)[part]
+        if not isinstance(entry["class_path"], str) or not isinstance(entry.get("init_args") or {}, dict):
             raise TypeError("class_path")
-    except (yaml.YAMLError, LookupError, TypeError, ValueError) as error:
+    except (LookupError, TypeError) as error:
         raise ValueError(f"{run / CONFIG} was not written by `fit` ({type(error).__name__})") from None
     return entry
+
+
+def config_of(run: Path) -> dict[str, Any]:
+    """A run's configuration, as plain values.
+
+    Raises:
+        ValueError: it is no YAML of named values.
+    """
+    try:
+        content = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(f"{run / CONFIG} was not written by `fit` ({type(error).__name__})") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{run / CONFIG} was not written by `fit` ({type(content).__name__})")
+    return content
 
 
 def _short(path: Path) -> Path:

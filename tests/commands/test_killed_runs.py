@@ -116,3 +116,31 @@ def test_ctrl_c_saves_and_says_how_to_go_on(workspace: Path, monkeypatch: pytest
     assert final("runs")["global_step"] == 8
     assert main([*options, "--ckpt_path=last"]) == 0
     assert_same(final("whole"), final("runs"))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--model.latents=5", "model.latents=4, not 5"),
+        ("--model.estimator=straight_through", "model.estimator=gumbel_softmax, not straight_through"),
+        ("--data.batch_size=7", "data.batch_size=100, not 7"),
+        ("--seed_everything=1", "seed_everything=0, not 1"),
+    ],
+)
+def test_a_run_goes_on_as_it_was_begun(option: str, message: str, workspace: Path, capfd: Any) -> None:
+    assert main([*FIT, "--trainer.max_steps=3"]) == 0
+    before = {path: path.read_bytes() for path in (workspace / "runs").rglob("*") if path.is_file()}
+    assert main([*FIT, "--trainer.max_steps=5", option, "--ckpt_path=last"]) == 2
+    assert message in capfd.readouterr().err
+    assert before == {path: path.read_bytes() for path in (workspace / "runs").rglob("*") if path.is_file()}
+    assert main([*FIT, "--trainer.max_steps=5", "--ckpt_path=last"]) == 0
+
+
+def test_the_newest_run_goes_on_or_none(
+    workspace: Path, killed_before: Callable[[int, list[str]], None], capfd: Any
+) -> None:
+    assert main([*FIT, "--trainer.max_steps=3"]) == 0
+    killed_before(1, ["fit", "--config", "tiny.yaml"])  # in its first steps, before it wrote anything
+    assert main(["fit", "--config", "tiny.yaml", "--ckpt_path=last"]) == 2
+    printed = capfd.readouterr().err
+    assert "runs/tiny/2 has not written last.ckpt" in printed and "runs/tiny/1/checkpoints/last.ckpt" in printed

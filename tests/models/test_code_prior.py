@@ -233,8 +233,12 @@ def test_from_the_command_line(
     for source in (run, f"{run}/checkpoints/last.ckpt"):
         options = ["CodePrior", f"--model.vqvae={source}", '--model.network_options={"width":8,"depth":2}']
         assert main([*stage, *options]) == 0, capfd.readouterr().err
-    assert main(["test", "runs/codeprior_imagedata/1"]) == 0, capfd.readouterr().err
     Path(run).rename("elsewhere")
+    assert main(["test", "runs/codeprior_imagedata/1"]) == 0, capfd.readouterr().err
+    prior = ["CodePrior", "--model.vqvae=elsewhere", '--model.network_options={"width":8,"depth":2}']
+    longer = ["--trainer.max_steps=4", "--ckpt_path=runs/codeprior_imagedata/1/checkpoints/last.ckpt"]
+    assert main([*stage, *prior, *longer]) == 0, capfd.readouterr().err
+    assert main(["test", "runs/codeprior_imagedata/1"]) == 0, capfd.readouterr().err
     assert main(["sample", "runs/codeprior_imagedata/2", "-n", "4"]) == 0, capfd.readouterr().err
     assert main(["export", "runs/codeprior_imagedata/1", "released"]) == 0, capfd.readouterr().err
     assert main(["test", "released"]) == 0, capfd.readouterr().err

@@ -1,0 +1,71 @@
+"""``gumbelzoo test NAME``: nothing in a folder from elsewhere is executed, and only figures of the model are kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gumbelzoo
+import pytest
+import yaml
+from gumbelzoo.data import TextData
+from gumbelzoo.train import main
+
+SPEC = {"class_path": "subprocess.Popen", "init_args": {"args": "touch executed", "shell": True}}
+TEXT = f"{{class_path: subprocess.Popen, init_args: {json.dumps(SPEC['init_args'])}}}"
+VALUES: list[Any] = [SPEC, {"deep": {"er": SPEC}}, [SPEC], TEXT, {"text": TEXT}]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=["mapping", "nested", "list", "text", "text in a mapping"])
+def test_a_release_executes_nothing(value: Any, workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """In an argument that its objective does not use, so that building the model has no complaint."""
+    vocabulary = TextData("grammar").vocabulary.config()
+    options = {"generator_options": {"width": 4, "hidden": 6}, "discriminator_options": {"widths": [2]}}
+    model = gumbelzoo.create_model("text_gan", vocabulary=vocabulary, length=12, **options)
+    data = {"class": "TextData", "arguments": {"name": "grammar"}}
+    folder = gumbelzoo.save_pretrained(model, workspace / "release", data=data)
+    content = json.loads((folder / "config.json").read_text())
+    content["arguments"]["discriminator_options"] = value if isinstance(value, dict) else {"any": value}
+    (folder / "config.json").write_text(json.dumps(content))
+    code = main(["test", "release", "--trainer.accelerator=cpu"])
+    printed = capfd.readouterr()
+    assert "test/nll" in printed.out or "discriminator_options" in printed.err, (code, printed)
+    assert not (workspace / "executed").exists()
+
+
+@pytest.mark.parametrize("part", ["model", "data", "trainer"])
+def test_a_run_from_elsewhere_executes_nothing(part: str, workspace: Path) -> None:
+    assert main(["fit", "--config", "tiny.yaml", "--trainer.max_steps=1"]) == 0
+    file = workspace / "runs/tiny/1/config.yaml"
+    content = yaml.safe_load(file.read_text())
+    place = content[part] if part == "trainer" else content[part]["init_args"]
+    place["callbacks" if part == "trainer" else "binarization"] = SPEC
+    file.write_text(yaml.safe_dump(content))
+    main(["test", "runs/tiny/1"])
+    assert not (workspace / "executed").exists()
+
+
+def test_only_figures_of_the_model_are_kept(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "--config", "tiny.yaml", "--trainer.max_steps=1"]) == 0
+    capfd.readouterr()
+    for option in ("--model.bound_samples=3", "--trainer.limit_test_batches=1", "--data.binarization=static"):
+        assert main(["test", "runs/tiny/1", option]) == 0
+        assert f"not kept, because of {option.partition('=')[0]}" in capfd.readouterr().out
+    assert not (workspace / "runs/tiny/1/test.json").exists()
+    assert main(["test", "runs/tiny/1", "--trainer.accelerator=cpu", "--seed_everything=3"]) == 0
+    content = json.loads((workspace / "runs/tiny/1/test.json").read_text())
+    assert content["seed"] == 3 and content["command"].startswith("gumbelzoo test runs/tiny/1")
+
+
+def test_an_option_changes_the_model_that_is_tested(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "--config", "tiny.yaml", "--trainer.max_steps=1"]) == 0
+    bounds = []
+    for samples in (1, 200):
+        capfd.readouterr()
+        assert main(["test", "runs/tiny/1", f"--model.bound_samples={samples}"]) == 0
+        line = next(line for line in capfd.readouterr().out.splitlines() if line.startswith("test/bound"))
+        bounds.append(float(line.split()[1]))
+    assert bounds[1] < bounds[0]
+    assert main(["test", "runs/tiny/1", "--model.bound_sample=3"]) == 2
+    assert "did you mean '--model.bound_samples'" in capfd.readouterr().err
