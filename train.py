@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -48,12 +49,16 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if arguments else 2
     try:
         _dispatch(arguments[0], arguments[1:])
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return _interrupted(arguments)
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):
             return _interrupted(arguments)
         return error.code if isinstance(error.code, int) else 0
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as error:
         if debug:
             raise
@@ -61,8 +66,10 @@ def main(arguments: list[str] | None = None) -> int:
             print("gumbelzoo is not installed for this Python; `make install`, then .venv/bin/python", file=sys.stderr)
             return 1
         from gumbelzoo.commands.errors import exit_code, explain
+        from gumbelzoo.models.untrusted import printable
 
-        print(f"{_program()} {arguments[0]}: {explain(error)}", file=sys.stderr)
+        lines = f"{_program()} {arguments[0]}: {explain(error)}".splitlines()
+        print(*map(printable, lines), sep="\n", file=sys.stderr)
         return exit_code(error)
     return 0
 

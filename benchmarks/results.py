@@ -80,12 +80,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", help="releases (default: all)")
     parser.add_argument("--table", action="store_true", help="test nothing")
     options = parser.parse_args(arguments)
+    names = [] if options.table else options.names or list_pretrained()
+    try:
+        folders = {name: find_release(name) for name in names}
+    except ValueError as error:
+        parser.error(str(error))
     wrong: list[str] = []
     tested = 0
-    for name in [] if options.table else options.names or list_pretrained():
+    for name, folder in folders.items():
         print(f"\n{name}")
         try:
-            wrong += differences(name, find_release(name))
+            wrong += differences(name, folder)
             tested += 1
         except FileNotFoundError as error:
             print(f"skipped: {error}")

@@ -1,4 +1,4 @@
-"""Pictures while a model trains, as PNG and in the loggers: reconstructions, samples, the latent table, the curves."""
+"""Pictures while a model trains, as PNG and in the loggers: reconstructions, samples, latents, use of codes, curves."""
 
 from __future__ import annotations
 
@@ -79,6 +79,22 @@ def save_picture(figure: Tensor, path: Path) -> Path:
     return path
 
 
+def save_code_use(counts: Tensor, picture: Path) -> None:
+    """Draw how often the codes of each codebook occur, the most frequent first, ``q k``."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    axis = figure.subplots()
+    share = counts.double() / counts.sum(-1, keepdim=True).clamp(min=1)
+    for codebook in share.sort(-1, descending=True).values:
+        axis.stairs(codebook.tolist(), fill=len(counts) == 1)
+    axis.axhline(1 / counts.shape[-1], color="grey", linewidth=1, label="uniform")
+    axis.set_xlabel("codes, the most frequent first")
+    axis.set_ylabel("share of all codes")
+    axis.legend()
+    figure.savefig(picture, dpi=100)
+
+
 def save_curves(metrics: Path, picture: Path) -> None:
     """Draw ``metrics.csv``: one panel for each quantity, training and validation together."""
     from matplotlib.figure import Figure
@@ -151,4 +167,9 @@ class Figures(Callback):
                     logger.log_image(name, [str(path)])
                 elif isinstance(logger, TensorBoardLogger):
                     logger.experiment.add_image(name, figure, trainer.global_step)
+        if (use := getattr(model, "codebook_use", None)) is not None and use.last is not None:
+            save_code_use(use.last, self.folder / "codes.png")
+            for logger in trainer.loggers:
+                if isinstance(logger, WandbLogger):
+                    logger.log_image("codes", [str(self.folder / "codes.png")])
         self._drawn = time.monotonic()

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..models.untrusted import first_line
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
 
@@ -28,7 +30,9 @@ def read_images(path: Path, shape: Sequence[int]) -> Tensor:
     images = _read_folder(path, shape[0]) if path.is_dir() else read_array(path, "images")
     if images.ndim == 3 and shape[0] == 1:
         images = images[:, None]
-    if images.ndim != 4 or images.shape[1:] != tuple(shape) or not len(images):
+    if not len(images):
+        raise ValueError(f"{path} has no images")
+    if images.ndim != 4 or images.shape[1:] != tuple(shape):
         raise ValueError(f"{path} has images of shape {images.shape[1:]}, the model takes {tuple(shape)}; resize them")
     levels = images.astype(np.float32) / (255 if images.dtype.kind in "iu" else 1)
     if not (levels.min() >= 0 and levels.max() <= 1):
@@ -77,9 +81,13 @@ def _read_folder(folder: Path, channels: int) -> np.ndarray:
     for file in files:
         try:
             with Image.open(file) as picture:
+                if picture.mode.startswith(("I", "F")):
+                    raise ValueError("more than 8 bits a channel")
                 pictures.append(np.asarray(picture.convert("L" if channels == 1 else "RGB")))
         except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-            raise ValueError(f"{file} is no picture that can be read ({type(error).__name__})") from None
+            raise ValueError(
+                f"{file} is no picture that can be read ({first_line(error)}); save it as 8-bit PNG"
+            ) from None
         if pictures[-1].shape != pictures[0].shape:
             raise ValueError(f"{file} has another size than {files[0].name}; all pictures must be of one size")
     images = np.stack(pictures)  # b h w, or b h w c

@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples (default: 0)")
     parser.add_argument("--prefix", help="text that every sentence begins with")
+    parser.add_argument("--label", type=int, help="the class of all images, for a prior that knows classes")
     parser.add_argument("--top_k", type=int, help="draw among so many most probable tokens or codes")
     parser.add_argument("--top_p", type=float, help="draw among the most probable ones that have this probability")
 
@@ -34,7 +35,7 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError(f"-n must be >= 1, got {options.n}")
     model = open_source(options.source).model
     require(model, "sample")
-    given = {name: getattr(options, name) for name in ("prefix", "top_k", "top_p")}
+    given = {name: getattr(options, name) for name in ("prefix", "label", "top_k", "top_p")}
     wanted = {name: value for name, value in given.items() if value is not None}
     _check(model, wanted)
     generator = torch.Generator().manual_seed(options.seed)

@@ -166,7 +166,9 @@ class ZooCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add the loggers and callbacks of a run to what the configuration asks for."""
         options = self.config[self.subcommand]
-        callbacks: list[Callback] = [ProgressBar(), RandomState()]
+        callbacks: list[Callback] = [RandomState()]
+        if options.trainer.enable_progress_bar is not False:
+            callbacks.append(ProgressBar())
         if self.subcommand == "fit" and not options.trainer.fast_dev_run:
             self._prepare_run()
             assert self.run is not None

@@ -106,7 +106,15 @@ def learning_rate_factor(step: int, warmup: int, total: float) -> float:
     return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
 
 
+def check_draws(n: int, temperature: float) -> None:
+    """ValueError for a number of samples below 1 or a temperature that is not a positive number."""
+    if n < 1:
+        raise ValueError(f"n must be >= 1, got {n}")
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"temperature must be > 0, got {temperature}")
+
+
 def straight_line(start: Tensor, end: Tensor, steps: int) -> Tensor:
     """Points at equal distances from ``start`` to ``end``, both among them, ``b ...`` twice ``-> b s ...``."""
-    weight = torch.linspace(0, 1, steps, device=start.device).reshape(-1, *[1] * (start.ndim - 1))
+    weight = torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device).reshape(-1, *[1] * (start.ndim - 1))
     return torch.lerp(start[:, None], end[:, None], weight)

@@ -75,7 +75,7 @@ WORDS.register("code_prior")(
     Words(
         use="Research and teaching: images drawn code by code, through the decoder of the VQ-VAE that it contains.",
         limits="Images are no sharper than the VQ-VAE's reconstructions. Nats per code depend on the codebook: they "
-        "compare priors over the same codes, and no others.",
+        "compare priors over the same codes, and no others; those of maskgit are an upper bound, estimated by draws.",
         example="images = model.sample(16)  # b c h w\ncodes = model.encode(images)  # b h w q",
         figures=("nats_per_code", "bits_per_dim", "perplexity"),
     )

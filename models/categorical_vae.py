@@ -14,7 +14,7 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
-from .base import Batch, straight_line
+from .base import Batch, check_draws, straight_line
 from .metrics import LatentUse
 from .registry import register_model
 from .relaxed import RelaxedCategorical
@@ -181,6 +181,7 @@ class CategoricalVAE(VAE):
     @torch.no_grad()
     def sample(self, n: int, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
         """Decode n draws of the prior at a temperature, ``-> n c h w`` probabilities."""
+        check_draws(n, temperature)
         logits = repeat(self.prior_logits / temperature, "n k -> b n k", b=n)
         return self.decode(self.relaxed.sample(logits, generator=generator))
 

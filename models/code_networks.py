@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -29,8 +28,6 @@ class CodeNetwork(nn.Module):
         codebook_size: k.
         classes: number of labels, at least 1.
     """
-
-    exact: ClassVar[bool] = True  # is ``nll`` the likelihood itself, or does it only bound it on average?
 
     def __init__(self, shape: Sequence[int], codebook_size: int, classes: int = 1) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from .base import Batch, straight_line
+from .base import Batch, check_draws, straight_line
 from .registry import register_model
 from .vae import VAE
 
@@ -108,6 +108,7 @@ class GaussianVAE(VAE):
     @torch.no_grad()
     def sample(self, n: int, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
         """Decode n draws of the prior, its variance times ``temperature``, ``-> n c h w`` probabilities."""
+        check_draws(n, temperature)
         noise = torch.randn(n, self.latents, device=self.device, generator=generator)
         return self.decode(temperature**0.5 * noise)
 

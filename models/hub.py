@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .release import CARD, CONFIG, WEIGHTS
+from .release import CARD, CONFIG, WEIGHTS, read_config
 from .saving import save_pretrained
 from .untrusted import first_line
 
@@ -24,17 +24,22 @@ def fetch(repository: str, endpoint: str | None = None) -> Path:
     Raises:
         ValueError: no such repository, no connection, or no release in it.
     """
+    folder = _download(repository, [CONFIG], endpoint)
+    if not (folder / CONFIG).is_file():
+        raise ValueError(f"the hub's '{repository}' is no gumbelzoo release: it has no {CONFIG}")
+    read_config(folder)  # nothing large is fetched for what is no release
+    return _download(repository, [CONFIG, WEIGHTS], endpoint)
+
+
+def _download(repository: str, names: list[str], endpoint: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        folder = Path(snapshot_download(repository, allow_patterns=[CONFIG, WEIGHTS], endpoint=endpoint))
+        return Path(snapshot_download(repository, allow_patterns=names, endpoint=endpoint))
     except Exception as error:  # HTTP, offline and cache errors come from several libraries
         raise ValueError(
             f"no folder '{repository}' here, and the hub has no release of that name: {first_line(error)}"
         ) from None
-    if not (folder / CONFIG).is_file():
-        raise ValueError(f"the hub's '{repository}' is no gumbelzoo release: it has no {CONFIG}")
-    return folder
 
 
 def push_to_hub(

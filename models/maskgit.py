@@ -37,8 +37,6 @@ class MaskGIT(CodeNetwork):
         choice_temperature: of the Gumbel noise that the confidence of a drawn code starts with; it falls to 0.
     """
 
-    exact = False
-
     def __init__(
         self,
         shape: Sequence[int],

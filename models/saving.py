@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from .release import CARD, CONFIG, FORMAT, WEIGHTS
+from .release import CARD, CONFIG, FORMAT, WEIGHTS, check_weights, read_config, read_header
 
 if TYPE_CHECKING:
     from .base import ZooModel
@@ -40,7 +40,8 @@ def save_pretrained(
         half: store the weights as ``half_precision`` gives them; loading makes them float32 again.
 
     Raises:
-        ValueError: the folder exists, an argument is no plain value, a picture's name leads elsewhere.
+        ValueError: the folder exists, an argument is no plain value, a picture's name leads elsewhere; whatever would
+            keep ``load`` from reading it.
     """
     folder = Path(folder)
     if folder.exists() or folder.is_symlink():
@@ -71,6 +72,8 @@ def save_pretrained(
         (release / WEIGHTS).write_bytes(save({name: tensor.contiguous() for name, tensor in weights.items()}))
         for name, picture in (pictures or {}).items():
             (release / name).write_bytes(Path(picture).read_bytes())
+        check_weights(read_header(release), state)
+        read_config(release)  # nothing is released that could not be loaded
         release.rename(folder)
     return folder
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-MAX_CONFIG_BYTES = 1 << 20
+MAX_CONFIG_BYTES = 1 << 22
 MAX_NUMBER = 10**7  # of a whole number among a model's arguments: sizes and counts
 MAX_NUMBERS = 256  # in one list; a vocabulary's words may be more
 MAX_DEPTH = 16

@@ -28,7 +28,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..registry import unknown_arguments
-from .base import Batch, ZooModel, straight_line
+from .base import Batch, ZooModel, check_draws, straight_line
 from .conv_networks import conv_decoder, conv_encoder
 from .likelihoods import LIKELIHOODS
 from .quantizers import QUANTIZERS, CodebookUse, Quantized
@@ -254,5 +254,6 @@ class VQVAE(ZooModel):
         ``temperature`` is there for the commands, and changes nothing about a uniform prior. Images that look like the
         data need a learned prior over codes, a model of its own that calls ``decode``.
         """
+        check_draws(n, temperature)
         logits = torch.zeros(n, *self.grid, self.quantizer.codebooks, self.quantizer.codebook_size, device=self.device)
         return self.decode(categorical_sample(logits / temperature, generator=generator))

@@ -42,6 +42,7 @@ class Composite(Quantizer):
         parts = [kind(part_dim, **options) for _ in range(codebooks)]
         super().__init__(dim, parts[0].codebook_size, codebooks * parts[0].codebooks)
         self.parts = nn.ModuleList(parts)
+        self.commits = parts[0].commits
 
     def each_part(self) -> list[Quantizer]:
         """The quantizers in the order of their codes."""

@@ -39,7 +39,14 @@ def cluster_counts(codes: Int[Tensor, " n"], k: int, dtype: torch.dtype = torch.
 
 @torch.no_grad()
 def cluster_variance(rows: Float[Tensor, "n d"], centres: Float[Tensor, "k d"]) -> Float[Tensor, ""]:
-    """The mean square of a coordinate of row - nearest centre."""
+    """The variance of a coordinate of row - nearest centre, where the k centres are means of these n rows.
+
+    Its denominator is n - k: with few rows for each centre, rows are near their centre whatever their distribution. No
+    more than k rows say nothing of it; then it is that of all rows around their mean.
+    """
+    if total(rows.new_tensor([len(rows)])) <= len(centres):
+        sums = total(torch.stack([rows.sum(0), torch.full_like(rows[0], len(rows))]))
+        centres = (sums[0] / sums[1])[None]
     distance = F.mse_loss(rows, F.embedding(nearest(rows, centres), centres), reduction="sum")
-    square, number = total(torch.stack([distance, distance.new_tensor(rows.numel())]))
-    return square / number
+    square, number = total(torch.stack([distance, distance.new_tensor(len(rows))]))
+    return square / (rows.shape[-1] * (number - len(centres)).clamp(min=1))

@@ -28,6 +28,8 @@ class NearestCode(Quantizer):
         commitment: weight of the term that draws the vectors to their codes.
     """
 
+    commits = True
+
     def __init__(self, dim: int, codebook_size: int, gradient: str, learned: bool, commitment: float) -> None:
         super().__init__(dim, codebook_size)
         if gradient not in GRADIENTS:

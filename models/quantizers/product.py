@@ -43,7 +43,9 @@ class ProductQuantizer(Composite):
     def quantize(self, z: Tensor) -> Quantized:
         """See ``forward``."""
         outputs = [part.quantize(group) for part, group in zip(self.each_part(), self.split(z), strict=True)]
-        return self.gathered(z, torch.cat([output.vectors for output in outputs], -1), outputs)
+        quantized = self.gathered(z, torch.cat([output.vectors for output in outputs], -1), outputs)
+        quantized.metrics["distortion"] = torch.stack([output.metrics["distortion"] for output in outputs]).mean()
+        return quantized
 
     def assign(self, z: Tensor) -> Tensor:
         """See ``encode``."""

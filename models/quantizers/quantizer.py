@@ -47,6 +47,7 @@ class Quantizer(nn.Module):
     """
 
     stochastic: ClassVar[bool] = False  # are codes drawn from a distribution q(codes | z)?
+    commits: bool = False  # does the loss draw z to its codes?
 
     def __init__(self, dim: int, codebook_size: int, codebooks: int = 1) -> None:
         super().__init__()
@@ -94,10 +95,11 @@ class Quantizer(nn.Module):
         Raises:
             ValueError: codes of another number q, or outside [0, k).
         """
-        if codes.shape[-1] != self.codebooks or codes.min() < 0 or codes.max() >= self.codebook_size:
+        values = f"[{codes.min()}, {codes.max()}]" if codes.numel() else "[]"
+        if codes.shape[-1] != self.codebooks or ((codes < 0) | (codes >= self.codebook_size)).any():
             raise ValueError(
                 f"codes must have shape (..., {self.codebooks}) with values in [0, {self.codebook_size}), got shape "
-                f"{tuple(codes.shape)} with values in [{codes.min()}, {codes.max()}]"
+                f"{tuple(codes.shape)} with values in {values}"
             )
         with without_autocast(codes):
             return self.look_up(codes)

@@ -17,10 +17,11 @@ from .quantizer import QUANTIZERS, Quantized
 
 @QUANTIZERS.register("residual")
 class ResidualQuantizer(Composite):
-    """q quantizers in a row; the loss is the sum of theirs.
+    """q quantizers in a row; the loss is the sum of theirs, and draws z to the sum of the codes.
 
-    What is left over keeps its gradient. By the chain rule the sum of q straight-through vectors then has the identity
-    as its gradient; with the gradient of the rest cut off, as is usual, it would have q times that.
+    The vectors of quantizers that commit z to their codes are cut off from what is left over, so that every level's
+    commitment reaches z; all but the first pass on how their gradient differs from the identity, so that the sum of q
+    straight-through vectors has the identity as its gradient, and not q times that. The others have the chain rule.
 
     Args:
         dim: width d of the vectors.
@@ -29,7 +30,7 @@ class ResidualQuantizer(Composite):
         quantizer_options: arguments of each, such as ``{codebook_size: 128}``.
 
     Raises:
-        ValueError: those of ``Composite``.
+        ValueError: those of ``Composite``; ``cosine``: what is left over has no length 1.
     """
 
     def __init__(
@@ -39,16 +40,22 @@ class ResidualQuantizer(Composite):
         codebooks: int = 4,
         quantizer_options: Mapping[str, Any] | None = None,
     ) -> None:
+        if (quantizer_options or {}).get("cosine"):
+            raise ValueError("a residual quantizer takes no cosine: what is left over of a vector has no length 1")
         super().__init__(dim, dim, quantizer, codebooks, quantizer_options)
 
     def quantize(self, z: Tensor) -> Quantized:
         """See ``forward``."""
         outputs: list[Quantized] = []
+        passed: list[Tensor] = []
         rest = z
         for part in self.each_part():
             outputs.append(part.quantize(rest))
-            rest = rest - outputs[-1].vectors
-        return self.gathered(z, total([output.vectors for output in outputs]), outputs)
+            vectors = outputs[-1].vectors
+            once_more = rest - rest.detach() if part.commits and passed else torch.zeros_like(rest)
+            passed.append(vectors - once_more)
+            rest = rest - (vectors.detach() if part.commits else vectors)
+        return self.gathered(z, total(passed), outputs)
 
     def assign(self, z: Tensor) -> Tensor:
         """See ``encode``."""

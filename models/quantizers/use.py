@@ -11,7 +11,7 @@ class CodebookUse(Metric):
     """Counts of codes, summed over batches and processes.
 
     ``usage``: share of the q x k codes that occur. ``perplexity``: exp of the entropy of a codebook's codes, averaged
-    over the codebooks; between 1 and k. ``counts`` (``q k``) is their histogram.
+    over the codebooks; between 1 and k. ``counts`` (``q k``) is their histogram, ``last`` that of the last epoch.
     """
 
     full_state_update = False
@@ -19,6 +19,7 @@ class CodebookUse(Metric):
 
     def __init__(self, codebooks: int, codebook_size: int) -> None:
         super().__init__()
+        self.last: Tensor | None = None
         self.add_state("counts", torch.zeros(codebooks, codebook_size, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, codes: Tensor) -> None:
@@ -29,6 +30,7 @@ class CodebookUse(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         """The two figures by name."""
+        self.last = self.counts.cpu()
         share = self.counts / self.counts.sum(-1, keepdim=True).clamp(min=1)
         return {
             "usage": (self.counts > 0).float().mean(),

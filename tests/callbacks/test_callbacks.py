@@ -13,10 +13,11 @@ import pytest
 import torch
 import wandb
 from gumbelzoo.callbacks import NanGuard, ProgressBar, RandomState, TrainingDiverged, loggers, run_loggers
-from gumbelzoo.callbacks.figures import reconstruction_grid, sample_grid, save_curves, table_grid
+from gumbelzoo.callbacks.figures import reconstruction_grid, sample_grid, save_code_use, save_curves, table_grid
 from gumbelzoo.callbacks.loggers import RunCSV, forget_after, read_metrics
 from gumbelzoo.callbacks.random_state import capture, restore
 from gumbelzoo.models import CategoricalVAE
+from gumbelzoo.models.quantizers import CodebookUse
 from gumbelzoo.train import main
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
@@ -174,3 +175,14 @@ def test_the_bar_is_redrawn_now_and_then(monkeypatch: pytest.MonkeyPatch) -> Non
         trainer.is_last_batch = batch == 99
         bar.on_train_batch_end(trainer, MODULE, None, None, batch)
     assert drawn == [0, 13, 26, 39, 52, 65, 78, 91, 99]
+
+
+def test_the_use_of_the_codes_becomes_a_picture(tmp_path: Path) -> None:
+    use = CodebookUse(2, 5)
+    use.update(torch.tensor([[0, 1], [0, 4], [3, 4]]))
+    use.compute()
+    use.reset()
+    assert use.last is not None
+    assert use.last.tolist() == [[2, 0, 0, 1, 0], [0, 1, 0, 0, 2]]
+    save_code_use(use.last, tmp_path / "codes.png")
+    assert (tmp_path / "codes.png").read_bytes().startswith(b"\x89PNG")

@@ -139,6 +139,9 @@ def damaged(folder: Path) -> None:
     (folder / "mixed").mkdir()
     for side in (8, 9):
         Image.new("L", (side, side)).save(folder / f"mixed/{side}.png")
+    (folder / "deep").mkdir()
+    Image.fromarray(np.full((8, 8), 30000, np.uint16)).save(folder / "deep/a.png")
+    np.savez(folder / "nil.npz", images=np.zeros((0, 1, 8, 8)))
     np.savez(folder / "lonely.npz", images=np.zeros((1, 1, 8, 8)))
 
 
@@ -159,6 +162,8 @@ MISTAKES = {
     "images that are not there": (["encode", "R", "--images", "nothing"], "there is no 'nothing'"),
     "a folder without pictures": (["encode", "R", "--images", "none"], "none has no pictures"),
     "a broken picture": (["encode", "R", "--images", "broken"], "a.png is no picture"),
+    "a picture of 16 bits": (["encode", "R", "--images", "deep"], "more than 8 bits a channel"),
+    "a file of no images": (["encode", "R", "--images", "nil.npz"], "nil.npz has no images"),
     "pictures of two sizes": (["encode", "R", "--images", "mixed"], "9.png has another size than 8.png"),
     "no images": (["encode", "R", "-n", "0"], "-n must be >= 1"),
     "one step": (["interpolate", "R", "--steps", "1"], "--steps >= 2"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import gumbelzoo
 import pytest
 import torch
+from gumbelzoo.commands import runs
 from gumbelzoo.train import main
 
 FIT = ["fit", "--config", "tiny.yaml"]
@@ -36,8 +38,8 @@ MISTAKES = {
     "checkpoint_every 0": ([*FIT, "--checkpoint_every=0"], 2, "checkpoint_every must be >= 1"),
     "images of another shape": ([*FIT, "--model.image_shape=[1,28,28]"], 2, "image_shape"),
     "missing checkpoint": ([*FIT, "--ckpt_path=nope.ckpt"], 2, "nope.ckpt"),
-    "nothing to resume": ([*FIT, "--ckpt_path=last"], 2, "last.ckpt"),
-    "nothing to test": (["test", "--config", "tiny.yaml"], 2, "last.ckpt"),
+    "nothing to resume": ([*FIT, "--ckpt_path=last"], 2, "there is no run in runs/tiny"),
+    "nothing to test": (["test", "--config", "tiny.yaml"], 2, "there is no run in runs/tiny"),
     "truncated checkpoint": ([*FIT, "--ckpt_path=truncated.ckpt"], 2, "truncated.ckpt is truncated"),
     "foreign checkpoint": ([*FIT, "--ckpt_path=foreign.ckpt"], 2, "foreign.ckpt is no checkpoint"),
     "checkpoint with code": ([*FIT, "--ckpt_path=code.ckpt"], 2, "code.ckpt is truncated or no checkpoint"),
@@ -95,3 +97,37 @@ def test_the_program_itself_exits_without_a_traceback(script: list[str], tmp_pat
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "did you mean 'fit'?" in done.stderr
+
+
+def test_what_a_file_says_is_printed_without_escape_codes(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    model = gumbelzoo.create_model("vq_vae", image_shape=[1, 8, 8])
+    folder = gumbelzoo.save_pretrained(model, workspace / "release")
+    content = json.loads((folder / "config.json").read_text())
+    content["data"] = {"class": "\u001b]0;title\u0007\u001b[2J", "arguments": {}}
+    (folder / "config.json").write_text(json.dumps(content))
+    for command in ("test", "reconstruct"):
+        assert main([command, "release"]) == 2
+        error = capfd.readouterr().err
+        assert "unknown data class" in error and "\x1b" not in error and "\x07" not in error
+
+
+def test_a_reader_may_stop_reading() -> None:
+    command = f"{sys.executable} -m gumbelzoo.train list | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120)
+    assert len(done.stdout.splitlines()) == 1 and done.stderr == ""
+
+
+def test_no_progress_bar(workspace: Path) -> None:
+    assert main(["fit", "--config", "tiny.yaml", "--trainer.max_steps=1", "--trainer.enable_progress_bar=false"]) == 0
+
+
+def test_another_repository_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed package inside a user's own repository has no commit of ours."""
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    person = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run(["git", "-C", str(tmp_path), *person, "commit", "-qm", "x", "--allow-empty"], check=True)
+    (tmp_path / "site/gumbelzoo").mkdir(parents=True)
+    monkeypatch.setattr(runs, "PACKAGE", tmp_path / "site/gumbelzoo")
+    assert runs.circumstances()["commit"] is None
+    monkeypatch.setattr(runs, "PACKAGE", tmp_path)
+    assert runs.circumstances()["commit"]

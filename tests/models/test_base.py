@@ -1,7 +1,9 @@
 """The temperature's step counts training batches, whatever the number of optimizers (pitfall 18)."""
 
 import lightning as L
+import pytest
 import torch
+from gumbelzoo import create_model
 from gumbelzoo.data import ImageData
 from gumbelzoo.models.base import ZooModel
 from gumbelzoo.models.relaxed import RelaxedCategorical
@@ -44,3 +46,17 @@ def test_two_optimizers_advance_the_temperature_once_per_batch() -> None:
     trainer.fit(model, ImageData("digits").train_dataloader())
     assert trainer.global_step == 20
     assert [layer.step.item() for layer in model.relaxed_layers()] == [10, 10]
+
+
+@pytest.mark.parametrize("n", [0, -1])
+@pytest.mark.parametrize("name", ["categorical_vae", "gaussian_vae", "vq_vae"])
+def test_no_samples_are_an_error(name: str, n: int) -> None:
+    with pytest.raises(ValueError, match="n must be >= 1"):
+        create_model(name, image_shape=[1, 8, 8]).sample(n)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["categorical_vae", "gaussian_vae", "vq_vae"])
+def test_a_temperature_is_a_positive_number(name: str, temperature: float) -> None:
+    with pytest.raises(ValueError, match="temperature must be > 0"):
+        create_model(name, image_shape=[1, 8, 8]).sample(2, temperature=temperature)

@@ -240,6 +240,8 @@ def test_from_the_command_line(
     assert main([*stage, *prior, *longer]) == 0, capfd.readouterr().err
     assert main(["test", "runs/codeprior_imagedata/1"]) == 0, capfd.readouterr().err
     assert main(["sample", "runs/codeprior_imagedata/2", "-n", "4"]) == 0, capfd.readouterr().err
+    assert main(["sample", "runs/codeprior_imagedata/2", "-n", "4", "--label", "3"]) == 2
+    assert "this prior depends on no label" in capfd.readouterr().err
     assert main(["export", "runs/codeprior_imagedata/1", "released"]) == 0, capfd.readouterr().err
     assert main(["test", "released"]) == 0, capfd.readouterr().err
     assert "test/nats_per_code" in capfd.readouterr().out

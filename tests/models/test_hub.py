@@ -231,6 +231,15 @@ def test_a_malformed_release_of_the_hub_is_refused(server: Hub, model: Any) -> N
         gumbelzoo.load(hub.fetch("someone/vae", server.url))
 
 
+def test_weights_are_fetched_for_a_release_only(server: Hub, model: Any) -> None:
+    model.push_to_hub("someone/vae", token="hf_secret", endpoint=server.url)
+    server.repositories["someone/vae"]["config.json"] = b"[]"
+    server.asked.clear()
+    with pytest.raises(ValueError, match="one JSON object"):
+        hub.fetch("someone/vae", server.url)
+    assert not any("safetensors" in line for line in server.asked if line.startswith("GET"))
+
+
 def test_only_releases_are_pushed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no release folder"):
         gumbelzoo.push_to_hub(tmp_path, "someone/vae")

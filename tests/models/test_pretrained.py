@@ -61,6 +61,17 @@ def test_arguments_must_be_plain(release: Path) -> None:
         gumbelzoo.save_pretrained(model, release.parent / "other")
 
 
+def test_what_could_not_be_loaded_is_not_saved(release: Path) -> None:
+    model = gumbelzoo.load(release)
+    folder = release.parent / "other"
+    with pytest.raises(ValueError, match="names a place on a machine"):
+        gumbelzoo.save_pretrained(model, folder, data={"class": "ImageData", "arguments": {"root": "/somewhere"}})
+    model.hparams["temperature"] = {"name": "cosine", "steps": 20_000_000}
+    with pytest.raises(ValueError, match="beyond 10000000"):
+        gumbelzoo.save_pretrained(model, folder)
+    assert sorted(path.name for path in release.parent.iterdir()) == ["release"]
+
+
 def test_pictures_lie_in_the_folder(release: Path) -> None:
     model, picture = gumbelzoo.load(release), release / "README.md"
     for name in ("../x.png", "/x.png", "model.safetensors", "a/b.png"):

@@ -179,3 +179,15 @@ def test_the_start_sets_the_scale_of_the_mixture() -> None:
     quantizer(rows)
     assert quantizer.log_scale.item() == pytest.approx(-math.log(2 * 0.01), abs=0.1)
     assert quantizer.eval().kl(rows).mean().item() == pytest.approx(math.log(3), abs=1e-3)
+
+
+@pytest.mark.parametrize("rows", [100, 520, 600, 4096])
+def test_the_start_leaves_a_gradient(rows: int) -> None:
+    """k-means on few rows for 512 codes puts a code on nearly each of them, which says nothing of their spread."""
+    torch.manual_seed(0)
+    quantizer = QUANTIZERS["gumbel"](16)
+    z = torch.randn(rows, 16, requires_grad=True)
+    value, quantized = quantizer.expectation(z, lambda vectors: (vectors - 1).square().sum(-1))
+    (gradient,) = torch.autograd.grad(value.sum() + quantized.loss, z)
+    assert gradient.square().mean().sqrt() > 0.01
+    assert abs(float(quantizer.log_scale.detach())) < 1

@@ -145,3 +145,25 @@ def test_a_residual_passes_the_gradient_once() -> None:
     weight = torch.randn(10, 6)
     (quantizer(z).vectors * weight).sum().backward()
     assert z.grad is not None and torch.allclose(z.grad, weight)
+
+
+def test_every_level_of_a_residual_draws_z_to_the_sum() -> None:
+    """The gradient of the loss for z is that of the mean squares of all levels' rests, in plain NumPy."""
+    quantizer = QUANTIZERS["residual"](6, codebooks=4, quantizer_options={**FROZEN, "commitment": 0.5})
+    z = torch.randn(10, 6, requires_grad=True)
+    quantizer.eval()(z).loss.backward()
+    rest, expected = z.detach().numpy().astype(np.float64), np.zeros((10, 6))
+    for part in quantizer.each_part():
+        table = part.table().detach().numpy().astype(np.float64)
+        rest = rest - table[((rest[:, None] - table) ** 2).sum(-1).argmin(1)]
+        expected += 0.5 * 2 * rest / rest.size
+    assert z.grad is not None
+    np.testing.assert_allclose(z.grad.numpy(), expected, rtol=1e-4, atol=1e-7)
+
+
+def test_cosine_in_composites() -> None:
+    options = {"codebook_size": 16, "cosine": True}
+    with pytest.raises(ValueError, match="takes no cosine"):
+        QUANTIZERS["residual"](8, codebooks=2, quantizer_options=options)
+    product = QUANTIZERS["product"](8, codebooks=2, quantizer_options=options)
+    assert product(5 * torch.randn(200, 8)).metrics["distortion"] < 1  # between vectors of length 1
