@@ -38,8 +38,8 @@ A training step of one quantizer: codes, straight-through vectors, commitment lo
 moving averages of the codebook, for rows of width 64 in float32 on one thread of a CPU. No k-means; unused codes are
 looked for in ours only. Times are processor times, medians over three turns; the ratios of times are medians of the
 turns' ratios. Memory is the most that a step allocates on top of its arguments and of the codebook. `package`:
-VectorQuantize with its defaults but for decay 0.99, commitment 0.25 and no rotation trick, which ours does not do here either. `one-hot`: pairwise distances and products with
-one-hot codes, as in the paper's formulas. Goal at 8192 x 8192 beside the package: time >= 3, memory >= 3."""
+VectorQuantize with its defaults but for decay 0.99, commitment 0.25 and its rotation trick, which is off: ours passes
+the gradient straight through here. `one-hot`: pairwise distances and products with one-hot codes, as in the paper's formulas. Goal at 8192 x 8192 beside the package: time >= 3, memory >= 3."""
 
 
 class OneHot(nn.Module):
