@@ -39,7 +39,8 @@ moving averages of the codebook, for rows of width 64 in float32 on one thread o
 looked for in ours only. Times are processor times, medians over three turns; the ratios of times are medians of the
 turns' ratios. Memory is the most that a step allocates on top of its arguments and of the codebook. `package`:
 VectorQuantize with its defaults but for decay 0.99, commitment 0.25 and its rotation trick, which is off: ours passes
-the gradient straight through here. `one-hot`: pairwise distances and products with one-hot codes, as in the paper's formulas. Goal at 8192 x 8192 beside the package: time >= 3, memory >= 3."""
+the gradient straight through here. `one-hot`: pairwise distances and products with one-hot codes, as in the paper's
+formulas. Goal at 8192 x 8192 beside the package: time >= 3, memory >= 3."""
 
 
 class OneHot(nn.Module):
@@ -95,9 +96,7 @@ def compare(n: int, k: int) -> list[str]:
 
 def package_step(n: int, k: int) -> Callable[[], None]:
     """The package's."""
-    quantizer = VectorQuantize(
-        dim=D, codebook_size=k, decay=DECAY, commitment_weight=COMMITMENT, rotation_trick=False
-    )
+    quantizer = VectorQuantize(dim=D, codebook_size=k, decay=DECAY, commitment_weight=COMMITMENT, rotation_trick=False)
 
     def run(z: Tensor) -> Tensor:
         vectors, _, loss = quantizer(z[None])

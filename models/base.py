@@ -25,7 +25,7 @@ class ZooModel(L.LightningModule):
     """
 
     registry_name: ClassVar[str] = ""  # set by ``register_model``
-    monitor: ClassVar[str] = "val/elbo"  # what ``best.ckpt`` is best in, lower is better
+    monitor: str | None = "val/elbo"  # what ``best.ckpt`` is best in, lower is better; None keeps none
 
     learning_rate: float = 1e-3
     weight_decay: float = 0.0

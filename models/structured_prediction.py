@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -49,7 +49,7 @@ class StructuredPrediction(ZooModel):
         val_samples: m of the bound at validation, which chooses the best checkpoint.
     """
 
-    monitor: ClassVar[str] = "val/bound"
+    monitor = "val/bound"
 
     def __init__(
         self,

@@ -128,7 +128,7 @@ class TextGAN(TextModel):
         self.first_discriminator_step = pretrain_steps - discriminator_pretrain_steps
         self.test_samples, self.reverse_steps = test_samples, reverse_steps
         if OBJECTIVES[objective].adversarial:
-            self.monitor = None  # type: ignore[misc, assignment]
+            self.monitor = None
         self.pretraining = MaximumLikelihood()
         self.take_vocabulary(vocabulary, length)
         if begun is not None:

@@ -28,7 +28,7 @@ class TextModel(ZooModel):
     else when a trainer brings the data. ``hparams`` then has what was built, so that a checkpoint needs no data.
     """
 
-    monitor = "val/nll"
+    monitor: str | None = "val/nll"
     generator: Generator
     vocabulary: Vocabulary | None
     length: int

@@ -103,6 +103,8 @@ class VQVAE(ZooModel):
             options.setdefault("positions", positions)
         self.quantizer = QUANTIZERS[quantizer](dim, **options)
         self.loss_scale = positions / self.dimensions if self.quantizer.stochastic else 1.0
+        if not self.quantizer.stochastic:  # its loss has the distance to the codes, which depends on their scale
+            self.monitor = "val/bits_per_dim" if self.likelihood.levels else "val/nmse"
         shared = (dim, widths, kernel, residual_blocks, residual_width, batch_norm)
         self.encoder = conv_encoder(channels, *shared)
         self.decoder = conv_decoder(self.likelihood.outputs, *shared, top_kernel)
