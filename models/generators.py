@@ -186,10 +186,10 @@ class Generator(nn.Module):
                 point = layer(self.head(features), generator=generator)  # n v
                 if self.end is not None:
                     end = one_hot(torch.tensor(self.end, device=point.device), self.size, point.dtype)
-                    point = torch.lerp(end, point, going)
+                    point = torch.lerp(end, point, going.to(point.dtype))
                 fed = feed(point)
                 if self.end is not None:
-                    going = going * (1 - ends(fed, self.end)[:, None])
+                    going = 1 - ends(fed, self.end)[:, None]  # a sample that follows an end has it already
                 points.append(point)
                 if place + 1 < self.length:
                     x = look_up(fed, table)

@@ -54,10 +54,13 @@ def ends(x: Tensor, end: int) -> Tensor:
 def presence(x: Tensor, end: int | None) -> Tensor:
     """How far each place still belongs to its sentence, codes ``b t`` or points ``b t v`` ``-> b t``.
 
-    It is the product of 1 - x[end] over the places before: for codes and one-hot points 1 up to the first end, which
-    counts, and 0 behind it. Without an end it is 1 everywhere.
+    For codes and one-hot points it is 1 up to the first end, which counts, and 0 behind it. In the soft samples of a
+    roll-out the share that has ended is the end at every later place: it is 1 - x[end] of the place before. Without an
+    end it is 1 everywhere.
     """
     if end is None:
         return torch.ones(x.shape[:2], device=x.device)
-    going = (1 - ends(x, end)).cumprod(1)  # b t
+    going = 1 - ends(x, end)  # b t
+    ended = torch.cat([torch.zeros_like(going[:, :1]), going[:, :-1] == 0], 1).cummax(1).values
+    going = going * (1 - ended)
     return torch.cat([torch.ones_like(going[:, :1]), going[:, :-1]], 1)

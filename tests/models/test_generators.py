@@ -258,4 +258,36 @@ def test_codes_and_one_hot_points_are_the_same_text() -> None:
         slopes.append([x.grad for x in inputs])
     torch.testing.assert_close(slopes[0], slopes[1])
     half = torch.tensor([[[0.5, 0.5, 0], [0, 0.5, 0.5], [1, 0, 0]]])
-    assert presence(half, END).tolist() == [[1.0, 0.5, 0.25]]
+    assert presence(half, END).tolist() == [[1.0, 0.5, 0.5]]  # of which one half has ended, and goes on with ends
+
+
+def test_a_share_that_has_ended_is_counted_once() -> None:
+    """1 - x[end] of a soft roll-out is the product of 1 - end over its own tokens, before what has ended is put in."""
+    raw: list[Tensor] = []
+    layer = RelaxedCategorical("gumbel_softmax", 2.0)
+    layer.register_forward_hook(lambda _, __, point: raw.append(point.detach()))
+    points = make("lstm", END, 6).rollout(50, layer, "soft", seeded()).detach()
+    going = torch.stack([1 - point[:, END] for point in raw], 1).cumprod(1)
+    torch.testing.assert_close(1 - points[..., END], going)
+    torch.testing.assert_close(presence(points, END)[:, 1:], going[:, :-1])
+
+
+@pytest.mark.parametrize("length", [3, 12])
+def test_the_gradient_of_an_end_is_the_exact_one(length: int) -> None:
+    """Tokens that depend on nothing, and a cost that is linear in each of them: there straight-through is unbiased."""
+    generator = make("lstm", END, length)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.zero_()
+        generator.head.bias[END] = -2.0
+    logits = generator.head.bias.detach().clone().requires_grad_()
+    points = generator.rollout(20_000, RelaxedCategorical("straight_through", 1.0), "straight_through", seeded())
+    (slope,) = torch.autograd.grad(points[:, -1, END].mean(), generator.head.bias)
+    (exact,) = torch.autograd.grad(1 - (1 - logits.softmax(-1)[END]) ** length, logits)
+    torch.testing.assert_close(slope, exact, rtol=0.1, atol=0.01)
+
+
+def test_a_roll_out_under_autocast() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        points = make("lstm", END, 6).rollout(5, RelaxedCategorical(), "soft", seeded())
+    assert points.isfinite().all()
