@@ -153,11 +153,11 @@ def job(arguments: tuple[Path, str, int | None]) -> str:
 
 
 def run(out: Path, names: Sequence[str], seeds: Sequence[int], workers: int) -> None:
-    """All jobs, first the tuning of every row, then seed by seed; one that fails does not stop the others."""
-    jobs = [(out, name, seed) for seed in (None, *seeds) for name in names]
+    """Tuning first, for no two may work on one run, then seed by seed; a job that fails does not stop the others."""
     with multiprocessing.get_context("spawn").Pool(workers, maxtasksperchild=1) as pool:
-        for message in pool.imap_unordered(job, jobs):
-            print(message, flush=True)
+        for part in ((None,), seeds):
+            for message in pool.imap_unordered(job, [(out, name, seed) for seed in part for name in names]):
+                print(message, flush=True)
 
 
 # -- the table --------------------------------------------------------------------------------------------------------

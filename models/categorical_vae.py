@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from .base import Batch, check_draws, straight_line
 from .metrics import LatentUse
 from .registry import register_model
-from .relaxed import RelaxedCategorical
+from .relaxed import Estimator, RelaxedCategorical
 from .relaxed.densities import categorical_kl
 from .relaxed.sampling import one_hot
 from .vae import VAE
@@ -81,7 +81,11 @@ class CategoricalVAE(VAE):
         self.latents, self.categories = latents, categories
         self.training_samples, self.beta_warmup = training_samples, beta_warmup
         self.configure_learning(learning_rate, weight_decay, lr_schedule, lr_warmup)
-        self.relaxed = RelaxedCategorical(estimator, temperature, estimator_options, (latents, categories))
+        # the m samples of the bound are latents of one expectation
+        event_shape = (latents, training_samples, categories) if training_samples > 1 else (latents, categories)
+        self.relaxed = RelaxedCategorical(estimator, temperature, estimator_options, event_shape)
+        if training_samples > 1 and type(self.relaxed.estimator).kl is not Estimator.kl:
+            raise ValueError(f"estimator '{estimator}' relaxes the KL of the ELBO: use it with training_samples=1")
         self.prior_logits = nn.Parameter(torch.zeros(latents, categories), requires_grad=prior == "learned")
         self.latent_use = LatentUse(latents, categories)
 

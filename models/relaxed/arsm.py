@@ -48,7 +48,8 @@ class Arsm(Estimator):
         contrast = (table - table.mean(0)).movedim((0, 1), (-2, -1))  # s b c j
         dirichlet = (-noise).softmax(-1)  # exponential variables, normalised
         flat = (1 / k - dirichlet).reshape(*value.shape[1:], -1, k)  # s b n j
-        gradient = torch.einsum("...cj,...nj->...nc", contrast, flat).reshape(logits.shape)
+        with torch.autocast(flat.device.type, enabled=False):
+            gradient = torch.einsum("...cj,...nj->...nc", contrast, flat.to(contrast.dtype)).reshape(logits.shape)
         value = attach_gradient(value.mean(0), logits, gradient)
         return value.mean(0) if self.samples > 1 else value
 

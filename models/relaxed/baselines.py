@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ...registry import Registry
-from .estimator import check_event_shape
+from .estimator import check_event_shape, full_precision
 
 
 class Baseline(nn.Module):
@@ -98,4 +98,5 @@ def per_example(network: nn.Module, event_shape: Sequence[int], *tensors: Tensor
             f"got logits of shape {tuple(shape)}"
         )
     flat = [tensor.expand(shape).flatten(-rank) for tensor in tensors]
-    return network(torch.cat(flat, -1)).squeeze(-1)
+    weight = next(network.parameters())
+    return network(torch.cat(flat, -1).to(weight.dtype)).squeeze(-1).to(full_precision(tensors[0]).dtype)

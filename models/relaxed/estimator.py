@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -42,8 +42,8 @@ class Estimator(nn.Module):
 
     def __init__(self, samples: int = 1) -> None:
         super().__init__()
-        if samples < self.minimum_samples:
-            raise ValueError(f"this estimator needs samples >= {self.minimum_samples}, got {samples}")
+        if type(samples) is not int or samples < self.minimum_samples:
+            raise ValueError(f"this estimator needs a whole number samples >= {self.minimum_samples}, got {samples!r}")
         self.samples = samples
 
     def sample(self, logits: Tensor, temperature: Tensor | float, source: NoiseSource) -> Tensor:
@@ -113,7 +113,7 @@ def evaluate(cost: Cost, z: Tensor) -> Tensor:
         ValueError: the cost returned another shape.
     """
     value = cost(z)
-    if value.ndim >= z.ndim or value.shape != z.shape[: value.ndim]:
+    if not value.ndim or value.ndim >= z.ndim or value.shape != z.shape[: value.ndim]:
         raise ValueError(
             f"cost must return one value per example, a leading part of {tuple(z.shape[:-1])} for z of shape "
             f"{tuple(z.shape)}, got {tuple(value.shape)}"
@@ -135,9 +135,11 @@ def cost_slope(cost: Cost, point: Tensor, create_graph: bool = False) -> tuple[T
     with torch.enable_grad():
         point = point.detach().requires_grad_()
         value = evaluate(cost, point)
-        if not value.requires_grad:
+        slope = None
+        if value.requires_grad:
+            (slope,) = torch.autograd.grad(value.sum(), point, create_graph=create_graph, allow_unused=True)
+        if slope is None:
             raise ValueError("this estimator needs a cost with a gradient for z; use 'reinforce' for a black box")
-        (slope,) = torch.autograd.grad(value.sum(), point, create_graph=create_graph, materialize_grads=True)
     return (value if create_graph else value.detach()), slope
 
 
@@ -166,8 +168,9 @@ def attach_gradient(value: Tensor, logits: Tensor, gradient: Tensor) -> Tensor:
 def attach_learning(value: Tensor, loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
     """``value``, unchanged, whose backward pass makes an estimator's own ``parameters`` descend log(mean(loss)).
 
-    The logarithm makes their step independent of the cost's units, so that they never dominate a clipped gradient.
-    Nothing else that ``loss`` depends on gets a gradient.
+    The logarithm makes their step independent of the cost's units, so that they never dominate a clipped gradient. They
+    descend whether the expectation is minimised or, as a reward, maximised. Nothing else that ``loss`` depends on gets
+    a gradient.
     """
     if not torch.is_grad_enabled():
         return value
@@ -175,9 +178,24 @@ def attach_learning(value: Tensor, loss: Tensor, parameters: Sequence[Tensor]) -
     tiny = torch.finfo(mean.dtype).tiny
     gradients = torch.autograd.grad(mean / mean.detach().clamp(min=tiny), parameters, materialize_grads=True)
     for parameter, gradient in zip(parameters, gradients, strict=True):
-        term = (gradient * parameter).sum()
-        value = value + (term - term.detach())
+        value = _Descend.apply(value, parameter, gradient)
     return value
+
+
+class _Descend(torch.autograd.Function):
+    """``value``, with ``gradient`` for the parameter, times the sizes of the gradients for the value."""
+
+    @staticmethod
+    def forward(value: Tensor, parameter: Tensor, gradient: Tensor) -> Tensor:
+        return value.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[2])
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor, None]:
+        return slope, ctx.saved_tensors[0] * slope.abs().sum(), None
 
 
 def check_event_shape(name: str, event_shape: Sequence[int] | None) -> torch.Size:

@@ -50,11 +50,13 @@ def _log_uniform(
     shape, device = (like.shape, like.device) if isinstance(like, Tensor) else (like, device)
     if torch._C._are_functorch_transforms_active():
         # Random, so that vmap sees a tensor with (or without) the mapped axis, as its `randomness` asks for.
-        return torch.ops.gumbelzoo.log_uniform(torch.rand((), device=device).expand(shape), generator)
-    template = torch.empty((), device=device)
+        return torch.ops.gumbelzoo.log_uniform(
+            torch.rand((), dtype=torch.float32, device=device).expand(shape), generator
+        )
+    template = torch.empty((), dtype=torch.float32, device=device)
     if torch.compiler.is_compiling() and generator is None and template.device.type != "cpu":
         # Native random numbers fuse with what follows; they lie in [0, 1), and 0 is moved to the first midpoint.
-        return torch.log1p(-torch.rand(shape, device=device).clamp(min=0.5 * _STEP))
+        return torch.log1p(-torch.rand(shape, dtype=torch.float32, device=device).clamp(min=0.5 * _STEP))
     return torch.ops.gumbelzoo.log_uniform(template.expand(shape), generator)
 
 
@@ -65,7 +67,7 @@ library.define(
 
 @library.impl("gumbelzoo::log_uniform", "CompositeExplicitAutograd")
 def _draw(like: Tensor, generator: torch.Generator | None) -> Tensor:
-    noise = torch.empty(like.shape, device=like.device)
+    noise = torch.empty(like.shape, dtype=torch.float32, device=like.device)
     source = _SFC64(generator) if like.device.type == "cpu" else None
     step = _CHUNK if source else max(noise.numel(), 1)
     for start in range(0, noise.numel(), step):
@@ -82,7 +84,7 @@ def _draw(like: Tensor, generator: torch.Generator | None) -> Tensor:
 
 @library.register_fake("gumbelzoo::log_uniform")
 def _log_uniform_fake(like: Tensor, generator: torch.Generator | None) -> Tensor:
-    return torch.empty(like.shape, device=like.device)
+    return torch.empty(like.shape, dtype=torch.float32, device=like.device)
 
 
 @library.register_vmap("gumbelzoo::log_uniform")

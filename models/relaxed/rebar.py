@@ -50,7 +50,7 @@ class Rebar(Estimator):
 
     def __init__(self, samples: int = 1, scale: float = 1.0) -> None:
         super().__init__(samples)
-        self.scale = nn.Parameter(torch.tensor(scale))
+        self.scale = nn.Parameter(torch.tensor(float(scale)))
 
     def control_variate(
         self, z: Tensor, p: Tensor, cost: Cost, temperature: Tensor | float, dtype: torch.dtype

@@ -24,7 +24,7 @@ SCHEDULES: Registry[Schedule] = Registry("temperature schedule")
 @SCHEDULES.register("constant")
 def constant(step: Tensor, *, initial: float = 1.0) -> Tensor:
     """``initial`` at every step."""
-    return torch.full((), initial, device=step.device)
+    return torch.full((), initial, dtype=torch.float32, device=step.device)
 
 
 @SCHEDULES.register("exponential")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from .estimator import ESTIMATORS, Estimator, NoiseSource
+from .estimator import ESTIMATORS, Estimator, NoiseSource, full_precision
 from .sampling import gumbel_softmax, hard_from_soft, straight_through
 
 
@@ -23,5 +23,7 @@ class StraightThroughGumbelSoftmax(Estimator):
 
     def sample(self, logits: Tensor, temperature: Tensor | float, source: NoiseSource) -> Tensor:
         """An exactly one-hot sample ``... k``."""
-        soft = gumbel_softmax(logits, temperature, noise=source(logits))
-        return straight_through(hard_from_soft(soft), soft)
+        soft = gumbel_softmax(
+            full_precision(logits), temperature, noise=source(logits)
+        )  # in half precision it has ties
+        return straight_through(hard_from_soft(soft), soft).to(logits.dtype)

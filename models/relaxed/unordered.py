@@ -120,15 +120,16 @@ def set_weights(log_p: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         log_p: log-probabilities of s different samples, ``s ...``, float64.
     """
-    p = log_p.exp().clamp(min=1e-100)
-    s = len(p)
-    completes = [torch.ones_like(p[0])] * 2**s
+    log_p = log_p.clamp(min=-1e4)  # of configurations that are not allowed; products of the others may underflow
+    s = len(log_p)
+    completes = [torch.zeros_like(log_p[0])] * 2**s  # log T
     for drawn in reversed(range(2**s - 1)):
         rest = [a for a in range(s) if not drawn >> a & 1]
-        total = sum((p[a] for a in rest), torch.zeros_like(p[0]))
+        taken = sum((log_p[a].exp() for a in range(s) if drawn >> a & 1), torch.zeros_like(log_p[0]))
         # 1 - p(A) is at least the rest of S, also where it rounds to nothing.
-        left = (1 - sum((p[a] for a in range(s) if drawn >> a & 1), torch.zeros_like(p[0]))).clamp(min=total)
-        completes[drawn] = sum((p[a] / left * completes[drawn | 1 << a] for a in rest), torch.zeros_like(p[0]))
+        left = torch.maximum((1 - taken).clamp(min=0).log(), log_p[rest].logsumexp(0))
+        each = [log_p[a] - left + completes[drawn | 1 << a] for a in rest]
+        completes[drawn] = torch.stack(each).logsumexp(0)
     single = torch.stack([completes[1 << a] for a in range(s)])
     pair = torch.stack([torch.stack([completes[1 << a | 1 << c] for c in range(s)]) for a in range(s)])
-    return p * single / completes[0], p * pair / single[:, None]
+    return (log_p + single - completes[0]).exp(), (log_p + pair - single[:, None]).exp()

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import lightning as L
 import pytest
@@ -247,3 +248,16 @@ def test_bad_inputs_name_the_fix() -> None:
         model.decode(torch.tensor([[0, 3]]))
     with pytest.raises(ValueError, match=r"shape \(\.\.\., 2\)"):
         model.decode(torch.tensor([[0, 1, 2]]))
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS.names())
+def test_every_estimator_trains_the_bound_of_several_samples(estimator: str) -> None:
+    arguments: dict[str, Any] = {"estimator": estimator, "training_samples": 2}
+    if estimator == "concrete":
+        with pytest.raises(ValueError, match="training_samples=1"):
+            small(**arguments)
+        return
+    arguments |= {"categories": 2} if ESTIMATORS[estimator].categories else {}
+    model = small(**arguments)
+    model.training_metrics({"image": images()})["loss"].backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.encoder.parameters())

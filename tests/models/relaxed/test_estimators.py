@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -197,14 +198,21 @@ def test_stacked_unbiased_estimators_are_unbiased(name: str, z_scores: object) -
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_logits(name: str, dtype: torch.dtype) -> None:
+    """The same as float32 gives for the same logits and noise, but for the rounding of the result."""
     k = ESTIMATORS[name].categories or 3
-    logits = torch.randn(64, 2, k).to(dtype).requires_grad_()
-    value = layer_for(name, 2, k).expectation(logits, lambda z: (50 * z[..., 0]).float().sum(-1).square())
-    value.sum().backward()
-    assert value.isfinite().all()
-    assert logits.grad is not None
-    assert logits.grad.dtype == dtype
-    assert logits.grad.isfinite().all()
+    rounded = torch.randn(64, 2, k).to(dtype)
+    found = []
+    for logits in (rounded.clone().requires_grad_(), rounded.float().requires_grad_()):
+        torch.manual_seed(1)
+        layer = layer_for(name, 2, k)
+        generator = torch.Generator().manual_seed(2)
+        value = layer.expectation(logits, lambda z: (50 * z[..., 0]).float().sum(-1).square(), generator=generator)
+        value.sum().backward()
+        assert logits.grad is not None and logits.grad.dtype == logits.dtype
+        found.append((value.detach().float(), logits.grad.float()))
+    for half, whole in zip(*found, strict=True):
+        error = (half - whole).norm() / whole.norm()
+        assert error < (1e-2 if dtype == torch.bfloat16 else 2e-3), error
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -261,3 +269,60 @@ def test_exact_ignores_the_cost_of_masked_configurations() -> None:
     value.sum().backward()
     assert value.item() == pytest.approx(3.0)
     assert logits.grad is not None and logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not ESTIMATORS[name].pathwise])
+def test_double_precision_logits(name: str) -> None:
+    k = ESTIMATORS[name].categories or 3
+    logits = torch.randn(8, 2, k, dtype=torch.float64, requires_grad=True)
+    layer_for(name, 2, k).expectation(logits, lambda z: z[..., 0].sum(-1).square()).sum().backward()
+    assert logits.grad is not None and logits.grad.dtype == torch.float64 and logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cost_must_be_one_value_per_example(name: str) -> None:
+    k = ESTIMATORS[name].categories or 3
+    with pytest.raises(ValueError, match="one value per example"):
+        layer_for(name, 2, k).expectation(torch.zeros(4, 2, k, requires_grad=True), lambda z: z.mean())
+
+
+@pytest.mark.parametrize("name", ["rebar", "relax"])
+def test_a_cost_without_a_gradient_for_z_is_refused(name: str) -> None:
+    """Also where it has one for its own parameters: zeros in the place of a gradient would be a biased estimate."""
+    table = torch.nn.Embedding(3, 4)
+    layer = RelaxedCategorical(name, event_shape=(2, 3))
+    with pytest.raises(ValueError, match="use 'reinforce' for a black box"):
+        layer.expectation(torch.zeros(4, 2, 3, requires_grad=True), lambda z: table(z.argmax(-1)).sum((-1, -2)))
+
+
+@pytest.mark.parametrize(("name", "options"), [("rebar", {}), ("reinforce", {"baseline": "learned"})])
+def test_own_parameters_descend_for_rewards_too(name: str, options: dict[str, Any]) -> None:
+    """Whether an expectation is minimised or maximised, the same noise moves them the same way."""
+    gradients = []
+    for sign in (1.0, -1.0):
+        torch.manual_seed(0)
+        layer = RelaxedCategorical(name, estimator_options={"samples": 1, **options}, event_shape=(2, 3))
+        value = layer.expectation(torch.randn(16, 2, 3, requires_grad=True), lambda z: z[..., 0].sum(-1) * 3 - 1)
+        (sign * value).mean().backward()
+        gradients.append([parameter.grad for parameter in layer.estimator.parameters()])
+    assert any(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients[0])
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
+@pytest.mark.parametrize(("n", "k", "samples"), [(80, 8, 5), (200, 2, 10), (64, 128, 4)])
+def test_sets_of_improbable_configurations(n: int, k: int, samples: int) -> None:
+    """The product of their probabilities is no number."""
+    logits = (0.01 * torch.randn(4, n, k)).requires_grad_()
+    layer = RelaxedCategorical("unordered", estimator_options={"samples": samples}, event_shape=(n, k))
+    value = layer.expectation(logits, lambda z: z[..., 0].sum(-1))
+    value.sum().backward()
+    assert value.isfinite().all() and logits.grad is not None and logits.grad.isfinite().all()
+    assert logits.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("temperature", [2.0, 5.0])
+def test_ties_of_half_precision_are_broken_before_rounding(temperature: float) -> None:
+    """The noise decides, not the order of the categories."""
+    layer = RelaxedCategorical("straight_through_gumbel_softmax", temperature)
+    share = layer(torch.zeros(2_000_000, 2, dtype=torch.bfloat16), generator=torch.Generator().manual_seed(0))[:, 0]
+    assert abs(share.double().mean() - 0.5) < 4 * 0.5 / 2_000_000**0.5

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from gumbelzoo.models.relaxed import RelaxedCategorical
 from gumbelzoo.models.relaxed.noise import exponential_noise, gumbel_noise
 from scipy import stats
 from torch import Tensor
@@ -119,3 +120,17 @@ def test_compiled_with_a_generator_repeats_the_draw() -> None:
     source = generator(5)
     draw = torch.compile(lambda x: gumbel_noise(x, generator=source) * 2)
     torch.testing.assert_close(draw(torch.zeros(6)), gumbel_noise((6,), generator=generator(5)) * 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_noise_is_float32_whatever_the_default_is(dtype: torch.dtype) -> None:
+    """Lightning's true half precision changes the default within a step."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        noise = gumbel_noise((10_000,))
+        layer = RelaxedCategorical(temperature=0.7)
+        assert layer.current_temperature().dtype == torch.float32
+    finally:
+        torch.set_default_dtype(before)
+    assert noise.dtype == torch.float32 and noise.isfinite().all() and len(noise.unique()) > 9_900
