@@ -39,7 +39,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 1 (it failed), 2 (it was called wrongly) or 130 (Ctrl-C)."""
+    """Run one command; the exit code is 0, 1 (it failed), 2 (it was called wrongly), 130 (Ctrl-C) or 143 (SIGTERM)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
@@ -55,6 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):
             return _interrupted(arguments)
+        if type(error) is not SystemExit:  # Lightning's own, when the process is asked to end
+            return _interrupted(arguments, "terminated", 143)
         return error.code if isinstance(error.code, int) else 0
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -95,10 +97,10 @@ def _dispatch(command: str, rest: list[str]) -> None:
         module.run(parser.parse_args(rest))
 
 
-def _interrupted(arguments: list[str]) -> int:
+def _interrupted(arguments: list[str], how: str = "interrupted", code: int = 130) -> int:
     resume = "; go on with the same command and --ckpt_path last" if arguments[0] == "fit" else ""
-    print(f"{_program()} {arguments[0]}: interrupted{resume}", file=sys.stderr)
-    return 130
+    print(f"{_program()} {arguments[0]}: {how}{resume}", file=sys.stderr)
+    return code
 
 
 def _program() -> str:

@@ -15,8 +15,9 @@ class LastCheckpoint(Checkpoint):
     """Overwrites one checkpoint every ``every`` training batches, in mid-epoch too, and when training ends.
 
     A batch that ends an epoch is left to the epoch's end, after its validation. Ctrl-C lets the running batch finish,
-    writes the checkpoint and stops, so that nothing is lost; a second one stops at once. With several processes
-    Ctrl-C stops at once, since they need not be at the same batch.
+    writes the checkpoint and stops, so that nothing is lost; a second one stops at once. So does SIGTERM, which a
+    cluster sends before it takes a machine back. With several processes both stop at once, since they need not be at
+    the same batch.
     """
 
     def __init__(self, path: Path, every: int = 500) -> None:
@@ -89,7 +90,8 @@ class LastCheckpoint(Checkpoint):
         self._asked = True
 
     def _save_if_due(self, trainer: Trainer, finished: bool = False) -> None:
-        if self._asked or finished or _batches(trainer) - self._saved >= self.every:
+        ending = self._asked or (trainer.received_sigterm and trainer.world_size == 1)  # Lightning stops after this
+        if ending or finished or _batches(trainer) - self._saved >= self.every:
             self._save(trainer)
         if self._asked:
             raise KeyboardInterrupt

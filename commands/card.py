@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -96,8 +97,8 @@ model = gumbelzoo.load("{name}")
 
 
 def portable(command: str) -> str:
-    """A command without the folders of the machine it ran on: paths begin at ``configs`` or ``runs``."""
-    words = shlex.split(command)
+    """A command that begins a run, without the folders of the machine: paths begin at ``configs`` or ``runs``."""
+    words = shlex.split(re.sub(r" --ckpt_path[ =](last|best)\b", "", command))
     return shlex.join(_portable(word) for word in words if not word.startswith("--trainer.default_root_dir="))
 
 

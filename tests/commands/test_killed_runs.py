@@ -98,20 +98,23 @@ def test_killed_in_mid_epoch(workspace: Path) -> None:
     assert_same(final("whole"), final("runs"))
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_asked_to_end_it_saves_and_says_how_to_go_on(
+    number: signal.Signals, code: int, workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
     def interrupt(self: Any, trainer: Any, *_: Any) -> None:
         if trainer.fit_loop.total_batch_idx == 7:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
     options = ["fit", "--config", "tiny.yaml"]
     assert main([*options, "--trainer.default_root_dir=whole"]) == 0
-    handler = signal.getsignal(signal.SIGINT)
+    handler = signal.getsignal(number)
     try:
         with monkeypatch.context() as patch:
             patch.setattr(NanGuard, "on_before_backward", interrupt)
-            assert main(options) == 130
+            assert main(options) == code
     finally:
-        signal.signal(signal.SIGINT, handler)
+        signal.signal(number, handler)
     assert "--ckpt_path last" in capfd.readouterr().err
     assert final("runs")["global_step"] == 8
     assert main([*options, "--ckpt_path=last"]) == 0
