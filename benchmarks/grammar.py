@@ -22,11 +22,11 @@ from gumbelzoo.data.grammar import language
 CONFIG, SAMPLES = "textgan_grammar", 10_000
 TRUTH = "the grammar itself"
 
-# row: options beside the configuration's; all but the first take a quarter of its steps
-STEPS = 4000
+# row: options beside the configuration's; all but the first take a third of its steps
+STEPS = 2000
 SHORT = [f"--trainer.max_steps={STEPS}"]
 ROWS: dict[str, list[str]] = {
-    "straight-through, 16,000 steps": [],
+    "straight-through, 6,000 steps": [],
     "straight-through": SHORT,
     "soft": [*SHORT, "--model.estimator=gumbel_softmax"],
     "soft, one-hot feedback": [*SHORT, "--model.estimator=gumbel_softmax", "--model.feedback=straight_through"],

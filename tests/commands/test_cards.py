@@ -49,4 +49,5 @@ def test_no_folder_of_a_machine_is_on_a_card() -> None:
     short = "python train.py fit --config configs/catvae_mnist.yaml --model.temperature=0.5"
     assert portable(typed) == f"{short} --model.vqvae=runs/vqvae_mnist_ema/1"
     assert portable(f"gumbelzoo test --ckpt_path {where}/best.ckpt") == "gumbelzoo test --ckpt_path best.ckpt"
+    assert portable(f"{short} --ckpt_path last") == short
     assert portable(short) == short
