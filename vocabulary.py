@@ -101,11 +101,15 @@ class Vocabulary:
         Raises:
             ValueError: an unknown token, where there is no ``<unk>``.
         """
-        tokens = splitter(self.level)(line)
-        unknown = [token for token in tokens if token not in self.ids]
-        if unknown and self.unk is None:
-            raise ValueError(f"'{unknown[0]}' is not one of the {len(self)} tokens of this vocabulary")
-        return [self.ids.get(token, self.unk or 0) for token in tokens]
+        if self.unk is None:
+            self.check(line)
+        return [self.ids.get(token, self.unk or 0) for token in splitter(self.level)(line)]
+
+    def check(self, line: str) -> None:
+        """ValueError naming the first token of a line that is not known."""
+        for token in splitter(self.level)(line):
+            if token not in self.ids:
+                raise ValueError(f"'{token}' is not one of the {len(self)} tokens of this vocabulary")
 
     def decode(self, tokens: Sequence[int] | Tensor) -> str:
         """The text of ids ``t``, up to the first end."""

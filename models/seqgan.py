@@ -28,8 +28,8 @@ class SeqGAN(Adversarial):
         size, length, end, discriminator, discriminator_options, loss, reward: see the base class.
         rollouts: completions of every beginning, 16 in the paper. Their number times the length squared is the cost.
         baseline: what is subtracted from the rewards: none as in the paper, moving_average over batches, or
-            leave_one_out, the mean at the same place of the other sentences. With the constant reward the last leaves
-            nothing to learn from, for none of its sentences is better than the others.
+            leave_one_out, the mean at the same place of the other sentences. With the constant reward these two leave
+            nothing to learn from, for no sentence is better than others (moving_average: from the second step on).
 
     Raises:
         ValueError: an unknown name, no roll-outs, a discriminator of packs, a baseline that needs more than rewards.

@@ -150,6 +150,11 @@ class TextGAN(TextModel):
 
     # -- training -----------------------------------------------------------------------------------------------------
 
+    def on_fit_start(self) -> None:
+        """ValueError for an adversarial objective in several processes, whose two players DDP cannot keep apart."""
+        if self.trainer.world_size > 1 and OBJECTIVES[self.hparams["objective"]].adversarial:
+            raise ValueError("adversarial objectives train in one process: use --trainer.devices=1")
+
     def pretrains(self) -> bool:
         """Whether this training batch is one of the pretraining."""
         return self.global_step < self.pretrain_steps

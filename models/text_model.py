@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..vocabulary import Vocabulary
-from .base import Batch, ZooModel
+from .base import Batch, ZooModel, check_draws
 from .generators import Generator
 from .reverse_nll import reverse_nll
 
@@ -121,11 +121,15 @@ class TextModel(ZooModel):
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         figures = data.score(self.sample_tokens(self.test_samples))
         if self.reverse_steps:
-            held = data.splits.test
+            held = [data.splits.test.tokens.to(self.device), data.splits.test.lengths.to(self.device)]
             figures["reverse_nll"] = reverse_nll(
-                self.make_generator, self.sample_tokens, held.tokens, held.lengths, self.known.lengths,
-                self.reverse_steps, self.learning_rate,
-            )  # fmt: skip
+                self.make_generator,
+                self.sample_tokens,
+                *held,
+                self.known.lengths,
+                self.reverse_steps,
+                self.learning_rate,
+            )
         self.log_dict({f"test/{name}": float(value) for name, value in figures.items()})
 
     # -- samples ------------------------------------------------------------------------------------------------------
@@ -167,9 +171,11 @@ class TextModel(ZooModel):
             generator: the source of the noise.
 
         Raises:
-            ValueError: a prefix too long or, for a vocabulary without <unk>, unknown; what ``truncate`` says.
+            ValueError: no samples; a prefix too long, or with a token that is not known; what ``truncate`` says.
         """
+        check_draws(n, temperature)
         vocabulary = self.known
+        vocabulary.check(prefix)
         options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "prefix": prefix}
         tokens = self.sample_tokens(n, banned=vocabulary.unk, generator=generator, **options)
         return [vocabulary.decode(row) for row in tokens]

@@ -350,6 +350,10 @@ def test_sentences() -> None:
     assert len(set(model.sample(20, top_k=1))) == 1
     with pytest.raises(ValueError, match="a prefix of 6 tokens"):
         model.sample(2, prefix="a a a a a a")
+    with pytest.raises(ValueError, match="'zebroid' is not one of the"):
+        model.sample(2, prefix="a zebroid")
+    with pytest.raises(ValueError, match="n must be >= 1"):
+        model.sample(0)
     with pytest.raises(ValueError, match="has no vocabulary yet: train it"):
         TextGAN().sample(2)
 
