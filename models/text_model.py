@@ -121,14 +121,11 @@ class TextModel(ZooModel):
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         figures = data.score(self.sample_tokens(self.test_samples))
         if self.reverse_steps:
-            held = [data.splits.test.tokens.to(self.device), data.splits.test.lengths.to(self.device)]
+            held, device = data.splits.test, self.device
+            tokens, lengths = held.tokens.to(device), held.lengths.to(device)
+            vocabulary, steps, rate = self.known, self.reverse_steps, self.learning_rate
             figures["reverse_nll"] = reverse_nll(
-                self.make_generator,
-                self.sample_tokens,
-                *held,
-                self.known.lengths,
-                self.reverse_steps,
-                self.learning_rate,
+                self.make_generator, self.sample_tokens, tokens, lengths, vocabulary.lengths, steps, rate
             )
         self.log_dict({f"test/{name}": float(value) for name, value in figures.items()})
 
