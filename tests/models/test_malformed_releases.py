@@ -20,6 +20,7 @@ from typing import Any
 import gumbelzoo
 import pytest
 import torch
+from gumbelzoo.models.untrusted import MAX_CONFIG_BYTES
 from gumbelzoo.train import main
 from safetensors.torch import load_file, save_file
 
@@ -146,7 +147,7 @@ EVERY: dict[str, tuple[Change, str]] = {
     "a number": (text("1"), "one JSON object"),
     "deeply nested": (text('{"a":' * 100_000), CONFIG),
     "nested within reason for JSON": (text('{"format": 1, "a": ' + "[" * 40 + "]" * 40 + "}"), "nested too deeply"),
-    "oversized": (text(" " * (2 << 20)), "larger than"),
+    "oversized": (text(" " * (MAX_CONFIG_BYTES + 1)), "larger than"),
     "a key twice": (text('{"format": 1, "format": 1, "model": "vq_vae"}'), "'format' is there twice"),
     "a number of ten thousand digits": (literally("1" * 10_000), CONFIG),
     "half a character": (literally('"\\ud800"'), "half a character"),
