@@ -33,6 +33,7 @@ class Arsm(Estimator):
 
     unbiased = True
     pathwise = False
+    learns_temperature = False
 
     def expectation(self, logits: Tensor, cost: Cost, temperature: Tensor | float, source: NoiseSource) -> Tensor:
         """Mean cost of all evaluated samples, each of which is an exact draw."""

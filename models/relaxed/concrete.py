@@ -35,11 +35,16 @@ class Concrete(GumbelSoftmax):
     def kl(
         self, logits: Tensor, prior_logits: Tensor | None, temperature: Tensor | float, source: NoiseSource
     ) -> Tensor:
-        """log q(y) - log p(y) at one relaxed sample y of each row, ``... k -> ...``; its mean is the KL in nats."""
+        """log q(y) - log p(y) at one relaxed sample y of each row, ``... k -> ...``; its mean is the KL in nats.
+
+        A class that q masks takes its probability from the prior, as in the KL of categories, and one that only the
+        prior masks makes the KL infinite.
+        """
         masked = logits.isneginf()
         prior = torch.zeros_like(logits) if prior_logits is None else prior_logits.expand_as(logits)
-        prior = prior.masked_fill(masked, -torch.inf)
+        log_p = full_precision(prior).log_softmax(-1).masked_fill(masked, -torch.inf)
         scores = (full_precision(logits) + source(logits)).masked_fill(masked, 0.0)
         log_y = (scores / align_temperature(temperature, logits)).masked_fill(masked, -torch.inf).log_softmax(-1)
         posterior = concrete_log_prob(log_y, logits, temperature)
-        return posterior - concrete_log_prob(log_y, prior, self.prior_temperature)
+        relaxed_prior = concrete_log_prob(log_y, log_p, self.prior_temperature) + log_p.logsumexp(-1)
+        return (posterior - relaxed_prior).masked_fill((log_p.isneginf() & ~masked).any(-1), torch.inf)

@@ -21,7 +21,7 @@ from .estimator import (
     full_precision,
     repeat_samples,
 )
-from .sampling import one_hot
+from .sampling import check_finite, one_hot
 
 
 @ESTIMATORS.register("disarm")
@@ -35,6 +35,7 @@ class DisArm(Estimator):
 
     unbiased = True
     pathwise = False
+    learns_temperature = False
     categories = 2
 
     def __init__(self, samples: int = 1, event_shape: Sequence[int] | None = None) -> None:
@@ -51,6 +52,7 @@ class DisArm(Estimator):
         self._check(logits.shape[-1])
         logits = repeat_samples(logits, self.samples)  # s b n 2
         off, on = full_precision(logits.detach()).unbind(-1)
+        check_finite(torch.maximum(off, on), logits)
         noise_off, noise_on = source(logits).unbind(-1)
         logistic = noise_on - noise_off
         codes = torch.stack([on - off + logistic > 0, on - off - logistic > 0]).long()  # 2 s b n

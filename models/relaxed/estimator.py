@@ -35,6 +35,7 @@ class Estimator(nn.Module):
     unbiased: ClassVar[bool]  # is the gradient's expectation the exact gradient?
     pathwise: ClassVar[bool]  # does it work on plain `layer(logits)`?
     exact_value: ClassVar[bool] = True  # is the value (so also the gradient for the cost's own parameters) unbiased?
+    learns_temperature: ClassVar[bool] = True  # does a temperature get a gradient?
     minimum_samples: ClassVar[int] = 1  # fewer draws than this give no estimate
     categories: ClassVar[int | None] = None  # the only k that it works for
 

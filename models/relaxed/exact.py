@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .densities import log_prob
 from .estimator import ESTIMATORS, Cost, Estimator, NoiseSource, evaluate, sum_event
-from .sampling import one_hot
+from .sampling import check_finite, one_hot
 
 MAXIMUM_CONFIGURATIONS = 65_536
 
@@ -18,6 +18,7 @@ class Exact(Estimator):
 
     unbiased = True
     pathwise = False
+    learns_temperature = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,6 +44,7 @@ class Exact(Estimator):
         logits = logits.expand(len(codes), *logits.shape)  # c b n k
         value = evaluate(cost, one_hot(codes, k, logits.dtype))  # c b
         probability = sum_event(log_prob(logits, codes), like=value).exp()  # c b
+        check_finite(probability, logits)
         # A masked configuration may have any cost, infinite too, and 0 * inf is NaN.
         return (probability * value.masked_fill(probability == 0, 0.0)).sum(0)
 

@@ -26,7 +26,7 @@ from .estimator import (
     repeat_copies,
     repeat_samples,
 )
-from .sampling import align_temperature, argmax, categorical_sample, gumbel_max, mask_logits, one_hot
+from .sampling import align_temperature, categorical_sample, gumbel_max, mask_logits, mode, one_hot
 from .schedules import make_schedule
 
 
@@ -47,7 +47,8 @@ class RelaxedCategorical(nn.Module):
             network, such as ``relax``); the others do not need it.
 
     Raises:
-        ValueError: an unknown estimator, schedule or argument (the nearest known one is named), a temperature <= 0.
+        ValueError: an unknown estimator, schedule or argument (the nearest known one is named), a temperature <= 0, a
+            learned one for an estimator that gives it no gradient.
     """
 
     step: Tensor
@@ -77,6 +78,11 @@ class RelaxedCategorical(nn.Module):
         self.temperature_spec = {"name": name, **spec}
         self.log_temperature = None
         if name == "learned":
+            if not self.estimator.learns_temperature:
+                raise ValueError(
+                    f"a temperature cannot be learned through estimator '{estimator}', which gives it no gradient; "
+                    "use a number or another schedule"
+                )
             initial = make_schedule("constant", spec)(self.step)
             self.log_temperature = nn.Parameter(initial.log())
         else:
@@ -108,7 +114,7 @@ class RelaxedCategorical(nn.Module):
         """
         logits = mask_logits(logits, mask)
         if not self.training:
-            return one_hot(argmax(logits), logits.shape[-1], logits.dtype)
+            return one_hot(mode(logits), logits.shape[-1], logits.dtype)
         if not self.estimator.pathwise:
             raise ValueError(
                 f"estimator '{self.name}' has no pathwise gradient, so layer(logits) cannot use it; "
@@ -215,7 +221,7 @@ class RelaxedCategorical(nn.Module):
 
     def mode(self, logits: Tensor, *, mask: Tensor | None = None) -> Tensor:
         """The most probable category of each row, ``... k -> ...`` (int64)."""
-        return argmax(mask_logits(logits, mask))
+        return mode(mask_logits(logits, mask))
 
     def advance(self) -> None:
         """Count one training batch."""

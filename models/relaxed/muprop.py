@@ -29,6 +29,7 @@ class MuProp(Estimator):
 
     unbiased = True
     pathwise = False
+    learns_temperature = False
 
     def expectation(self, logits: Tensor, cost: Cost, temperature: Tensor | float, source: NoiseSource) -> Tensor:
         """Mean cost of the samples; the expansion gives the cost's own parameters no gradient."""

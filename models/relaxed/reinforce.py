@@ -34,6 +34,7 @@ class Reinforce(Estimator):
 
     unbiased = True
     pathwise = False
+    learns_temperature = False
 
     def __init__(
         self, samples: int = 4, baseline: str = "leave_one_out", event_shape: Sequence[int] | None = None

@@ -20,6 +20,7 @@ class ReinMax(Estimator):
 
     unbiased = False
     pathwise = True
+    learns_temperature = False
 
     def sample(self, logits: Tensor, temperature: Tensor | float, source: NoiseSource) -> Tensor:
         """An exactly one-hot sample ``... k``, drawn from softmax(logits) whatever the temperature."""

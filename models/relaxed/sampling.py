@@ -48,7 +48,7 @@ def gumbel_max(
     noise = gumbel_noise(logits, generator=generator) if noise is None else noise
     scores = _compute(logits) + noise
     codes = argmax(scores)
-    _check(scores.gather(-1, codes[..., None]), logits)
+    check_finite(scores.gather(-1, codes[..., None]), logits)
     return codes
 
 
@@ -76,7 +76,7 @@ def exponential_race(
     race = exponential_noise(logits, generator=generator) if noise is None else noise
     arrivals = _compute(logits).softmax(-1) / race
     codes = argmax(arrivals)
-    _check(arrivals.gather(-1, codes[..., None]), logits)
+    check_finite(arrivals.gather(-1, codes[..., None]), logits)
     return codes
 
 
@@ -101,7 +101,7 @@ def categorical_sample(
         return gumbel_max(logits, generator=generator, mask=mask)
     logits = mask_logits(logits.detach(), mask)
     p = _compute(logits).softmax(-1)  # ... k
-    _check(p[..., 0], logits)
+    check_finite(p[..., 0], logits)
     whole = k - k % _BLOCK
     blocks = rearrange(p[..., :whole], "... (j i) -> ... j i", i=_BLOCK).sum(-1)  # ... j
     if whole < k:
@@ -136,14 +136,14 @@ def gumbel_softmax(
     logits = mask_logits(logits, mask)
     noise = gumbel_noise(logits, generator=generator) if noise is None else noise
     soft = _tempered(logits, temperature, noise).softmax(-1)
-    _check(soft[..., 0], logits)
+    check_finite(soft[..., 0], logits)
     return soft.to(logits.dtype)
 
 
 def tempered_softmax(logits: Float[Tensor, "*b k"], temperature: float | Tensor) -> Float[Tensor, "*b k"]:
     """softmax(logits / temperature), ``... k``, without noise; temperature and errors as for ``gumbel_softmax``."""
     soft = _tempered(logits, align_temperature(temperature, logits)).softmax(-1)
-    _check(soft[..., 0], logits)
+    check_finite(soft[..., 0], logits)
     return soft.to(logits.dtype)
 
 
@@ -176,6 +176,17 @@ def argmax(values: Float[Tensor, "*b k"]) -> Int[Tensor, "*b"]:
     return values.argmax(-1)
 
 
+def mode(logits: Float[Tensor, "*b k"]) -> Int[Tensor, "*b"]:
+    """The most probable class of each row, ``... k -> ...``, the first one on ties; no gradient.
+
+    Raises:
+        ValueError: a row has no allowed class or a NaN (see the module).
+    """
+    codes = argmax(logits)
+    check_finite(logits.detach().gather(-1, codes[..., None]), logits)
+    return codes
+
+
 def mask_logits(logits: Float[Tensor, "*b k"], mask: Bool[Tensor, "*m"] | None) -> Float[Tensor, "*b k"]:
     """Logits ``... k`` with -inf where the boolean ``mask`` is False."""
     return logits if mask is None else logits.masked_fill(~mask, -math.inf)
@@ -205,6 +216,19 @@ def align_temperature(temperature: float | Tensor, logits: Tensor) -> float | Te
             "give a number or a leading part of the logits' axes without the last"
         )
     return temperature.reshape(*temperature.shape, *[1] * (len(shape) - temperature.ndim))
+
+
+def check_finite(per_row: Tensor, logits: Tensor) -> None:
+    """ValueError, with the reason, if a result that is finite for every good row of ``logits`` is not."""
+    if not _may_look(per_row) or bool(per_row.isfinite().all()):
+        return
+    if bool(logits.isnan().any()):
+        raise ValueError("logits contain NaN; check what computes them (a smaller learning rate often helps)")
+    if bool(logits.isposinf().any()):
+        raise ValueError("logits contain +inf; check what computes them, or mask the other classes instead")
+    if bool(logits.isneginf().all(-1).any()):
+        raise ValueError("all classes of a row are masked; allow at least one class in every row")
+    raise ValueError("the sample is not finite: temperature is too small for the logits or noise holds NaN; raise it")
 
 
 def _compute(logits: Tensor) -> Tensor:
@@ -241,19 +265,6 @@ def _may_look(value: Tensor) -> bool:
         and not torch.compiler.is_compiling()
         and not torch._C._are_functorch_transforms_active()
     )
-
-
-def _check(per_row: Tensor, logits: Tensor) -> None:
-    """ValueError if a result that is finite in every good row is not; only then is the reason looked for."""
-    if not _may_look(per_row) or bool(per_row.isfinite().all()):
-        return
-    if bool(logits.isnan().any()):
-        raise ValueError("logits contain NaN; check what computes them (a smaller learning rate often helps)")
-    if bool(logits.isposinf().any()):
-        raise ValueError("logits contain +inf; check what computes them, or mask the other classes instead")
-    if bool(logits.isneginf().all(-1).any()):
-        raise ValueError("all classes of a row are masked; allow at least one class in every row")
-    raise ValueError("the sample is not finite: temperature is too small for the logits or noise holds NaN; raise it")
 
 
 def _bad_temperature(value: float) -> str:

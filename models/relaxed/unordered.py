@@ -22,7 +22,7 @@ from .estimator import (
     expand_event,
     full_precision,
 )
-from .sampling import one_hot
+from .sampling import check_finite, one_hot
 
 
 @ESTIMATORS.register("unordered")
@@ -36,6 +36,7 @@ class Unordered(Estimator):
 
     unbiased = True
     pathwise = False
+    learns_temperature = False
     minimum_samples = 2
 
     def __init__(self, samples: int = 4, event_shape: Sequence[int] | None = None) -> None:
@@ -57,6 +58,7 @@ class Unordered(Estimator):
                 f"{tuple(logits.shape)}"
             )
         log_p = full_precision(logits.detach()).log_softmax(-1).flatten(-rank, -2)  # b n k
+        check_finite(log_p.amax(-1), logits)
         noise = source(logits.expand(self.samples, *logits.shape)).flatten(-rank, -2)  # s b n k
         codes, log_joint = beam_search(log_p, noise)  # s b n, s b
         z = one_hot(codes, logits.shape[-1], logits.dtype)  # s b n k

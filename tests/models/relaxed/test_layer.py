@@ -89,7 +89,9 @@ def test_given_noise_and_generator_repeat_a_draw(name: str) -> None:
 def test_masked_categories_are_never_drawn(name: str, how: str) -> None:
     mask = torch.tensor([[True, False, True, True], [False, False, True, False]])
     logits = torch.randn(500, 2, 4, generator=generator()).requires_grad_()
-    layer = RelaxedCategorical(name, {"name": "learned", "initial": 0.5})
+    layer = RelaxedCategorical(
+        name, {"name": "learned", "initial": 0.5} if ESTIMATORS[name].learns_temperature else 0.5
+    )
     if how == "mask":
         z = layer(logits, mask=mask)
         codes = layer.sample(logits, mask=mask)
@@ -103,8 +105,9 @@ def test_masked_categories_are_never_drawn(name: str, how: str) -> None:
     assert logits.grad is not None
     assert logits.grad.isfinite().all()
     assert (logits.grad[:, ~mask] == 0).all()
-    assert layer.log_temperature is not None
-    assert layer.log_temperature.grad is None or layer.log_temperature.grad.isfinite()  # None: behind a stop-gradient
+    if layer.log_temperature is not None:
+        assert layer.log_temperature.grad is not None
+        assert layer.log_temperature.grad.isfinite()
 
 
 @pytest.mark.parametrize("name", PATHWISE)
@@ -242,3 +245,33 @@ def test_construction_errors_name_the_fix() -> None:
         RelaxedCategorical("exact").expectation(torch.zeros(1, 20, 10), lambda z: z.sum((-1, -2)))
     with pytest.raises(ValueError, match="one value per example"):
         RelaxedCategorical().expectation(torch.zeros(2, 3, 4), lambda z: z.sum((0, 2)))
+
+
+@pytest.mark.parametrize("name", ESTIMATORS.names())
+@pytest.mark.parametrize(("value", "message"), [(torch.nan, "NaN"), (-torch.inf, "all classes of a row are masked")])
+def test_bad_rows_are_refused_however_they_are_used(name: str, value: float, message: str) -> None:
+    k = ESTIMATORS[name].categories or 3
+    layer = RelaxedCategorical(name, event_shape=(2, k))
+    logits = torch.zeros(4, 2, k)
+    logits[1, 0] = value
+    for use in (layer.expectation, layer.eval().expectation):
+        with pytest.raises(ValueError, match=message):
+            use(logits, lambda z: z[..., 0].sum(-1).square())
+    for pick in (layer, layer.mode, layer.sample):  # in eval mode
+        with pytest.raises(ValueError, match=message):
+            pick(logits)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS.names())
+def test_a_temperature_is_learned_or_refused(name: str) -> None:
+    spec, k = {"name": "learned", "initial": 0.5}, ESTIMATORS[name].categories or 3
+    if not ESTIMATORS[name].learns_temperature:
+        with pytest.raises(ValueError, match=f"cannot be learned through estimator '{name}'"):
+            RelaxedCategorical(name, spec, event_shape=(2, k))
+        return
+    layer = RelaxedCategorical(name, spec, event_shape=(2, k))
+    logits = torch.randn(64, 2, k, generator=generator(), requires_grad=True)
+    layer.expectation(logits, lambda z: z[..., 0].prod(-1).exp(), generator=generator()).sum().backward()
+    assert layer.log_temperature is not None
+    assert layer.log_temperature.grad is not None
+    assert layer.log_temperature.grad.abs() > 0

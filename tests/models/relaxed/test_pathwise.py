@@ -154,6 +154,22 @@ def test_annealed_straight_through_is_the_plain_one_with_a_schedule() -> None:
         layer.advance()
 
 
+def test_the_kl_of_concrete_under_masks_is_that_of_the_kept_categories() -> None:
+    layer = RelaxedCategorical("concrete", 0.7, {"prior_temperature": 0.5})
+    logits, prior, noise = torch.randn(3, 50, 4).double()
+    kept = [0, 1, 3]
+    masked = logits.index_fill(-1, torch.tensor([2]), -torch.inf)
+    among = layer.kl(logits[:, kept], prior[:, kept], noise=noise[:, kept])
+    mass = prior.softmax(-1)[:, kept].sum(-1)  # what the prior gives to the kept ones
+    assert torch.allclose(layer.kl(masked, prior, noise=noise), among - mass.log())
+    uniform = layer.kl(logits[:, kept], noise=noise[:, kept])
+    assert torch.allclose(layer.kl(masked, noise=noise), uniform + np.log(4 / 3))
+    prior[0, 0] = prior[1, 2] = -torch.inf  # q has the first of them, not the second
+    got = layer.kl(masked, prior, noise=noise)
+    assert got[0] == torch.inf
+    assert torch.allclose(got[1], among[1])
+
+
 def test_the_kl_of_concrete_is_between_concrete_densities() -> None:
     torch.manual_seed(0)
     logits, prior = torch.randn(2, 3).double(), torch.randn(2, 3).double()
