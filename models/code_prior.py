@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from ..registry import unknown_arguments
@@ -93,12 +94,19 @@ class CodePrior(ZooModel):
     # -- training and evaluation --------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
-        """Refuse images that the VQ-VAE does not take."""
-        shape = getattr(getattr(self.trainer, "datamodule", None), "shape", self.vqvae.image_shape)
+        """Refuse images that the VQ-VAE does not take, and warn of such as it was not trained on."""
+        data = getattr(self.trainer, "datamodule", None)
+        shape = getattr(data, "shape", self.vqvae.image_shape)
         if tuple(shape) != self.vqvae.image_shape:
             raise ValueError(
                 f"the VQ-VAE takes images of shape {self.vqvae.image_shape}, the data has {tuple(shape)}; give the "
                 "data it was trained on, or another --model.vqvae"
+            )
+        own, variance = float(self.vqvae.likelihood.data_variance), getattr(data, "variance", None)
+        if stage == "fit" and variance and not math.isclose(own, variance, rel_tol=0.05):
+            rank_zero_warn(
+                f"the VQ-VAE was trained on images whose pixels have a variance of {own:.3f}, here it is {variance:.3f}: "
+                "other data, or another --data.binarization? Its codes may say little about these"
             )
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:

@@ -64,15 +64,28 @@ def trainer(**options: Any) -> L.Trainer:
 # -- the frozen VQ-VAE ------------------------------------------------------------------------------------------------
 
 
+def test_other_images_than_those_of_the_vqvae_are_told_of(tmp_path: Path) -> None:
+    source = vqvae(image_shape=[1, 8, 8], likelihood="mse")
+    grey, binary = ImageData("digits", "none"), ImageData("digits", "threshold")
+    source.initialise(float(grey.mean.mean()), grey.variance)
+    model = CodePrior(str(gumbelzoo.save_pretrained(source, tmp_path / "vqvae")), network_options=OPTIONS)
+    run = trainer(max_steps=1)
+    run.fit(model, grey)  # warnings are errors here
+    with pytest.warns(UserWarning, match=r"variance of 0\.1.*, here it is 0\.2.* other data"):
+        run.fit(model, binary)
+
+
 @pytest.mark.parametrize("network", CODE_NETWORKS.names())
 def test_training_changes_the_network_and_never_the_vqvae(network: str, tmp_path: Path) -> None:
     digits = {"image_shape": [1, 8, 8], "likelihood": "mse"}
     source = vqvae(**digits, quantizer_options={"codebook_size": 5, "temperature": {"name": "exponential"}})
+    data = ImageData("digits", "none")
+    source.initialise(float(data.mean.mean()), data.variance)
     source = str(gumbelzoo.save_pretrained(source, tmp_path / "vqvae"))
     model = CodePrior(source, network, network_options=OPTIONS, weight_decay=0.1)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     run = trainer(max_epochs=1, limit_train_batches=4)
-    run.fit(model, ImageData("digits", "none"))
+    run.fit(model, data)
     assert model.network.training and not model.vqvae.training
     assert not any(parameter.requires_grad for parameter in model.vqvae.parameters())
     for name, value in model.state_dict().items():
