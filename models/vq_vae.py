@@ -128,7 +128,8 @@ class VQVAE(ZooModel):
 
     def outputs(self, vectors: Tensor) -> Tensor:
         """The likelihood's parameters, ``b h w d -> b o h w``."""
-        return self.decoder(rearrange(vectors, "b h w d -> b d h w"))
+        like = next(self.decoder.parameters())
+        return self.decoder(rearrange(vectors, "b h w d -> b d h w").to(like.dtype))
 
     def reconstruction(self, x: Tensor, vectors: Tensor) -> Tensor:
         """The reconstruction's part of the objective, for x ``b c h w`` and vectors ``... b h w d``, ``-> ... b``."""

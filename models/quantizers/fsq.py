@@ -35,7 +35,7 @@ class FSQ(Quantizer):
             raise ValueError(f"levels must be one or more numbers >= 2, got {list(levels)}")
         super().__init__(dim, math.prod(levels))
         place = [math.prod(levels[:i]) for i in range(len(levels))]
-        self.register_buffer("levels", torch.tensor(levels), persistent=False)  # l
+        self.register_buffer("levels", torch.tensor(levels, dtype=torch.float32), persistent=False)  # l
         self.register_buffer("place", torch.tensor(place), persistent=False)  # l
         square = dim == len(levels)
         self.project_in = nn.Identity() if square else nn.Linear(dim, len(levels))

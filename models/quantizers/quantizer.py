@@ -37,7 +37,8 @@ class Quantized(NamedTuple):
 class Quantizer(nn.Module):
     """A quantizer of vectors. Subclasses write ``quantize``, ``assign`` and ``look_up``.
 
-    They work in float32 (or float64) inside autocast too, whatever comes in. In eval mode nothing is random, no state
+    They work in float32 (or float64) inside autocast too, whatever comes in, and what they hold stays in it when a model
+    is made half precision: moving averages would stand still in that. In eval mode nothing is random, no state
     changes, and the vectors of ``forward`` are exactly ``decode(codes)``.
 
     Args:
@@ -139,6 +140,15 @@ class Quantizer(nn.Module):
         if z.shape[-1] != self.dim:
             raise ValueError(f"this quantizer takes vectors of width {self.dim}, got {z.shape[-1]}; set dim to that")
         return z.to(torch.promote_types(z.dtype, torch.float32))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Quantizer:
+        """Move or convert all that it holds, but never to half precision."""
+
+        def converted(tensor: Tensor) -> Tensor:
+            new = fn(tensor)
+            return tensor.to(new.device) if new.is_floating_point() and new.itemsize < 4 else new
+
+        return super()._apply(converted, recurse)
 
     def extra_repr(self) -> str:
         """The sizes."""

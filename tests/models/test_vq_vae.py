@@ -54,6 +54,20 @@ def test_decode_of_encode_is_reconstruct_and_what_training_would_decode(quantize
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("quantizer", QUANTIZERS.names())
+def test_a_model_of_another_precision_trains_and_its_codes_stay_in_float32(quantizer: str, dtype: torch.dtype) -> None:
+    model, x = small(quantizer, quantizer_options={}).to(dtype), images(32).to(dtype)
+    before = model.training_metrics({"image": x})["loss"].item()
+    trained(model, x, steps=20).eval()
+    assert model.training_metrics({"image": x})["loss"].item() < before
+    assert {p.dtype for p in model.encoder.parameters()} == {dtype}
+    held = [t.dtype for t in model.quantizer.state_dict().values() if t.is_floating_point()]
+    assert set(held) <= {torch.float64 if dtype == torch.float64 else torch.float32}
+    assert torch.equal(model.decode(model.encode(x)), model.reconstruct(x))
+    assert model.reconstruct(x).dtype == dtype
+
+
 @pytest.mark.parametrize("likelihood", LIKELIHOODS.names())
 @pytest.mark.parametrize("quantizer", QUANTIZERS.names())
 def test_every_trainable_parameter_gets_a_gradient(quantizer: str, likelihood: str) -> None:
