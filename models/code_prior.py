@@ -105,8 +105,8 @@ class CodePrior(ZooModel):
         own, variance = float(self.vqvae.likelihood.data_variance), getattr(data, "variance", None)
         if stage == "fit" and variance and not math.isclose(own, variance, rel_tol=0.05):
             rank_zero_warn(
-                f"the VQ-VAE was trained on images whose pixels have a variance of {own:.3f}, here it is {variance:.3f}: "
-                "other data, or another --data.binarization? Its codes may say little about these"
+                f"the VQ-VAE was trained on images whose pixels have a variance of {own:.3f}, here it is "
+                f"{variance:.3f}: other data, or another --data.binarization? Its codes may say little about these"
             )
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:

@@ -37,8 +37,8 @@ class Quantized(NamedTuple):
 class Quantizer(nn.Module):
     """A quantizer of vectors. Subclasses write ``quantize``, ``assign`` and ``look_up``.
 
-    They work in float32 (or float64) inside autocast too, whatever comes in, and what they hold stays in it when a model
-    is made half precision: moving averages would stand still in that. In eval mode nothing is random, no state
+    They work in float32 (or float64) inside autocast too, whatever comes in, and what they hold stays in it when a
+    model is made half precision: moving averages would stand still in that. In eval mode nothing is random, no state
     changes, and the vectors of ``forward`` are exactly ``decode(codes)``.
 
     Args:
