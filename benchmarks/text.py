@@ -5,51 +5,62 @@
 Every run is sampled at the inverse temperatures ``--alphas``. Each row has what the data set says of these samples, and
 ``nll_test``, the model's own nats per token on the test text at the same temperature. On an oracle that is the plane of
 ``evaluation/plane.py``; on text BLEU against Self-BLEU; on the grammar the shares of what it can write. What the data
-compare a model with (the truth, real text, fresh draws) stands below. It writes OUT.md, with samples to read, OUT.json
-and, on an oracle, OUT.png; all runs must be of one data set.
+compare a model with (the truth, real text, fresh draws) stands below. ``--reverse 300`` adds the reverse NLL
+(``models/reverse_nll.py``): that of a model like the first run's, with its learning rate, after 300 steps on the
+sentences of each row. It writes OUT.md, with samples to read, OUT.json and, on an oracle, OUT.png; all runs must be of
+one data set.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from gumbelzoo.commands.errors import exit_code, explain
 from gumbelzoo.commands.source import build_data, open_source
 from gumbelzoo.evaluation import draw_plane
 from gumbelzoo.evaluation.published import ALPHAS, ANCHORS, CURVES, Point
+from gumbelzoo.models.reverse_nll import reverse_nll
+from gumbelzoo.models.text_model import TextModel
+from torch import Tensor
 
 PUBLISHED = "oracle_published"  # the only data that published curves are of
 SHOWN = 20
 Row = dict[str, Any]
+Draw = Callable[[int], Tensor]  # n -> n t
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Sweep, print, write."""
+    """Sweep, print, write; a mistake is one line and the exit code 2."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", help="run folders, .ckpt files or releases of text models")
     parser.add_argument("--alphas", type=float, nargs="+", default=list(ALPHAS), help="inverse temperatures")
     parser.add_argument("-n", type=int, default=10_000, help="samples at each (default: 10000)")
+    parser.add_argument("--reverse", type=int, default=0, metavar="STEPS", help="training steps behind the reverse NLL")
     parser.add_argument("--root", help="folder of the data sets")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("text_sweep"), help="files to write, without an ending")
     options = parser.parse_args(arguments)
-    rows, data, written = [], None, []
-    for name in options.runs:
-        source = open_source(name)
-        own = build_data(source.data, root=options.root)
-        if data is not None and own.name != data.name:
-            raise ValueError(f"{name} was trained on {own.name}, {options.runs[0]} on {data.name}; sweep them apart")
-        data = data or own
-        rows += sweep(name, source.model, data, options.alphas, options.n, options.seed)
-        lines = source.model.sample(SHOWN, generator=torch.Generator().manual_seed(options.seed))
+    try:
+        if min(options.alphas) <= 0 or options.n < 1 or options.reverse < 0:
+            raise ValueError("--alphas must be > 0, -n >= 1 and --reverse >= 0")
+        models, data = open_all(options.runs, options.root)
+    except (ValueError, FileNotFoundError) as error:
+        parser.exit(exit_code(error), f"{parser.prog}: {explain(error)}\n")
+    rows, written = [], []
+    learnt = partial(reverse, models[0], data, options.reverse, options.seed)
+    for name, model in zip(options.runs, models, strict=True):
+        rows += sweep(name, model, data, options.alphas, options.n, options.seed, learnt)
+        lines = model.sample(SHOWN, generator=seeded(options.seed))
         written.append(f"{SHOWN} samples of {name} at alpha 1, not chosen:\n\n" + "\n".join(f"    {x}" for x in lines))
-    anchors = data.anchors(options.n, torch.Generator().manual_seed(options.seed))  # type: ignore[union-attr]
-    rows += [{"model": name, **figures} for name, figures in anchors.items()]
-    facts = data.facts()  # type: ignore[union-attr]
+    for name, real in data.splits.anchors(options.n, seeded(options.seed)).items():
+        rows.append({"model": name, **data.score(real), **learnt(again(real, options.seed))})
+    facts = data.facts()
     text = "\n".join(table(rows))
     print(text)
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -62,15 +73,77 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(picture(rows, facts["data set"], options.out.with_suffix(".png")))
 
 
-def sweep(name: str, model: Any, data: Any, alphas: Sequence[float], n: int, seed: int) -> list[Row]:
-    """One row for each inverse temperature; the same noise for all."""
+def open_all(names: Sequence[str], root: str | None) -> tuple[list[TextModel], Any]:
+    """The models, and the data that they were all trained on.
+
+    Raises:
+        ValueError: no model of text, data that are not what a model was trained on, or not those of the first.
+        FileNotFoundError: data that are nowhere.
+    """
+    models: list[TextModel] = []
+    data: Any = None
+    for name in names:
+        source = open_source(name)
+        if not isinstance(source.model, TextModel):
+            raise ValueError(f"{name} is a {source.model.registry_name}; sweep models of text")
+        own: Any = build_data(source.data, root=root)
+        source.model.check_data(own.vocabulary, own.max_length)
+        data = data or own
+        if others := differences(own, data):
+            raise ValueError(f"{name} was not trained on the data of {names[0]}: {'; '.join(others)}; sweep them apart")
+        models.append(source.model)
+    return models, data
+
+
+def differences(own: Any, data: Any) -> list[str]:
+    """What is said of two data sets that differ; that the text does, where nothing that is said of it is different."""
+    if own.name != data.name:
+        return [f"{own.name}, not {data.name}"]
+    said = data.facts()
+    others = [f"{key} {value}, not {said[key]}" for key, value in own.facts().items() if value != said[key]]
+    texts = ([part.tokens for part in (x.splits.train, x.splits.valid, x.splits.test)] for x in (own, data))
+    same = own.vocabulary == data.vocabulary and all(map(torch.equal, *texts))
+    return others or ([] if same else ["other sentences or another vocabulary of the same sizes"])
+
+
+def sweep(
+    name: str,
+    model: Any,
+    data: Any,
+    alphas: Sequence[float],
+    n: int,
+    seed: int,
+    learnt: Callable[[Draw], Row] = lambda draw: {},
+) -> list[Row]:
+    """One row for each inverse temperature; the same noise for all. ``learnt``: figures of what draws the sentences."""
     rows = []
     for alpha in alphas:
-        samples = model.sample_tokens(n, temperature=1 / alpha, generator=torch.Generator().manual_seed(seed))
+        samples = model.sample_tokens(n, temperature=1 / alpha, generator=seeded(seed))
         figures = {"nll_test": held_out(model, data, 1 / alpha), **data.score(samples)}
-        rows.append({"model": name, "alpha": alpha, **figures})
+        draw = partial(model.sample_tokens, temperature=1 / alpha, generator=seeded(seed))
+        rows.append({"model": name, "alpha": alpha, **figures, **learnt(draw)})
         print(*(f"{key} {value:.4g}" if isinstance(value, float) else value for key, value in rows[-1].items()))
     return rows
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A source of noise."""
+    return torch.Generator().manual_seed(seed)
+
+
+def reverse(like: TextModel, data: Any, steps: int, seed: int, draw: Draw) -> Row:
+    """The reverse NLL of what ``draw`` gives, by a small model like another with its learning rate; no steps: none."""
+    if not steps:
+        return {}
+    torch.manual_seed(seed)
+    held, lengths, rate = data.splits.test, data.vocabulary.lengths, like.learning_rate
+    return {"reverse_nll": reverse_nll(like.make_generator, draw, held.tokens, held.lengths, lengths, steps, rate)}
+
+
+def again(real: Tensor, seed: int) -> Draw:
+    """Draws from ``real`` sentences ``b t``."""
+    noise = seeded(seed)
+    return lambda n: real[torch.randint(len(real), (n,), generator=noise)]
 
 
 @torch.no_grad()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 
 EVERY = 50  # on an accelerator, reading the loss each step would wait for the device each step
@@ -14,7 +16,7 @@ class TrainingDiverged(RuntimeError):
 
 
 class NanGuard(Callback):
-    """Raises ``TrainingDiverged`` with the step and what to try.
+    """Raises ``TrainingDiverged`` with the step and the model's ``remedy``.
 
     On the CPU every loss is looked at; elsewhere a flag is kept on the device and read every ``EVERY`` batches.
     """
@@ -22,7 +24,7 @@ class NanGuard(Callback):
     def __init__(self) -> None:
         self._bad: Tensor | None = None
 
-    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+    def on_before_backward(self, trainer: Trainer, pl_module: Any, loss: Tensor) -> None:
         """Look at the loss, or at the flag that was kept since the last look."""
         bad = ~torch.isfinite(loss.detach()).all()
         self._bad = bad if self._bad is None else self._bad | bad
@@ -30,6 +32,5 @@ class NanGuard(Callback):
         every = 1 if trainer.strategy.root_device.type == "cpu" else EVERY
         if batch % every == 0 and bool(self._bad):
             raise TrainingDiverged(
-                f"the loss is not finite at training step {batch}; try a lower --model.learning_rate, a higher "
-                "temperature, or --trainer.gradient_clip_val 1.0, and go on from --ckpt_path last"
+                f"the loss is not finite at training step {batch}; try a new run with {pl_module.remedy}"
             )

@@ -24,7 +24,8 @@ class TextData(LightningDataModule):
         name: oracle (SeqGAN's synthetic benchmark, drawn), oracle_published (the authors' own oracle), grammar
             (arithmetic strings, drawn), text (any file), captions, tinyshakespeare, names, smiles or smiles_qm9.
         path: For text: the training file, UTF-8, one sentence a line.
-        test_path: For text: the test file; without it a tenth of the lines is held out.
+        test_path: For text: the test file; without it the test split is a tenth of the lines of ``path``. A tenth of
+            those that are left is the validation split, with a test file too.
         level: For files: word or character; the named corpora have their own.
         min_count: For files: tokens that the training split has less often are unknown; 2 if not given.
         max_vocabulary: For files: so many tokens at most, with end and unknown.

@@ -1,8 +1,9 @@
 """Text sets from files of one sentence a line: splits, vocabulary, and what can be said of samples.
 
 The vocabulary is built on the training split alone. A set without a test file has a tenth of its lines held out for the
-test, always the same ones; of what is left a tenth is for validation. A split that says nothing new, such as a copy of
-the training file, is refused; what training and test share otherwise is said in the facts.
+test, always the same ones; with or without one, a tenth of the lines that are left is for validation. A split that says
+nothing new, such as a copy of the training file, is refused; what training and test share otherwise is said in the
+facts.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def hold_out(sentences: Sentences) -> tuple[Sentences, Sentences]:
     if n == 0:
         raise ValueError(
             f"{sentences.path} has text in only {len(sentences)} lines, the last of them line {sentences.numbers[-1]}; "
-            f"a tenth is held out for each of test and validation, so give at least 11"
+            f"a tenth is held out for each of test and validation, so give at least 11 (beside a test file, 10)"
         )
     order = permutation(len(sentences), (SPLIT, len(sentences))).tolist()
     return sentences.rows(sorted(order[n:])), sentences.rows(sorted(order[:n]))

@@ -26,6 +26,8 @@ class ZooModel(L.LightningModule):
 
     registry_name: ClassVar[str] = ""  # set by ``register_model``
     monitor: str | None = "val/elbo"  # what ``best.ckpt`` is best in, lower is better; None keeps none
+    # what to try after a loss that is not finite
+    remedy: str = "a lower --model.learning_rate, a higher temperature, or --trainer.gradient_clip_val=1.0"
 
     learning_rate: float = 1e-3
     weight_decay: float = 0.0

@@ -26,17 +26,28 @@ class GANLoss:
     Attributes:
         discriminator: its loss from the scores of real and of generated text, ``b, b -> ``.
         generator: likewise.
-        reward: of sentences with these scores, for a generator that learns by rewards: ``... -> ...``.
+        reward: of sentences with scores ``n``, beside real ones with scores ``b``, for a generator that learns by
+            rewards: ``n, b -> n``. A level of all scores that the loss leaves open may only add a constant.
         penalty: weight of the gradient penalty in the discriminator's loss.
     """
 
     discriminator: Pair
     generator: Pair
-    reward: Callable[[Tensor], Tensor] = torch.sigmoid
+    reward: Pair
     penalty: float = 0.0
 
 
-def identity(score: Tensor) -> Tensor:
+def probability(score: Tensor, real: Tensor) -> Tensor:
+    """That a sentence is real."""
+    return torch.sigmoid(score)
+
+
+def probability_beside(score: Tensor, real: Tensor) -> Tensor:
+    """That a sentence is more real than a real one, the mean over those."""
+    return torch.sigmoid(score[:, None] - real).mean(1)
+
+
+def identity(score: Tensor, real: Tensor) -> Tensor:
     """The score itself."""
     return score
 
@@ -46,12 +57,14 @@ LOSSES.register("standard")(
     GANLoss(
         discriminator=lambda real, fake: softplus(-real).mean() + softplus(fake).mean(),
         generator=lambda real, fake: softplus(-fake).mean(),
+        reward=probability,
     )
 )
 LOSSES.register("relativistic")(
     GANLoss(
         discriminator=lambda real, fake: softplus(fake - real).mean(),
         generator=lambda real, fake: softplus(real - fake).mean(),
+        reward=probability_beside,
     )
 )
 LOSSES.register("hinge")(
@@ -75,5 +88,7 @@ def gradient_penalty(score: Callable[[Tensor], Tensor], real: Tensor, fake: Tens
     """(|gradient of the score| - 1)^2 on the lines between points ``b t v``, one place on each; the mean, a scalar."""
     place = torch.rand(len(real), 1, 1, device=real.device, dtype=real.dtype)
     between = torch.lerp(real, fake, place).detach().requires_grad_()
-    (slope,) = torch.autograd.grad(score(between).sum(), between, create_graph=True)
+    with torch.backends.cudnn.flags(enabled=False):  # its recurrent layers have no second derivative
+        total = score(between).sum()
+    (slope,) = torch.autograd.grad(total, between, create_graph=True)
     return (slope.flatten(1).norm(dim=1) - 1).square().mean()

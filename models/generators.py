@@ -49,7 +49,7 @@ def detached(point: Tensor) -> Tensor:
 class Generator(nn.Module):
     """Subclasses write ``features`` and, with the same result one token at a time, ``start`` and ``step``.
 
-    Dropout belongs to teacher forcing: whatever is sampled or rolled out is without.
+    Dropout is for learning from real text, at once or step by step: whatever is sampled or rolled out is without.
 
     Args:
         size: v.
@@ -226,9 +226,10 @@ def check_prefix(prefix: Tensor | None, n: int, length: int) -> Tensor:
 
 @contextmanager
 def without_dropout(module: nn.Module) -> Iterator[None]:
-    """Eval mode inside, then the mode it was in."""
+    """Eval mode inside, then the mode it was in; RNNs, without dropout here, keep it: cuDNN's backward asks for it."""
     training = module.training
-    module.eval()
+    for part in module.modules():
+        part.training = training and isinstance(part, nn.RNNBase)
     try:
         yield
     finally:

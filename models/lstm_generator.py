@@ -28,7 +28,7 @@ class LSTMGenerator(Generator):
         width: of the embedded tokens.
         hidden: width of every layer.
         layers: how many.
-        dropout: share of each mask that is 0, in teacher forcing.
+        dropout: share of each mask that is 0, in training on real text.
 
     Raises:
         ValueError: no layers, or a dropout outside [0, 1).
@@ -53,26 +53,35 @@ class LSTMGenerator(Generator):
 
     def features(self, x: Tensor) -> Tensor:
         """See the base class."""
-        for cell in self.cells:
-            x, _ = cell(locked_dropout(x, self.dropout, self.training))
-        return locked_dropout(x, self.dropout, self.training)
+        *entering, leaving = self.masks(len(x))
+        for cell, mask in zip(self.cells, entering, strict=True):
+            x, _ = cell(masked(x, mask))
+        return masked(x, leaving)
 
     def start(self, b: int) -> State:
-        """Hidden and cell state of each layer, ``b h``."""
+        """Hidden and cell state of each layer, ``b h``, and the masks of all places."""
         zero = self.head.weight.new_zeros(b, self.hidden)
-        return [(zero, zero) for _ in self.cells]
+        return [(zero, zero) for _ in self.cells], self.masks(b)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """See the base class."""
+        before, (*entering, leaving) = state
         after = []
-        for cell, before in zip(self.cells, state, strict=True):
-            x, memory = torch.lstm_cell(x, before, *(getattr(cell, name) for name in WEIGHTS))
+        for cell, own, mask in zip(self.cells, before, entering, strict=True):
+            x, memory = torch.lstm_cell(masked(x, mask), own, *(getattr(cell, name) for name in WEIGHTS))
             after.append((x, memory))
-        return x, after
+        return masked(x, leaving), (after, [*entering, leaving])
+
+    def masks(self, b: int) -> list[Tensor | None]:
+        """Of what enters each layer and of what leaves the last one, ``b d`` and ``b h``; None without dropout."""
+        widths = [self.embedding.embedding_dim] + [self.hidden] * len(self.cells)
+        if not self.training or self.dropout == 0:
+            return [None] * len(widths)
+        return [F.dropout(self.head.weight.new_ones(b, width), self.dropout) for width in widths]
 
 
-def locked_dropout(x: Tensor, rate: float, training: bool) -> Tensor:
-    """Dropout of ``b t d`` with one mask for all t."""
-    if not training or rate == 0:
+def masked(x: Tensor, mask: Tensor | None) -> Tensor:
+    """``b d`` or ``b t d`` times a mask ``b d``, if there is one."""
+    if mask is None:
         return x
-    return x * F.dropout(torch.ones_like(x[:, :1]), rate)
+    return x * (mask if x.ndim == 2 else mask[:, None])

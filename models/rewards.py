@@ -57,9 +57,19 @@ class Shuffled(Reward):
     """
 
     def of_sentences(self, tokens: Tensor, opinion: Callable[[], Tensor]) -> Tensor:
-        """The rewards of the sentence before it."""
+        """The rewards of the sentence before it; ValueError if there is no other."""
+        check_others(len(tokens))
         return opinion().roll(1, 0)
 
     def of_gradient(self, gradient: Tensor) -> Tensor:
-        """The gradient of the sentence before it."""
+        """The gradient of the sentence before it; ValueError if there is no other."""
+        check_others(len(gradient))
         return gradient.roll(1, 0)
+
+
+def check_others(sentences: int) -> None:
+    """ValueError for a batch in which a sentence would be given what is said of itself."""
+    if sentences < 2:
+        raise ValueError(
+            "the shuffled reward is that of another sentence of the batch; use --data.batch_size=2 or more"
+        )

@@ -32,7 +32,8 @@ class SeqGAN(Adversarial):
             nothing to learn from, for no sentence is better than others (moving_average: from the second step on).
 
     Raises:
-        ValueError: an unknown name, no roll-outs, a discriminator of packs, a baseline that needs more than rewards.
+        ValueError: an unknown name, no roll-outs, a discriminator of packs, a baseline that needs more than rewards; in
+            training, a batch of one sentence for ``leave_one_out`` or the shuffled reward.
     """
 
     def __init__(
@@ -56,8 +57,14 @@ class SeqGAN(Adversarial):
 
     def generator_metrics(self, generator: Generator, batch: Batch) -> dict[str, Tensor]:
         """``loss``, a surrogate whose gradient is the policy gradient, and the mean ``reward``."""
-        tokens = generator.sample(len(batch["tokens"]))
-        rewards = self.reward.of_sentences(tokens, lambda: self.opinion(generator, tokens))
+        n, least = len(batch["tokens"]), self.baseline.minimum_samples
+        if n < least:
+            raise ValueError(
+                f"this baseline compares {least} sentences or more of a batch, got {n}; raise --data.batch_size or use "
+                "--model.baseline=none"
+            )
+        tokens = generator.sample(n)
+        rewards = self.reward.of_sentences(tokens, lambda: self.opinion(generator, tokens, batch["tokens"]))
         here = presence(tokens, generator.end)  # b t
         with without_dropout(generator):
             log_prob = generator.log_prob(tokens)
@@ -66,12 +73,13 @@ class SeqGAN(Adversarial):
         return {"loss": loss, "reward": (rewards * here).sum() / here.sum()}
 
     @torch.no_grad()
-    def opinion(self, generator: Generator, tokens: Tensor) -> Tensor:
-        """The discriminator's reward of every token ``b t``."""
+    def opinion(self, generator: Generator, tokens: Tensor, real: Tensor) -> Tensor:
+        """The discriminator's reward of every token ``b t``, beside ``real`` text ``b t``."""
+        beside = self.discriminator(real)
         return monte_carlo_rewards(
             tokens,
             complete=lambda prefix: generator.sample(len(prefix), prefix=prefix),
-            reward=lambda sentences: self.loss.reward(self.discriminator(sentences)),
+            reward=lambda sentences: self.loss.reward(self.discriminator(sentences), beside),
             rollouts=self.rollouts,
         )
 

@@ -18,10 +18,9 @@ from ..vocabulary import Vocabulary
 from . import gumbel_gan, lstm_generator, seqgan, transformer_generator  # noqa: F401  (importing registers)
 from .base import Batch, learning_rate_factor
 from .generators import GENERATORS, Generator
-from .pretrained import load
 from .registry import register_model
 from .relaxed import RelaxedCategorical
-from .text_model import TextModel
+from .text_model import TextModel, open_start
 from .text_objectives import OBJECTIVES, MaximumLikelihood
 
 BETAS = (0.9, 0.999)  # of Adam, where there is a likelihood to climb
@@ -39,10 +38,10 @@ class TextGAN(TextModel):
     Args:
         vocabulary: ``{tokens: [...], level: word}``; left out, it is taken from the data.
         length: tokens of a sample; left out, it is taken from the data.
-        generator: lstm or transformer.
+        generator: lstm or transformer; left out, lstm.
         generator_options: its arguments, such as ``{width: 32, hidden: 32, layers: 1, dropout: 0.0}``.
-        start: a trained model of text to go on from, by whatever ``load`` takes: its generator, with its weights,
-            vocabulary and length.
+        start: a trained model of text to go on from, by whatever ``load`` takes. It brings the five above, and the
+            weights.
         objective: mle, scheduled_sampling, gumbel or seqgan.
         pretrain_steps: training batches of maximum likelihood before the objective.
         scheduled_steps: of scheduled_sampling: training batches until only samples are fed.
@@ -54,6 +53,7 @@ class TextGAN(TextModel):
         discriminator_pretrain_steps: of a GAN: the discriminator learns in so many of the last pretrain_steps as well.
         estimator: of gumbel: how gradients pass the samples, a pathwise one of ``gumbelzoo list``.
         temperature: of gumbel: a number, or a schedule; its steps are the training batches behind the pretraining.
+            A learned one is trained with the generator.
         estimator_options: of gumbel: arguments of the estimator.
         feedback: of gumbel: what the generator is fed of its samples: soft, straight_through or detached.
         rollouts: of seqgan: completions behind the reward of each token.
@@ -70,11 +70,16 @@ class TextGAN(TextModel):
         reverse_steps: training steps of the small model behind the reverse NLL at test; 0 to leave it out.
     """
 
+    remedy = (
+        "a smaller --model.clip, or a lower --model.learning_rate; in the adversarial phase that is "
+        "--model.adversarial_learning_rate and --model.discriminator_learning_rate"
+    )
+
     def __init__(
         self,
         vocabulary: Mapping[str, Any] | None = None,
         length: int | None = None,
-        generator: str = "lstm",
+        generator: str | None = None,
         generator_options: Mapping[str, Any] | None = None,
         start: str = "",
         objective: str = "mle",
@@ -103,10 +108,11 @@ class TextGAN(TextModel):
         reverse_steps: int = 0,
     ) -> None:
         super().__init__()
-        begun = open_start(start, generator_options, vocabulary) if start else None
+        begun = open_start(start, vocabulary, length, generator, generator_options) if start else None
         if begun is not None:
             generator, generator_options = begun.hparams["generator"], begun.hparams["generator_options"]
             vocabulary, length = begun.known.config(), begun.length
+        generator = generator or "lstm"
         unknown_arguments(f"generator '{generator}'", GENERATORS[generator], generator_options or {})
         if min(pretrain_steps, discriminator_pretrain_steps, reverse_steps, clip) < 0:
             raise ValueError("pretrain_steps, discriminator_pretrain_steps, reverse_steps and clip must be >= 0")
@@ -181,7 +187,7 @@ class TextGAN(TextModel):
             group["lr"] = factor * (self.adversarial_learning_rate if objective.adversarial else self.learning_rate)
             group["betas"] = GAME_BETAS if objective.adversarial else BETAS
         metrics = objective.generator_metrics(self.generator, batch)
-        self._descend(own, metrics["loss"], list(self.generator.parameters()))
+        self._descend(own, metrics["loss"], self.generator_parameters())
         objective.advance()
         return {name: value.detach() for name, value in {**metrics, **judged}.items()}
 
@@ -199,12 +205,17 @@ class TextGAN(TextModel):
             nn.utils.clip_grad_norm_(parameters, self.clip)
         optimizer.step()
 
+    def generator_parameters(self) -> list[nn.Parameter]:
+        """The generator's, and a learned temperature."""
+        layers = nn.ModuleList(super().relaxed_layers())
+        return [*self.generator.parameters(), *layers.parameters()]
+
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Adam for the generator and, where one is needed, for the discriminator; with a weight decay AdamW."""
         fused = self.device.type == "cpu" or None
         self.steps = self.schedule_length()
         groups = [
-            (list(self.generator.parameters()), self.learning_rate, BETAS),
+            (self.generator_parameters(), self.learning_rate, BETAS),
             (self.objective.discriminator_parameters(), self.discriminator_learning_rate, GAME_BETAS),
         ]
         return [
@@ -212,15 +223,3 @@ class TextGAN(TextModel):
             for parameters, rate, betas in groups
             if parameters
         ]
-
-
-def open_start(
-    start: str, generator_options: Mapping[str, Any] | None, vocabulary: Mapping[str, Any] | None
-) -> TextGAN:
-    """The trained model to go on from; ValueError if it is none of text, or something else is asked for beside it."""
-    if generator_options or vocabulary:
-        raise ValueError("start brings a generator and its vocabulary: leave out generator_options and vocabulary")
-    begun = load(start)
-    if not isinstance(begun, TextGAN):
-        raise ValueError(f"start must be a trained model of text, {start} is a {begun.registry_name}")
-    return begun

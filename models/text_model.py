@@ -14,6 +14,7 @@ from torch import Tensor
 from ..vocabulary import Vocabulary
 from .base import Batch, ZooModel, check_draws
 from .generators import Generator
+from .pretrained import load
 from .reverse_nll import reverse_nll
 
 ROWS = 500  # samples at a time: their logits stay small
@@ -80,7 +81,7 @@ class TextModel(ZooModel):
         """Take vocabulary and length from the trainer's data, or check that they are the model's.
 
         Raises:
-            ValueError: no text, another vocabulary, or longer sentences than the model's.
+            ValueError: no text; what ``check_data`` says.
         """
         data = getattr(self.trainer, "datamodule", None)
         vocabulary, length = (getattr(data, name, None) for name in ("vocabulary", "max_length"))
@@ -89,9 +90,14 @@ class TextModel(ZooModel):
                 raise ValueError("this model learns from text: use --data=TextData")
         elif self.vocabulary is None:
             self._build(vocabulary, length)
-        elif self.vocabulary != vocabulary or self.length != length:
+        else:
+            self.check_data(vocabulary, length)
+
+    def check_data(self, vocabulary: Vocabulary, length: int) -> None:
+        """ValueError for data of another vocabulary, or of another length of sentences, than the model's."""
+        if self.known != vocabulary or self.length != length:
             raise ValueError(
-                f"the model knows {len(self.vocabulary)} tokens in sentences of {self.length}, the data has "
+                f"the model knows {len(self.known)} tokens in sentences of {self.length}, the data has "
                 f"{len(vocabulary)} (or others) in {length}; give the data that it was trained on"
             )
 
@@ -176,3 +182,16 @@ class TextModel(ZooModel):
         options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "prefix": prefix}
         tokens = self.sample_tokens(n, banned=vocabulary.unk, generator=generator, **options)
         return [vocabulary.decode(row) for row in tokens]
+
+
+def open_start(start: str, vocabulary: Any, length: int | None, generator: str | None, options: Any) -> TextModel:
+    """The trained model to go on from; ValueError if it is none of text, or something else is asked for beside it."""
+    if options or vocabulary:
+        raise ValueError("start brings a generator and its vocabulary: leave out generator_options and vocabulary")
+    begun = load(start)
+    if not isinstance(begun, TextModel):
+        raise ValueError(f"start must be a trained model of text, {start} is a {begun.registry_name}")
+    for name, given, own in (("generator", generator, begun.hparams["generator"]), ("length", length, begun.length)):
+        if given not in (None, own):
+            raise ValueError(f"{start} has the {name} {own}, and {given} is asked for beside it; leave out {name}")
+    return begun

@@ -19,7 +19,7 @@ class TransformerGenerator(Generator):
         width: of the embedded tokens and of every block.
         depth: number of blocks.
         heads: of the attention.
-        dropout: in teacher forcing.
+        dropout: in training on real text.
     """
 
     def __init__(

@@ -11,6 +11,7 @@ from gumbelzoo.benchmarks.text import held_out, main, picture
 from gumbelzoo.data import TextData
 from gumbelzoo.models.saving import save_pretrained
 from gumbelzoo.models.text_gan import TextGAN
+from gumbelzoo.train import main as command
 
 
 def test_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,7 +20,7 @@ def test_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = TextGAN({"tokens": data.vocabulary.tokens, "level": "character"}, data.max_length).eval()
     for name in ("first", "second"):
         save_pretrained(model, name, data={"class": "TextData", "arguments": {"name": "grammar"}})
-    main(["first", "second", "--alphas", "1", "2", "-n", "300", "--out", "out/sweep"])
+    main(["first", "second", "--alphas", "1", "2", "-n", "300", "--out", "out/sweep", "--reverse", "2"])
     rows = json.loads(Path("out/sweep.json").read_text())["rows"]
     assert [(row["model"], row.get("alpha")) for row in rows] == [
         *(("first", 1.0), ("first", 2.0), ("second", 1.0), ("second", 2.0)),
@@ -28,6 +29,8 @@ def test_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert rows[0]["nll_test"] == rows[2]["nll_test"] == pytest.approx(held_out(model, data, 1.0))
     assert rows[1]["nll_test"] == pytest.approx(held_out(model, data, 0.5)) != rows[0]["nll_test"]
     assert rows[-1]["valid"] == 1.0 and "nll_test" not in rows[-1]
+    assert all(0 < row["reverse_nll"] < 3 for row in rows)
+    assert rows[0]["reverse_nll"] == rows[2]["reverse_nll"] != rows[1]["reverse_nll"]
     text = Path("out/sweep.md").read_text().splitlines()
     assert sum(line.startswith("    ") for line in text) == 2 * 20  # samples to read
     table = [line for line in text if line.startswith("|")]
@@ -37,6 +40,49 @@ def test_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         log_prob = (model.generator.logits(held.tokens) * 2).log_softmax(-1).gather(-1, held.tokens[..., None])[..., 0]
     counted = torch.arange(data.max_length) < held.lengths[:, None]
     assert rows[1]["nll_test"] == pytest.approx(-log_prob[counted].mean().item(), rel=1e-4)
+
+
+TEXT = [f"w{i % 3} w{i % 7} w{i % 5} w{i % 11}" for i in range(120)]
+OTHERS: dict[str, tuple[list[str], list[str]]] = {
+    "level character": (TEXT, ["--data.level=character"]),
+    "split 162 training": (TEXT + TEXT[:80], []),
+    "level word, 10 tokens": (TEXT, ["--data.max_vocabulary=10"]),
+    "at most 6 in a sentence": ([f"{line} w0" for line in TEXT], []),
+    "other sentences or another vocabulary": ([line.replace("w", "x") for line in TEXT], []),
+}
+
+
+def test_data_that_differ_are_swept_apart(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """By their name, by what is stated of them, or by nothing but their sentences."""
+
+    def trained(name: str, lines: list[str], options: list[str]) -> str:
+        (workspace / name).mkdir()
+        path = workspace / name / "text.txt"
+        path.write_text("\n".join(lines))
+        data = ["--data=TextData", "--data.name=text", f"--data.path={path}", "--data.batch_size=30", *options]
+        short = ["--trainer.max_steps=1", "--trainer.accelerator=cpu", f"--trainer.default_root_dir={name}"]
+        assert command(["fit", "--model=TextGAN", *data, *short]) == 0, capfd.readouterr().err
+        return f"{name}/textgan_textdata/1"
+
+    def refused(*runs: str) -> str:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            main(["-n", "20", *runs])
+        (line,) = capfd.readouterr().err.strip().splitlines()
+        assert stopped.value.code == 2
+        return line
+
+    same = [trained(name, TEXT, []) for name in ("first", "second")]
+    for number, (message, other) in enumerate(OTHERS.items()):
+        line = refused(*same, run := trained(f"other{number}", *other))
+        assert f"{run} was not trained on the data of {same[0]}: " in line and message in line
+    main([*same, "--alphas", "1", "-n", "20"])
+    assert "unknown released checkpoint or folder: 'nothing'" in refused("nothing")
+    assert "catvae-digits is a categorical_vae; sweep models of text" in refused("catvae-digits")
+    assert f"the data of {same[0]}: grammar, not text; sweep" in refused(same[0], "textgan-grammar")
+    assert "--alphas must be > 0" in refused(same[0], "--alphas", "0")
+    (workspace / "first/text.txt").write_text("\n".join(line.replace("w", "x") for line in TEXT))
+    assert "give the data that it was trained on" in refused(same[0])
 
 
 def test_the_picture_of_an_oracle(tmp_path: Path) -> None:

@@ -16,14 +16,14 @@ from gumbelzoo.callbacks import NanGuard, ProgressBar, RandomState, TrainingDive
 from gumbelzoo.callbacks.figures import reconstruction_grid, sample_grid, save_code_use, save_curves, table_grid
 from gumbelzoo.callbacks.loggers import RunCSV, forget_after, read_metrics
 from gumbelzoo.callbacks.random_state import capture, restore
-from gumbelzoo.models import CategoricalVAE
+from gumbelzoo.models import CategoricalVAE, ZooModel
 from gumbelzoo.models.quantizers import CodebookUse
 from gumbelzoo.train import main
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
-MODULE = Mock(spec=LightningModule)
+MODULE = Mock(spec=ZooModel)
 
 
 def trainer_at(rank: int = 0, batch: int = 0, device: str = "cpu") -> Any:
@@ -88,11 +88,24 @@ def test_the_guard_stops_at_the_step(value: float, workspace: Path, monkeypatch:
     assert main(["fit", "--config", "tiny.yaml", "--checkpoint_every=1"]) == 1
     error = capfd.readouterr().err
     assert "not finite at training step 9" in error
-    assert "learning_rate" in error
+    assert "learning_rate" in error and "--trainer.gradient_clip_val" in error
     assert len(error.strip().splitlines()) <= 2
     last = torch.load(workspace / "runs/tiny/1/checkpoints/last.ckpt", weights_only=True)
     assert last["global_step"] == 9
     assert all(value.isfinite().all() for value in last["state_dict"].values())
+
+
+@pytest.mark.parametrize("clip", [0.0, 5.0])
+def test_the_guard_advises_what_a_text_gan_takes(clip: float, workspace: Path, capfd: Any) -> None:
+    """Lightning refuses to clip where a model steps its optimizers itself."""
+    options = ["fit", "--config", "textgan_grammar", "--trainer.max_steps=9", "--trainer.accelerator=cpu"]
+    diverging = ["--model.discriminator_learning_rate=1e30", f"--model.clip={clip}"]
+    assert main([*options, *diverging]) == 1
+    error = capfd.readouterr().err
+    assert "not finite at training step" in error and len(error.strip().splitlines()) == 1
+    assert "--model.clip" in error and "--model.discriminator_learning_rate" in error
+    assert "gradient_clip_val" not in error and "--ckpt_path" not in error  # a run goes on as it was begun
+    assert main([*options, "--trainer.gradient_clip_val=1.0"]) != 0
 
 
 def test_off_the_cpu_the_guard_looks_now_and_then() -> None:

@@ -130,8 +130,15 @@ def test_losses_against_numpy(name: str) -> None:
     loss, real, fake = LOSSES[name], torch.tensor(REAL), torch.tensor(FAKE)
     assert loss.discriminator(real, fake).item() == pytest.approx(EXPECTED[name][0])
     assert loss.generator(real, fake).item() == pytest.approx(EXPECTED[name][1])
-    assert (loss.reward(real).diff().sign() == real.diff().sign()).all()
+    assert (loss.reward(fake, real).diff().sign() == fake.diff().sign()).all()
     assert (loss.penalty > 0) == (name == "wasserstein")
+
+
+def test_the_penalty_is_made_without_cudnn() -> None:
+    """Which has no second derivative of a recurrent layer; outside it is as it was."""
+    seen = []
+    gradient_penalty(lambda x: (seen.append(torch.backends.cudnn.enabled), x.sum((1, 2)))[1], *torch.rand(2, 4, 2, 2))
+    assert seen == [False] and torch.backends.cudnn.enabled
 
 
 def test_the_penalty_of_a_linear_critic_is_known() -> None:

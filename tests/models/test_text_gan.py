@@ -123,7 +123,12 @@ def test_goes_on_from_a_trained_model(tmp_path: Path) -> None:
 
 
 def test_refuses_a_start_that_does_not_fit(tmp_path: Path) -> None:
-    make("mle").save_pretrained(tmp_path / "mle")
+    start = str(make("mle").save_pretrained(tmp_path / "mle"))
+    for name, own, other in (("generator", "lstm", "transformer"), ("length", 5, 9)):
+        with pytest.raises(ValueError, match=f"has the {name} {own}, and {other} is asked for beside it") as caught:
+            TextGAN(start=start, **{name: other})
+        assert "\n" not in str(caught.value)
+        assert TextGAN(start=start, **{name: own}).hparams[name] == own
     with pytest.raises(ValueError, match="leave out generator_options"):
         make("gumbel", start=str(tmp_path / "mle"))
     with pytest.raises(ValueError, match="start must be a trained model of text, catvae-digits is a categorical_vae"):
@@ -149,6 +154,17 @@ def test_the_gradient_is_clipped_by_the_model() -> None:
     for parameters in (model.generator.parameters(), model.objective.discriminator_parameters()):
         norm = torch.cat([parameter.grad.flatten() for parameter in parameters]).norm().item()  # type: ignore[union-attr]
         assert norm == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_a_learned_temperature_is_trained_with_the_generator() -> None:
+    """Not in the pretraining, and not by the discriminator's gradient if that is taken away."""
+    for reward, batches in (("learned", 2), ("learned", 4), ("constant", 4)):
+        temperature = {"name": "learned", "initial": 1.5}
+        model = ungiven("gumbel", pretrain_steps=2, temperature=temperature, reward=reward)
+        trainer = fit(model, batches)
+        moved = model.objective.relaxed.current_temperature().item() != pytest.approx(1.5, abs=1e-6)
+        assert moved == (reward == "learned" and batches == 4), (reward, batches)
+    assert "train/temperature" in trainer.callback_metrics
 
 
 def test_each_phase_has_its_learning_rate_and_momentum() -> None:
@@ -204,6 +220,18 @@ def test_scheduled_sampling_feeds_less_and_less_truth() -> None:
     assert losses[0] == pytest.approx(forced.item(), rel=1e-5) and losses[4] != losses[0]
 
 
+def test_scheduled_sampling_has_the_dropout_of_teacher_forcing() -> None:
+    """One mask for all places of a sentence: fed nothing but truth, with the same noise, it is the same."""
+    model, text = make(generator_options={"width": 4, "hidden": 6, "layers": 2, "dropout": 0.5}), batch(64)
+    calm = model.eval().pretraining.generator_metrics(model.generator, text)["loss"].item()
+    model.train()
+    losses = []
+    for objective in (model.pretraining, ScheduledSampling(4)):
+        torch.manual_seed(1)
+        losses.append(objective.generator_metrics(model.generator, text)["loss"].item())
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5) and losses[0] != pytest.approx(calm, rel=1e-3)
+
+
 # -- rewards and controls ---------------------------------------------------------------------------------------------
 
 
@@ -234,20 +262,27 @@ def test_rewards_against_a_slow_loop() -> None:
         assert fast[b, place].item() == pytest.approx(sum(map(score, drawn)) / len(drawn))
 
 
-def test_the_policy_gradient_is_that_of_the_expected_reward() -> None:
-    """By enumeration of what a sentence of two tokens can be; no baseline and leave-one-out, which must not bias it."""
-    words = {"vocabulary": {"tokens": ["0", "1", "2"], "level": "word"}, "length": 2}
-    model = make("seqgan", **words, rollouts=1)
+@pytest.mark.parametrize(("tokens", "length", "rollouts"), [(["0", "1", "2"], 2, 1), ([EOS, "1", "2"], 3, 2)])
+def test_the_policy_gradient_is_that_of_the_expected_reward(tokens: list[str], length: int, rollouts: int) -> None:
+    """By enumeration of all sentences, also of those that end early; no baseline and leave-one-out, without a bias."""
+    words = Vocabulary(tokens)
+    model = make("seqgan", vocabulary=words.config(), length=length, rollouts=rollouts)
     with torch.no_grad():
         for parameter in model.generator.parameters():
             parameter.mul_(2)
         model.objective.discriminator.head[-1].weight.mul_(30)
-    rows = torch.tensor(list(itertools.product(range(3), repeat=2)))
+    rows = torch.tensor(list(itertools.product(range(3), repeat=length)))
+    lengths = words.lengths(rows)
+    behind = torch.arange(length) >= lengths[:, None]
+    kept = ((rows == words.pad) | ~behind).all(1)
+    rows, lengths = rows[kept], lengths[kept]
+    assert lengths.unique().tolist() == ([2] if words.eos is None else [1, 2, 3])
     reward = torch.sigmoid(model.objective.discriminator(rows)).detach()
     head = model.generator.head.bias
-    expected = (model.generator.log_prob(rows).sum(1).exp() * reward).sum()
-    (exact,) = torch.autograd.grad(-expected, head)
-    text = {"tokens": torch.zeros(100, 2, dtype=torch.int64)}
+    probability = model.generator.log_prob(rows, lengths).sum(1).exp()
+    assert probability.sum().item() == pytest.approx(1, abs=1e-5)
+    (exact,) = torch.autograd.grad(-(probability * reward).sum(), head)
+    text = {"tokens": torch.zeros(100, length, dtype=torch.int64)}
     for name in ("none", "leave_one_out"):
         model.objective.baseline = BASELINES[name](None)
         torch.manual_seed(0)
@@ -256,6 +291,62 @@ def test_the_policy_gradient_is_that_of_the_expected_reward() -> None:
         error = draws.std(0) / len(draws) ** 0.5
         assert ((draws.mean(0) - exact).abs() < 4 * error).all(), name
         assert exact.abs().max() > 4 * error.max(), name
+
+
+@pytest.mark.parametrize("name", LOSSES.names())
+def test_a_reward_does_not_depend_on_what_the_loss_leaves_open(name: str) -> None:
+    """Relativistic and Wasserstein scores have no level of their own: what moves all of them moves no difference."""
+    model, gradients = make("seqgan", loss=name, baseline="leave_one_out"), []
+    for level in (0.0, 50.0):
+        with torch.no_grad():
+            model.objective.discriminator.head[-1].bias.add_(level)
+        torch.manual_seed(1)
+        loss = model.objective.generator_metrics(model.generator, batch())["loss"]
+        gradients.append(torch.autograd.grad(loss, model.generator.head.weight)[0])
+    assert torch.allclose(*gradients, rtol=1e-3, atol=1e-6) == (name != "standard")
+    assert gradients[0].abs().max() > 1e-4
+
+
+def test_a_relativistic_reward_is_the_probability_of_being_the_more_real_one() -> None:
+    scores, real = torch.tensor([0.3, -1.0]), torch.tensor([0.0, 2.0, -1.0])
+    expected = [sum(1 / (1 + math.exp(r - s)) for r in real.tolist()) / 3 for s in scores.tolist()]
+    assert LOSSES["relativistic"].reward(scores, real).tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("objective", "arguments", "message"),
+    [
+        ("seqgan", {"reward": "shuffled"}, "use --data.batch_size=2 or more"),
+        ("gumbel", {"reward": "shuffled"}, "use --data.batch_size=2 or more"),
+        (
+            "seqgan",
+            {"baseline": "leave_one_out"},
+            "compares 2 sentences or more of a batch, got 1; raise --data.batch_s",
+        ),
+    ],
+)
+def test_one_sentence_is_not_compared_with_itself(objective: str, arguments: dict[str, Any], message: str) -> None:
+    model = make(objective, **arguments)
+    with pytest.raises(ValueError, match=message) as caught:
+        model.objective.generator_metrics(model.generator, batch(1))["loss"].backward()
+    assert "\n" not in str(caught.value)
+    model.objective.generator_metrics(model.generator, batch(2))["loss"].backward()
+
+
+def test_the_policy_gradient_can_go_back_through_cudnn() -> None:
+    """Which refuses an LSTM that ran in eval mode; the probabilities are those without dropout all the same."""
+    modes: list[bool] = []
+    losses, gradients = [], []
+    for dropout in (0.5, 0.0):
+        model = make("seqgan", generator_options={"width": 4, "hidden": 6, "layers": 2, "dropout": dropout}).train()
+        for cell in model.generator.cells:
+            cell.register_forward_hook(lambda cell, *_: modes.append(cell.training))
+        torch.manual_seed(1)
+        losses.append(model.objective.generator_metrics(model.generator, batch())["loss"])
+        gradients.append(torch.autograd.grad(losses[-1], model.generator.cells[0].weight_ih_l0)[0])
+        assert all(module.training for module in model.generator.modules())
+    assert modes == [True] * 4
+    assert losses[0] == losses[1] and torch.equal(*gradients)
 
 
 @pytest.mark.parametrize("baseline", ["none", "leave_one_out", "moving_average"])
