@@ -39,6 +39,8 @@ def small(path: Path, trained: dict[str, Path]) -> list[str]:
 def trained(tmp_path: Path) -> dict[str, Path]:
     """By the argument that takes them, an untrained VQ-VAE of digits and a generator of the grammar, both released."""
     vqvae = gumbelzoo.create_model("vq_vae", image_shape=[1, 8, 8], quantizer_options={"codebook_size": 8})
+    digits = data.ImageData("digits", "none")
+    vqvae.initialise(float(digits.mean.mean()), digits.variance)
     text = {"vocabulary": data.TextData("grammar").vocabulary.config(), "length": 12}
     start = gumbelzoo.create_model("text_gan", **text, generator_options={"width": 4, "hidden": 6})
     models = {"vqvae": vqvae, "start": start}
