@@ -61,7 +61,8 @@ class Adversarial(Objective):
             fake = self.imitate(generator, len(real))
         loss = self.loss.discriminator(self.discriminator(real), self.discriminator(fake))
         if self.loss.penalty:
-            points = (x if x.is_floating_point() else one_hot(x, self.size) for x in (real, fake))
+            dtype = self.discriminator.table.dtype
+            points = (x.to(dtype) if x.is_floating_point() else one_hot(x, self.size, dtype) for x in (real, fake))
             loss = loss + self.loss.penalty * gradient_penalty(self.discriminator, *points)
         return loss
 

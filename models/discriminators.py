@@ -37,7 +37,7 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """A score for each sentence, higher for real text: ``b t`` or ``b t v`` ``-> b``."""
-        here = presence(x, self.end)  # b t
+        here = presence(x, self.end).to(self.table.dtype)  # b t
         return self.scores(embed(x, self.table) * here[..., None], here)
 
     def scores(self, embedded: Tensor, here: Tensor) -> Tensor:

@@ -147,6 +147,18 @@ def test_the_discriminator_can_learn_before_the_generator_listens(objective: str
     assert still.trainer.strategy.optimizers[1].state == {} != warm.trainer.strategy.optimizers[1].state
 
 
+@pytest.mark.parametrize("loss", ["standard", "wasserstein"])
+@pytest.mark.parametrize("discriminator", DISCRIMINATORS.names())
+@adversarial
+def test_both_players_learn_in_bfloat16(objective: str, discriminator: str, loss: str) -> None:
+    model = make(objective, discriminator=discriminator, loss=loss).to(torch.bfloat16)
+    of_generator = model.objective.generator_metrics(model.generator, batch())["loss"]
+    of_discriminator = model.objective.discriminator_loss(model.generator, batch())
+    (of_generator + of_discriminator).backward()
+    for player in (model.generator, model.objective.discriminator):
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in player.parameters())
+
+
 def test_the_gradient_is_clipped_by_the_model() -> None:
     """Pitfall 33: Lightning refuses to, with several optimizers."""
     model = ungiven("gumbel", clip=1e-3)
