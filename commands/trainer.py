@@ -244,7 +244,7 @@ class ZooCLI(LightningCLI):
         print(
             f"\nrun       {self.run}  ({content['batches']} batches, {content['minutes']} minutes)\n"
             f"best      {chosen}\n"
-            f"pictures  {pictures}\n"
+            f"pictures  {pictures or 'none yet'}\n"
             f"next      {program} test {self.run}\n"
             f"          {program} sample {self.run} -n 64\n"
             f"          {program} export {self.run} checkpoints/NAME   (after test)"
