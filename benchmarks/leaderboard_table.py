@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
+from gumbelzoo.benchmarks.measure import mean_and_error
 from gumbelzoo.benchmarks.runs import test_metrics
 from gumbelzoo.commands.source import build_data, open_source
 from gumbelzoo.models import CategoricalVAE, ZooModel
@@ -32,13 +33,6 @@ PUBLISHED = """\
 | Paulus et al. 2021: ST Gumbel-Softmax | 98.0 / 92.8 |
 | Paulus et al. 2021: Gumbel-Rao, 100 samples | 96.8 / 92.2 |
 | Paulus et al. 2021: ST / REINFORCE | 107.2 / 105.1 and 203.9 / 124.9 |"""
-
-
-def with_error(values: Sequence[float]) -> str:
-    """Mean and standard error over seeds."""
-    if len(values) == 1:
-        return f"{values[0]:.2f}"
-    return f"{statistics.mean(values):.2f} ± {statistics.stdev(values) / len(values) ** 0.5:.2f}"
 
 
 # -- costs ------------------------------------------------------------------------------------------------------------
@@ -131,7 +125,7 @@ def table(
         cost = costs.get(name, {})
         cells = [
             f"`{name}`",
-            f"**{with_error(bounds[name])}**",
+            f"**{mean_and_error(bounds[name], 2)}**",
             str(len(bounds[name])),
             f"{statistics.mean(elbos):.2f}",
             {True: "yes", False: "no", None: ""}[ESTIMATORS[estimator].unbiased if estimator else None],

@@ -6,6 +6,7 @@ import datetime
 import gc
 import os
 import platform
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -72,6 +73,14 @@ def _processor() -> str:
     path = Path("/proc/cpuinfo")
     names = [x for x in path.read_text().splitlines() if x.startswith("model name")] if path.exists() else []
     return names[0].split(":")[1].strip() if names else platform.processor() or platform.machine()
+
+
+def mean_and_error(values: Sequence[float], digits: int) -> str:
+    """Mean and standard error, as far as there are any."""
+    if not values:
+        return ""
+    error = f" ± {statistics.stdev(values) / len(values) ** 0.5:.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{error}"
 
 
 def line(cells: Sequence[str]) -> str:

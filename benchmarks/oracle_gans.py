@@ -15,16 +15,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from gumbelzoo.benchmarks.measure import table, write_page
+from gumbelzoo.benchmarks.measure import mean_and_error, table, write_page
 from gumbelzoo.benchmarks.runs import circumstances, finish, row_folder, test_metrics
-from gumbelzoo.benchmarks.text import Row, sweep
+from gumbelzoo.benchmarks.text import sweep
+from gumbelzoo.benchmarks.text_report import Row
 from gumbelzoo.commands.source import build_data, open_source
 from gumbelzoo.evaluation import draw_plane
 from gumbelzoo.evaluation.published import ALPHAS, CURVES, Point
@@ -132,7 +132,7 @@ def cells(name: str, seeds: Sequence[Row], curve: Sequence[Point], judged: Seque
     heights = [height for row in seeds if (height := below(point(row), curve)) is not None]
     areas = [area for run in judged if (area := told_apart(run)) is not None]
     figures = [*([row[key] for row in seeds] for key in SCORES), heights, areas]
-    return [name, f"{seeds[0]['alpha']:g}", *map(mean_and_error, figures), str(len(seeds))]
+    return [name, f"{seeds[0]['alpha']:g}", *(mean_and_error(values, 3) for values in figures), str(len(seeds))]
 
 
 def point(row: Row) -> Point:
@@ -163,14 +163,6 @@ def below(point: Point, curve: Sequence[Point]) -> float | None:
     first = min(range(len(curve)), key=lambda i: curve[i][1])
     across, up = [t for _, t in curve[first:]], [o for o, _ in curve[first:]]
     return float(np.interp(test, across, up)) - oracle if across[0] <= test <= across[-1] else None
-
-
-def mean_and_error(figures: Sequence[float]) -> str:
-    """Mean and standard error, as far as there are any."""
-    if not figures:
-        return ""
-    error = f" ± {statistics.stdev(figures) / len(figures) ** 0.5:.3f}" if len(figures) > 1 else ""
-    return f"{statistics.mean(figures):.3f}{error}"
 
 
 if __name__ == "__main__":

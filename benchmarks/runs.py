@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from gumbelzoo.commands.configs import named_configs
 from gumbelzoo.train import main as gumbelzoo
@@ -52,9 +53,15 @@ def test_metrics(run: Path) -> dict[str, float]:
     return json.loads((run / "test.json").read_text(encoding="utf-8"))["metrics"]
 
 
+def fit_facts(run: Path) -> dict[str, Any]:
+    """What ``fit`` says of a run that ended: command, seed, minutes, hardware, versions, commit; else nothing."""
+    path = run / "fit.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
 def circumstances(runs: Sequence[Path]) -> str:
     """Machine, versions and commits of all runs, in one line."""
-    fits = [json.loads((run / "fit.json").read_text(encoding="utf-8")) for run in runs]
+    fits = [fit_facts(run) for run in runs]
     machines = sorted({fit["hardware"] for fit in fits})
     versions = sorted({", ".join(f"{name} {number}" for name, number in fit["versions"].items()) for fit in fits})
     commits = sorted({fit["commit"] for fit in fits})

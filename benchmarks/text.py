@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from gumbelzoo.benchmarks.runs import fit_facts
+from gumbelzoo.benchmarks.text_report import Row, at_equal_variety, origin, sweep_table
 from gumbelzoo.commands.errors import exit_code, explain
 from gumbelzoo.commands.source import build_data, open_source
 from gumbelzoo.evaluation import draw_plane
@@ -31,7 +33,6 @@ from torch import Tensor
 
 PUBLISHED = "oracle_published"  # the only data that published curves are of
 SHOWN = 20
-Row = dict[str, Any]
 Draw = Callable[[int], Tensor]  # n -> n t
 
 
@@ -52,25 +53,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
         models, data = open_all(options.runs, options.root)
     except (ValueError, FileNotFoundError) as error:
         parser.exit(exit_code(error), f"{parser.prog}: {explain(error)}\n")
-    rows, written = [], []
+    rows = []
     learnt = partial(reverse, models[0], data, options.reverse, options.seed)
     for name, model in zip(options.runs, models, strict=True):
         rows += sweep(name, model, data, options.alphas, options.n, options.seed, learnt)
-        lines = model.sample(SHOWN, generator=seeded(options.seed))
-        written.append(f"{SHOWN} samples of {name} at alpha 1, not chosen:\n\n" + "\n".join(f"    {x}" for x in lines))
     for name, real in data.splits.anchors(options.n, seeded(options.seed)).items():
         rows.append({"model": name, **data.score(real), **learnt(again(real, options.seed))})
-    facts = data.facts()
-    text = "\n".join(table(rows))
-    print(text)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    listed = "\n".join(f"- {key}: {value}" for key, value in facts.items())
-    title = f"# Temperature sweep on {facts['data set']}\n\n{options.n:,} samples at each alpha = 1 / temperature."
-    parts = [title, text, listed, *written]
-    options.out.with_suffix(".md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    options.out.with_suffix(".json").write_text(json.dumps({"facts": facts, "rows": rows}, indent=1) + "\n")
+    samples = {
+        name: model.sample(SHOWN, generator=seeded(options.seed))
+        for name, model in zip(options.runs, models, strict=True)
+    }
+    print(write(options.out, rows, data.facts(), samples, options.n))
+
+
+def write(out: Path, rows: Sequence[Row], facts: Mapping[str, str], samples: Mapping[str, list[str]], n: int) -> str:
+    """OUT.md, OUT.json and, on an oracle, OUT.png; what stands in the first, but for the samples to read."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    fits = {name: fit for name in samples if (fit := fit_facts(Path(name)))}
+    commands = {name: fit["command"] for name, fit in fits.items()}
+    told = {**facts, **{name: origin(fit) for name, fit in fits.items()}}
+    listed = [f"- {name}: {text}" for name, text in told.items()]
+    title = f"# Temperature sweep on {facts['data set']}\n\n{n:,} samples at each alpha = 1 / temperature."
+    parts = [part for part in (title, sweep_table(rows), at_equal_variety(rows, commands), "\n".join(listed)) if part]
+    written = [
+        f"{len(lines)} samples of {name} at alpha 1, not chosen:\n\n" + "\n".join(f"    {line}" for line in lines)
+        for name, lines in samples.items()
+    ]
+    out.with_suffix(".md").write_text("\n\n".join([*parts, *written]) + "\n", encoding="utf-8")
+    out.with_suffix(".json").write_text(json.dumps({"facts": facts, "rows": rows}, indent=1) + "\n")
     if "nll_oracle" in rows[0]:
-        print(picture(rows, facts["data set"], options.out.with_suffix(".png")))
+        picture(rows, facts["data set"], out.with_suffix(".png"))
+    return "\n\n".join(parts)
 
 
 def open_all(names: Sequence[str], root: str | None) -> tuple[list[TextModel], Any]:
@@ -156,13 +169,6 @@ def held_out(model: Any, data: Any, temperature: float) -> float:
     return total / tokens
 
 
-def table(rows: Sequence[Row]) -> list[str]:
-    """Markdown; blank where a row has no such figure."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    cells = [[_cell(row.get(name, "")) for name in names] for row in rows]
-    return [f"| {' | '.join(line)} |" for line in [names, ["---"] * len(names), *cells]]
-
-
 def picture(rows: Sequence[Row], data: str, path: Path) -> Path:
     """The plane, with what was published where it is of the same oracle."""
     curves: dict[str, list[Point]] = {}
@@ -173,10 +179,6 @@ def picture(rows: Sequence[Row], data: str, path: Path) -> Path:
         return draw_plane(curves, path, CURVES, ANCHORS)
     levels = {row["model"]: (row["nll_oracle"], None) for row in rows if "alpha" not in row}
     return draw_plane(curves, path, {}, levels)
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

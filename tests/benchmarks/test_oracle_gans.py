@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from gumbelzoo.benchmarks import oracle_gans
-from gumbelzoo.benchmarks.oracle_gans import below, mean_and_error
+from gumbelzoo.benchmarks.measure import mean_and_error
+from gumbelzoo.benchmarks.oracle_gans import below
 
 CURVE = [(10.0, 7.7), (9.0, 7.6), (8.0, 8.0), (7.0, 9.0)]  # the first is hotter than the best
 
@@ -20,8 +21,8 @@ def test_the_height_is_at_equal_held_out_nll() -> None:
 
 
 def test_means_and_errors() -> None:
-    assert mean_and_error([]) == "" and mean_and_error([1.0]) == "1.000"
-    assert mean_and_error([1.0, 2.0, 3.0]) == "2.000 ± 0.577"
+    assert mean_and_error([], 3) == "" and mean_and_error([1.0], 3) == "1.000"
+    assert mean_and_error([1.0, 2.0, 3.0], 3) == "2.000 ± 0.577"
 
 
 def test_a_row(real: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from gumbelzoo.benchmarks.text import held_out, main, picture
+from gumbelzoo.benchmarks.text_report import at_equal_variety
 from gumbelzoo.data import TextData
 from gumbelzoo.models.saving import save_pretrained
 from gumbelzoo.models.text_gan import TextGAN
@@ -90,3 +92,23 @@ def test_the_picture_of_an_oracle(tmp_path: Path) -> None:
     rows = [{"model": "run", "alpha": 1.0, **point}, {"model": "truth", "nll_oracle": 5.8}]
     for name in ("oracle", "oracle_published"):
         assert picture(rows, name, tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_bleu_is_compared_where_the_variety_is_that_of_real_text() -> None:
+    def rows(name: str, shift: float) -> list[dict[str, Any]]:
+        return [
+            {"model": name, "alpha": 1.0, "self_bleu_4": 0.4, "bleu_4": 0.2 + shift, "nll_test": 3.0},
+            {"model": name, "alpha": 1.2, "self_bleu_4": 0.6, "bleu_4": 0.4 + shift, "nll_test": 3.4},
+        ]
+
+    sweep = [*rows("start", 0.0), *rows("one", 0.1), *rows("two", 0.2)]
+    commands = {
+        name: f"fit --seed_everything={seed} --model.reward=shuffled" for seed, name in enumerate(("one", "two"))
+    }
+    assert at_equal_variety(sweep, commands) == ""  # nothing says how varied real text is
+    text = at_equal_variety([*sweep, {"model": "training text", "self_bleu_4": 0.45}], commands)
+    assert "Self-BLEU-4 is 0.45" in text
+    assert "| `start` | 1 | 0.2500 | 3.1000 |" in text
+    assert "| `fit --model.reward=shuffled` | 2 | 0.4000 ± 0.0500 | 3.1000 ± 0.0000 |" in text
+    outside = at_equal_variety([*sweep, {"model": "training text", "self_bleu_4": 0.7}], commands)
+    assert "| `start` | 1 |  |  |" in outside  # no figure is made up beyond the sweep
