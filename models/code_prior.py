@@ -102,12 +102,13 @@ class CodePrior(ZooModel):
                 f"the VQ-VAE takes images of shape {self.vqvae.image_shape}, the data has {tuple(shape)}; give the "
                 "data it was trained on, or another --model.vqvae"
             )
-        own, variance = float(self.vqvae.likelihood.data_variance), getattr(data, "variance", None)
-        if stage == "fit" and variance and not math.isclose(own, variance, rel_tol=0.05):
-            rank_zero_warn(
-                f"the VQ-VAE was trained on images whose pixels have a variance of {own:.3f}, here it is "
-                f"{variance:.3f}: other data, or another --data.binarization? Its codes may say little about these"
-            )
+        if stage == "fit" and hasattr(data, "variance"):
+            own = float(self.vqvae.likelihood.data_variance)
+            if not math.isclose(own, data.variance, rel_tol=0.05):
+                rank_zero_warn(
+                    f"the VQ-VAE was trained on images whose pixels have a variance of {own:.3f}, here it is "
+                    f"{data.variance:.3f}: other data, or another --data.binarization?"
+                )
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
         """The network's loss on the codes of the images, in nats per code."""
