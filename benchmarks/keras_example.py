@@ -32,7 +32,6 @@ per code, without a perplexity. A code can be cheap because little is said by it
 only. By `python benchmarks/keras_example.py`."""
 
 
-@QUANTIZERS.register("keras_example")
 class KerasExample(VectorQuantizer):
     """The nearest of the codes that learn by the loss from numbers near 0; nothing keeps them alive.
 
@@ -53,6 +52,7 @@ def main() -> None:
     out = parser.parse_args().out.resolve()
     sys.argv = sys.argv[:1]
     torch.set_num_threads(1)
+    QUANTIZERS.register("keras_example")(KerasExample)
     vqvae = finish(out, "vqvae_mnist_ema", ["--model.quantizer=keras_example", *OPTIMIZER], test=True)
     prior = finish(out, "prior_mnist", [f"--model.vqvae={vqvae}"], test=True)
     ours = [read_config(find_release(name)).test["metrics"] for name in ("vqvae-mnist-ema", "vqvae-mnist")]

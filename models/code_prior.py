@@ -95,7 +95,7 @@ class CodePrior(ZooModel):
 
     def setup(self, stage: str) -> None:
         """Refuse images that the VQ-VAE does not take, and warn of such as it was not trained on."""
-        data = getattr(self.trainer, "datamodule", None)
+        data: Any = getattr(self.trainer, "datamodule", None)
         shape = getattr(data, "shape", self.vqvae.image_shape)
         if tuple(shape) != self.vqvae.image_shape:
             raise ValueError(
