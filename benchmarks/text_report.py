@@ -44,12 +44,14 @@ def at_equal_variety(rows: Sequence[Row], commands: Mapping[str, str]) -> str:
     cells = []
     for name, found in groups.items():
         known = [[value for value in values if value is not None] for values in zip(*found, strict=True)]
-        cells.append([f"`{name}`", str(len(found)), *(mean_and_error(values, 4) for values in known)])
+        cells.append(
+            [f"`{name}`", f"{len(known[0])} of {len(found)}", *(mean_and_error(values, 4) for values in known)]
+        )
     head = (
         f"Where Self-BLEU-4 is {level:.4g}, as in the training text, on the lines between the alphas; mean and "
         "standard error over seeds:"
     )
-    return f"{head}\n\n{table(['made by', 'seeds', *FIGURES], cells)}"
+    return f"{head}\n\n{table(['made by', 'seeds there', *FIGURES], cells)}"
 
 
 def interpolated(points: Sequence[tuple[float, float]], x: float) -> float | None:

@@ -108,7 +108,7 @@ def test_bleu_is_compared_where_the_variety_is_that_of_real_text() -> None:
     assert at_equal_variety(sweep, commands) == ""  # nothing says how varied real text is
     text = at_equal_variety([*sweep, {"model": "training text", "self_bleu_4": 0.45}], commands)
     assert "Self-BLEU-4 is 0.45" in text
-    assert "| `start` | 1 | 0.2500 | 3.1000 |" in text
-    assert "| `fit --model.reward=shuffled` | 2 | 0.4000 ± 0.0500 | 3.1000 ± 0.0000 |" in text
+    assert "| `start` | 1 of 1 | 0.2500 | 3.1000 |" in text
+    assert "| `fit --model.reward=shuffled` | 2 of 2 | 0.4000 ± 0.0500 | 3.1000 ± 0.0000 |" in text
     outside = at_equal_variety([*sweep, {"model": "training text", "self_bleu_4": 0.7}], commands)
-    assert "| `start` | 1 |  |  |" in outside  # no figure is made up beyond the sweep
+    assert "| `start` | 0 of 1 |  |  |" in outside  # no figure is made up beyond the sweep
