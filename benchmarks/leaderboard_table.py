@@ -97,8 +97,12 @@ def log_variance(model: ZooModel, x: Tensor) -> float:
     total, squares = torch.zeros_like(posterior), torch.zeros_like(posterior)
     for _ in range(DRAWS):
         logits = posterior.clone().requires_grad_()
-        value = model.relaxed.expectation(logits, lambda z: model.reconstruction(x, z)).sum()
-        (gradient,) = torch.autograd.grad(value + model.relaxed.kl(logits, model.prior_logits).sum(), logits)
+        if model.training_samples > 1:
+            value = model.training_bound(x, logits).sum()
+        else:
+            cost = model.relaxed.expectation(logits, lambda z: model.reconstruction(x, z)).sum()
+            value = cost + model.relaxed.kl(logits, model.prior_logits).sum()
+        (gradient,) = torch.autograd.grad(value, logits)
         total += gradient
         squares += gradient.square()
     variance = (squares / DRAWS - (total / DRAWS).square()) * DRAWS / (DRAWS - 1)

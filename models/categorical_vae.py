@@ -114,14 +114,15 @@ class CategoricalVAE(VAE):
         x = batch["image"]
         logits = self.posterior(x)
         if self.training_samples > 1:
-            bound = self._training_bound(x, logits).mean()
+            bound = self.training_bound(x, logits).mean()
             return {"loss": bound, "bound": bound}
         reconstruction = self.relaxed.expectation(logits, lambda z: self.reconstruction(x, z)).mean()
         kl = self.relaxed.kl(logits, self.prior_logits).sum(-1).mean()
         beta = (self.relaxed.step / self.beta_warmup).clamp(max=1.0) if self.beta_warmup else 1.0
         return {"loss": reconstruction + beta * kl, "bound": reconstruction + kl, "kl": kl}
 
-    def _training_bound(self, x: Tensor, logits: Tensor) -> Tensor:
+    def training_bound(self, x: Tensor, logits: Tensor) -> Tensor:
+        """The negative bound of ``training_samples`` samples, ``b`` nats, with the estimator's gradient."""
         ratio = self.log_ratio(logits)
 
         def log_weight(z: Tensor) -> Tensor:  # m ... b n k -> m ... b; linear in z where z is relaxed

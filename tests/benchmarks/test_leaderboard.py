@@ -1,0 +1,130 @@
+"""The leaderboard's rows can be trained, choose as they say, are not run twice, and are in the page."""
+
+import csv
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from gumbelzoo import create_model
+from gumbelzoo.benchmarks import leaderboard, leaderboard_table
+from gumbelzoo.benchmarks.leaderboard import ROWS, SEVERAL_STEPS, Row
+from gumbelzoo.commands.configs import named_configs
+from gumbelzoo.models import CategoricalVAE
+
+SMALL = ("--data.name=digits", "--model.image_shape=[1,8,8]", "--model.bound_samples=2", "--model.lr_warmup=0")
+SMALL += ("--trainer.max_steps=6",)
+TAUS = (0.5, 1.0)
+
+
+def arguments(name: str) -> tuple[Any, dict[str, Any]]:
+    """The configuration of a row, and the model's arguments in it, with the least of what is chosen."""
+    row = ROWS[name]
+    content = yaml.safe_load(Path(named_configs(["--config", row.config])[1]).read_text())
+    given = content["model"]["init_args"]
+    if row.config == "catvae_mnist":
+        given["estimator"] = row.estimator or name
+    for option in row.options:
+        key, value = option.removeprefix("--").split("=", 1)
+        part, field = key.split(".")
+        (given if part == "model" else content[part])[field] = yaml.safe_load(value)
+    return content, given
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_row_has_a_loss_with_a_gradient(name: str) -> None:
+    content, given = arguments(name)
+    m = given.get("training_samples", 1)
+    assert content["trainer"]["max_steps"] == (SEVERAL_STEPS if ROWS[name].section == "several" else leaderboard.STEPS)
+    assert m == (int(name.rsplit("_", 1)[1]) if ROWS[name].section == "several" else 1)
+    small = {"image_shape": [1, 4, 4], "hidden": [8], "latents": 3, "categories": 4}
+    if content["model"]["class_path"] == "CategoricalVAE":
+        model = create_model("categorical_vae", **{**given, **small})
+    else:
+        model = create_model("gaussian_vae", **{**given, "image_shape": [1, 4, 4], "hidden": [8]})
+    model.train().training_metrics({"image": torch.rand(2, 1, 4, 4).round()})["loss"].backward()
+    first = next(value for name, value in model.named_parameters() if name.startswith("encoder") and value.dim() == 2)
+    assert first.grad is not None and first.grad.abs().sum() > 0
+
+
+@pytest.fixture
+def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two rows of a few steps on digits, tuned, trained and tested; a third has not begun."""
+    rows = {
+        "gumbel_softmax": Row(options=SMALL, temperatures=TAUS),
+        "gumbel_softmax_3": Row(
+            "gumbel_softmax", (*SMALL, "--model.training_samples=3"), section="several", learning_rates=()
+        ),
+        "reinmax": Row(options=SMALL),
+    }
+    monkeypatch.setattr(leaderboard, "ROWS", rows)
+    monkeypatch.setattr(leaderboard, "TUNING_STEPS", 3)
+    monkeypatch.setattr(leaderboard, "RESULTS", tmp_path / "leaderboard.md")
+    monkeypatch.setattr(leaderboard_table, "DRAWS", 5)
+    monkeypatch.setattr("sys.argv", ["gumbelzoo"])
+    out = tmp_path / "board"
+    assert leaderboard.job((out, "gumbel_softmax", 1)) == "gumbel_softmax: seed 1 done"
+    assert leaderboard.job((out, "gumbel_softmax_3", 0)) == "gumbel_softmax_3: seed 0 done"
+    return out
+
+
+def elbo(run: Path) -> float:
+    with (run / "catvae_mnist/1/metrics.csv").open(newline="") as file:
+        return min(float(line["val/elbo"]) for line in csv.DictReader(file) if line.get("val/elbo"))
+
+
+def test_runs_are_chosen_on_validation_kept_and_written_down(board: Path) -> None:
+    row = board / "gumbel_softmax"
+    elbos = [elbo(row / f"tune_lr0.001_tau{tau:g}") for tau in TAUS]
+    assert elbos[0] != elbos[1]
+    tau = TAUS[elbos[1] < elbos[0]]
+    rate = min(leaderboard.LEARNING_RATES, key=lambda rate: elbo(row / f"tune_lr{rate:g}_tau{tau:g}"))
+    final = row / "seed1/catvae_mnist/1"
+    content = yaml.safe_load((final / "config.yaml").read_text())
+    assert (content["model"]["init_args"]["temperature"], content["model"]["init_args"]["learning_rate"]) == (tau, rate)
+    assert content["seed_everything"] == 1 and content["trainer"]["max_steps"] == 6
+    assert not list((board / "gumbel_softmax_3").glob("tune*"))
+
+    files = {path: path.stat().st_mtime_ns for path in board.rglob("*.json")}
+    (final / "test.json").unlink()
+    assert leaderboard.job((board, "gumbel_softmax", 1)) == "gumbel_softmax: seed 1 done"
+    again = {path for path, time in files.items() if path.stat().st_mtime_ns != time}
+    assert again == {final / "test.json"}
+
+    leaderboard.write(board)
+    page = leaderboard.RESULTS.read_text()
+    one, several = page.split("## Several samples")
+    bound = leaderboard.finished(board, "one")["gumbel_softmax"]
+    figure = leaderboard_table.test_metrics(bound[0])["test/bound"]
+    assert f"| `gumbel_softmax` | **{figure:.2f}** | 1 |" in one and "| 1.00 |" in one
+    assert "| `gumbel_softmax_3` |" in several
+    assert "Not run yet: reinmax." in page
+
+
+def test_a_row_that_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ROWS, "reinmax", Row(options=(*SMALL, "--model.latents=0")))
+    assert "reinmax: FAILED" in leaderboard.job((tmp_path, "reinmax", 0))
+    assert "latents" in (tmp_path / "reinmax" / "tune_lr0.001" / "log.txt").read_text()
+
+
+@pytest.mark.parametrize("m", [1, 3])
+def test_the_variance_is_of_the_gradient_that_training_descends(m: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaderboard_table, "DRAWS", 4)
+    small = {"image_shape": [1, 4, 4], "hidden": [8], "latents": 3, "categories": 4}
+    model = create_model("categorical_vae", **small, temperature=0.7, training_samples=m)
+    assert isinstance(model, CategoricalVAE)
+    model.train()
+    x = torch.rand(5, 1, 4, 4).round()
+    posterior = model.posterior(x).detach()
+    torch.manual_seed(0)
+    got = leaderboard_table.log_variance(model, x)
+    torch.manual_seed(0)
+    gradients = []
+    for _ in range(4):
+        logits = posterior.clone().requires_grad_()
+        monkeypatch.setattr(model, "posterior", lambda _, logits=logits: logits)
+        (5 * model.training_metrics({"image": x})["loss"]).backward()
+        gradients.append(logits.grad)
+    assert got == pytest.approx(math.log(torch.stack(gradients).var(0).mean()), abs=1e-4)
