@@ -157,6 +157,7 @@ def job(arguments: tuple[Path, str, int | None]) -> str:
     """Tune a row (no seed), or make the final run of one seed; what became of it."""
     out, name, seed = arguments
     torch.set_num_threads(1)
+    print(f"{name}: {'tuning' if seed is None else f'seed {seed}'} (progress: log.txt under {out / name})", flush=True)
     try:
         options = tune(out, name)
         if seed is None:
@@ -173,6 +174,8 @@ def run(out: Path, names: Sequence[str], seeds: Sequence[int], workers: int) -> 
         for part in ((None,), seeds):
             for message in pool.imap_unordered(job, [(out, name, seed) for seed in part for name in names]):
                 print(message, flush=True)
+        pool.close()
+        pool.join()
 
 
 # -- the table --------------------------------------------------------------------------------------------------------
