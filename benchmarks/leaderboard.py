@@ -100,7 +100,7 @@ ROWS: dict[str, Row] = {
     "reinforce_none": Row("reinforce", ("--model.estimator_options={samples: 1, baseline: none}",)),
     "muprop": Row(),
     "gapped_straight_through": Row(temperatures=TEMPERATURES),
-    "decoupled_straight_through_gumbel_softmax": Row(temperatures=TEMPERATURES),
+    "decoupled_straight_through_gumbel_softmax": Row(temperatures=TEMPERATURES, note="drawn at temperature 0.7"),
     "concrete": Row(temperatures=TEMPERATURES, note="prior temperature 0.4"),
     "unordered": Row(note="4 samples without replacement"),
     "arsm": Row(note="up to 46 cost evaluations a step", learning_rates=(1e-3,)),
@@ -235,8 +235,11 @@ def main() -> None:
     sys.argv = sys.argv[:1]
     if options.command == "run":
         run(options.out.resolve(), options.only, options.seeds, options.workers)
-    else:
+        return
+    try:
         write(options.out.resolve())
+    except (RuntimeError, OSError, ValueError) as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":
