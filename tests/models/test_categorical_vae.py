@@ -81,7 +81,7 @@ def test_the_training_bound_of_m_samples_is_the_bound_of_evaluation() -> None:
     x = images(1).expand(20_000, -1, -1, -1)
     model = small(estimator="vimco", training_samples=5)
     torch.manual_seed(0)
-    trained = model._training_bound(x, model.posterior(x))
+    trained = model.training_bound(x, model.posterior(x))
     evaluated = model.eval().bound(x, samples=5)
     error = ((trained.var() + evaluated.var()) / len(x)).sqrt()
     assert (trained.mean() - evaluated.mean()).abs() < 4 * error
