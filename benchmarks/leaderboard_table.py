@@ -97,12 +97,7 @@ def log_variance(model: ZooModel, x: Tensor) -> float:
     total, squares = torch.zeros_like(posterior), torch.zeros_like(posterior)
     for _ in range(DRAWS):
         logits = posterior.clone().requires_grad_()
-        if model.training_samples > 1:
-            value = model.training_bound(x, logits).sum()
-        else:
-            cost = model.relaxed.expectation(logits, lambda z: model.reconstruction(x, z)).sum()
-            value = cost + model.relaxed.kl(logits, model.prior_logits).sum()
-        (gradient,) = torch.autograd.grad(value, logits)
+        (gradient,) = torch.autograd.grad(len(x) * model.objective(x, logits)["loss"], logits)
         total += gradient
         squares += gradient.square()
     variance = (squares / DRAWS - (total / DRAWS).square()) * DRAWS / (DRAWS - 1)

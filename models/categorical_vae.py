@@ -111,8 +111,10 @@ class CategoricalVAE(VAE):
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
         """The negative ELBO with its parts, ``loss`` weighing the KL by the warm-up; or the m-sample bound."""
-        x = batch["image"]
-        logits = self.posterior(x)
+        return self.objective(batch["image"], self.posterior(batch["image"]))
+
+    def objective(self, x: Tensor, logits: Tensor) -> dict[str, Tensor]:
+        """What ``training_metrics`` says of images ``b c h w`` whose posterior has these logits, ``b n k``."""
         if self.training_samples > 1:
             bound = self.training_bound(x, logits).mean()
             return {"loss": bound, "bound": bound}

@@ -14,13 +14,18 @@ from gumbelzoo.benchmarks.leaderboard import ROWS, SEVERAL_STEPS, Row
 from gumbelzoo.commands.configs import named_configs
 from gumbelzoo.models import CategoricalVAE
 
-SMALL = ("--data.name=digits", "--model.image_shape=[1,8,8]", "--model.bound_samples=2", "--model.lr_warmup=0")
-SMALL += ("--trainer.max_steps=6",)
+SMALL = (
+    "--data.name=digits",
+    "--model.image_shape=[1,8,8]",
+    "--model.bound_samples=2",
+    "--model.lr_warmup=0",
+    "--trainer.max_steps=6",
+)
 TAUS = (0.5, 1.0)
 
 
 def arguments(name: str) -> tuple[Any, dict[str, Any]]:
-    """The configuration of a row, and the model's arguments in it, with the least of what is chosen."""
+    """The configuration of a row, and the model's arguments in it, before anything is chosen."""
     row = ROWS[name]
     content = yaml.safe_load(Path(named_configs(["--config", row.config])[1]).read_text())
     given = content["model"]["init_args"]
