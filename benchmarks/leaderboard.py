@@ -166,6 +166,8 @@ def job(arguments: tuple[Path, str, int | None]) -> str:
         return f"{name}: seed {seed} done"
     except (RuntimeError, OSError) as error:
         return f"{name}: FAILED, {error}"
+    except KeyboardInterrupt:
+        return f"{name}: interrupted"
 
 
 def run(out: Path, names: Sequence[str], seeds: Sequence[int], workers: int) -> None:
@@ -233,11 +235,13 @@ def main() -> None:
         command.add_argument("--out", type=Path, default=Path("runs/leaderboard"))
     options = parser.parse_args()
     sys.argv = sys.argv[:1]
-    if options.command == "run":
-        run(options.out.resolve(), options.only, options.seeds, options.workers)
-        return
     try:
-        write(options.out.resolve())
+        if options.command == "run":
+            run(options.out.resolve(), options.only, options.seeds, options.workers)
+        else:
+            write(options.out.resolve())
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted; the same command goes on") from None
     except (RuntimeError, OSError, ValueError) as error:
         raise SystemExit(str(error)) from None
 
