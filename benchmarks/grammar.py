@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from gumbelzoo.benchmarks.measure import table, write_page
-from gumbelzoo.benchmarks.runs import circumstances, finish, row_folder, test_metrics
+from gumbelzoo.benchmarks.runs import circumstances, finish, fit_facts, row_folder, test_metrics
 from gumbelzoo.data import TextData
 from gumbelzoo.data.grammar import language
 
@@ -64,7 +64,8 @@ def main() -> None:
     own = data.anchors(SAMPLES, torch.Generator().manual_seed(0))["grammar"]
     rows = [cells(name, test_metrics(run), own["distinct_valid"]) for name, run in runs.items()]
     rows.append(cells(TRUTH, {f"test/{name}": figure for name, figure in own.items()}, own["distinct_valid"]))
-    parts = ["# A Gumbel GAN on a grammar", HEAD, circumstances(list(runs.values())), table(HEADER, rows)]
+    made = circumstances([fit_facts(run) for run in runs.values()])
+    parts = ["# A Gumbel GAN on a grammar", HEAD, made, table(HEADER, rows)]
     if missing := [name for name in ROWS if name not in runs]:
         parts.append(f"Not run yet: {'; '.join(missing)}.")
     write_page(__file__, parts)

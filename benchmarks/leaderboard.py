@@ -2,7 +2,7 @@
 
     python benchmarks/leaderboard.py run --out runs/leaderboard              # hours; go on with the same command
     python benchmarks/leaderboard.py run --only rebar reinmax --workers 2    # some rows, two processes
-    python benchmarks/leaderboard.py table --out runs/leaderboard            # rewrites leaderboard.md from the folders
+    python benchmarks/leaderboard.py table --out runs/leaderboard            # writes leaderboard.json, leaderboard.md
 
 The configuration is ``catvae_mnist``: network, optimizer, 25,000 steps of 100 images. A row's temperature, then its
 learning rate, are those of the best validation ELBO after ``TUNING_STEPS`` steps (seed 0) from the grids below. The
@@ -10,7 +10,8 @@ final runs use seeds 0, 1, 2 and report the test bound (m = 1000, discrete laten
 validation ELBO. The rows with several samples in the objective are a table of their own, ``SEVERAL_STEPS`` steps with
 nothing to choose, since 50 decodings of every image cost what they cost. Every run is an ordinary run folder,
 ``<out>/<row>/<what>/``: configuration, metrics, checkpoints, fit.json, test.json. What is finished is not run again;
-what was interrupted goes on.
+what was interrupted goes on. ``table`` puts what the folders hold into the record, ``leaderboard.json``, and makes the
+page from that: rows trained on several machines, or whose folders are gone, stand in it beside each other.
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from gumbelzoo.benchmarks.leaderboard_table import PUBLISHED, measure, table
+from gumbelzoo.benchmarks.leaderboard_table import PUBLISHED, Record, collect, measure, table
+from gumbelzoo.benchmarks.measure import write_page
 from gumbelzoo.benchmarks.runs import circumstances, finish
 
 STEPS, TUNING_STEPS, SEVERAL_STEPS = 25_000, 2_000, 5_000
 SEEDS = (0, 1, 2)
 LEARNING_RATES = (1e-3, 2e-3)  # the first while the temperature is chosen
 TEMPERATURES = (0.5, 1.0, 1.5)
-RESULTS = Path(__file__).with_suffix(".md")
+RECORD = Path(__file__).with_suffix(".json")
 HEAD = f"""\
 MNIST, static binarization, 20 latents of 10 categories, 784-512-256-200-256-512-784, {STEPS:,} steps of 100 images,
 AdamW with a warm-up of 500 steps and a cosine, for every row. Negative log-likelihood bounds in nats, the whole test
@@ -183,43 +185,54 @@ def run(out: Path, names: Sequence[str], seeds: Sequence[int], workers: int) -> 
 # -- the table --------------------------------------------------------------------------------------------------------
 
 
-def finished(out: Path, section: str) -> dict[str, list[Path]]:
-    """The tested runs of a section's rows, in the order of their seeds."""
-    rows = {}
+def finished(out: Path) -> dict[str, dict[int, Path]]:
+    """The tested runs under ``out``, by row and seed."""
+    rows: dict[str, dict[int, Path]] = {}
     for name, row in ROWS.items():
-        folders = [out / name / f"seed{seed}" / row.config / "1" for seed in SEEDS]
-        done = [folder for folder in folders if (folder / "test.json").is_file()]
-        if done and row.section == section:
-            rows[name] = done
+        for seed in SEEDS:
+            folder = out / name / f"seed{seed}" / row.config / "1"
+            if (folder / "test.json").is_file():
+                rows.setdefault(name, {})[seed] = folder
     return rows
 
 
 def write(out: Path) -> None:
-    """Measure the costs that are not measured yet, and write ``leaderboard.md``."""
-    one, several = finished(out, "one"), finished(out, "several")
-    if "gumbel_softmax" not in one:
-        raise SystemExit(f"{out} has no tested run of gumbel_softmax, which the costs are measured on; use `run` first")
-    first = {name: runs[0] for name, runs in (one | several).items()}
-    file = out / "costs.json"
-    costs = json.loads(file.read_text()) if file.is_file() else {}
-    if costs.keys() != first.keys():
-        costs = measure(first, one["gumbel_softmax"][0])
-        file.write_text(json.dumps(costs, indent=2))
+    """Put the runs under ``out`` into the record, measure the costs that it lacks, and write ``leaderboard.md``."""
+    record: Record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.is_file() else {}
+    runs = finished(out)
+    for name, seeds in runs.items():
+        collect(record, name, seeds)
+    new = {name: min(runs[name].items())[1] for name in runs if "cost" not in record[name]}
+    if new:
+        reference = runs.get("gumbel_softmax", {}).get(0)
+        if reference is None:
+            raise SystemExit(f"what {', '.join(new)} cost is measured on seed 0 of gumbel_softmax: run it in {out} too")
+        for name, cost in measure({**new, "gumbel_softmax": reference}, reference).items():
+            record[name]["cost"] = cost
+    record = {name: record[name] for name in ROWS if name in record}
+    RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_page(str(RECORD), page(record))
+
+
+def page(record: Record) -> list[str]:
+    """The parts of ``leaderboard.md``."""
     notes = {name: row.note for name, row in ROWS.items()}
     tempered = [name for name, row in ROWS.items() if row.temperatures or "temperature" in " ".join(row.options)]
-    missing = [name for name in ROWS if name not in first]
+    one, several = (
+        {name: entry for name, entry in record.items() if ROWS[name].section == section}
+        for section in ("one", "several")
+    )
+    missing = [name for name in ROWS if name not in record]
     parts = [
         "# Leaderboard: one categorical VAE, every estimator",
         HEAD,
-        circumstances([run for runs in (one | several).values() for run in runs]),
-        table(one, notes, costs, tempered),
+        circumstances([run for entry in record.values() for run in entry["seeds"].values()]),
+        table(one, notes, tempered),
         SEVERAL,
-        table(several, notes, costs, tempered) if several else "Not run yet.",
+        table(several, notes, tempered) if several else "Not run yet.",
         "## Published\n\n" + PUBLISHED,
-        f"Not run yet: {', '.join(missing)}." if missing else "",
     ]
-    RESULTS.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
-    print(RESULTS.read_text(encoding="utf-8"))
+    return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
 
 
 def main() -> None:

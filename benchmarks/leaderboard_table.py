@@ -9,20 +9,29 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 from gumbelzoo.benchmarks.measure import mean_and_error
-from gumbelzoo.benchmarks.runs import test_metrics
+from gumbelzoo.benchmarks.measure import table as markdown
+from gumbelzoo.benchmarks.runs import fit_facts, test_metrics
 from gumbelzoo.commands.source import build_data, open_source
 from gumbelzoo.models import CategoricalVAE, ZooModel
 from gumbelzoo.models.relaxed import ESTIMATORS
 from torch import Tensor
 
+# By row: ``choice`` of estimator, temperature and learning rate; ``seeds``, each a run's bound and ELBO beside what its
+# fit.json says; ``cost``, once measured. Runs with an ``origin`` are older than the record, their folders gone: their
+# figures are those that give the means and standard errors of all former pages.
+Record = dict[str, dict[str, Any]]
+
 DRAWS, ROUNDS, STEPS = 200, 15, 4
+HEADER = [
+    "row", "bound", "seeds", "ELBO", "unbiased", "temperature", "learning rate", "step", "log-variance", "note"
+]  # fmt: skip
 PUBLISHED = """\
 | published, the same protocol with other networks and optimizers | bound |
 | --- | --- |
@@ -38,7 +47,7 @@ PUBLISHED = """\
 # -- costs ------------------------------------------------------------------------------------------------------------
 
 
-def measure(runs: dict[str, Path], reference: Path) -> dict[str, dict[str, float]]:
+def measure(runs: Mapping[str, Path], reference: Path) -> dict[str, dict[str, float | None]]:
     """Step time relative to the reference run's row, and the gradient's variance, by row."""
     torch.set_num_threads(1)
     weights = open_source(str(reference)).model.state_dict()
@@ -89,10 +98,10 @@ def _step(model: ZooModel, batch: dict[str, Tensor]) -> Any:
     return step
 
 
-def log_variance(model: ZooModel, x: Tensor) -> float:
+def log_variance(model: ZooModel, x: Tensor) -> float | None:
     """Logarithm of the variance of the loss's gradient for a logit of q(z | x), averaged over logits and images."""
     if not isinstance(model, CategoricalVAE):
-        return math.nan
+        return None
     posterior = model.posterior(x).detach()
     total, squares = torch.zeros_like(posterior), torch.zeros_like(posterior)
     for _ in range(DRAWS):
@@ -104,38 +113,45 @@ def log_variance(model: ZooModel, x: Tensor) -> float:
     return math.log(variance.mean().item())
 
 
-# -- the tables -------------------------------------------------------------------------------------------------------
+# -- the record and its tables ----------------------------------------------------------------------------------------
 
 
-def table(
-    rows: dict[str, list[Path]], notes: dict[str, str], costs: dict[str, dict[str, float]], tempered: Collection[str]
-) -> str:
-    """Markdown, the best bound first; ``rows`` are the finished runs by name, ``tempered`` those with a temperature."""
-    lines = [
-        "| row | bound | seeds | ELBO | unbiased | temperature | learning rate | step | log-variance | note |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    bounds = {name: [test_metrics(run)["test/bound"] for run in runs] for name, runs in rows.items()}
-    for name in sorted(rows, key=lambda row: statistics.mean(bounds[row])):
-        run = rows[name][0]
+def collect(record: Record, name: str, runs: Mapping[int, Path]) -> None:
+    """Put a row's tested runs, by seed, into the record; runs of another choice than it has begin the row anew."""
+    for seed, run in runs.items():
         arguments = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["model"]["init_args"]
-        estimator = arguments.get("estimator")
-        elbos = [test_metrics(other)["test/elbo"] for other in rows[name]]
-        cost = costs.get(name, {})
-        cells = [
-            f"`{name}`",
-            f"**{mean_and_error(bounds[name], 2)}**",
-            str(len(bounds[name])),
-            f"{statistics.mean(elbos):.2f}",
-            {True: "yes", False: "no", None: ""}[ESTIMATORS[estimator].unbiased if estimator else None],
-            _temperature(arguments["temperature"]) if name in tempered else "",
-            f"{arguments['learning_rate']:g}",
-            f"{cost['ratio']:.2f}" if cost else "",
-            f"{cost['log_variance']:.2f}" if cost and math.isfinite(cost["log_variance"]) else "",
-            notes[name],
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        choice = {key: arguments.get(key) for key in ("estimator", "temperature", "learning_rate")}
+        if name not in record or record[name]["choice"] != choice:
+            record[name] = {"choice": choice, "seeds": {}}
+        metrics = {key: test_metrics(run)[f"test/{key}"] for key in ("bound", "elbo")}
+        record[name]["seeds"][str(seed)] = {**metrics, **fit_facts(run)}
+
+
+def table(rows: Record, notes: Mapping[str, str], tempered: Collection[str]) -> str:
+    """Markdown, the best bound first; ``tempered`` are the names of the rows with a temperature."""
+    lines = []
+    figures = {
+        name: {key: [run[key] for run in entry["seeds"].values()] for key in ("bound", "elbo")}
+        for name, entry in rows.items()
+    }
+    for name in sorted(rows, key=lambda row: statistics.mean(figures[row]["bound"])):
+        choice, cost = rows[name]["choice"], rows[name].get("cost")
+        estimator, log_variance = choice["estimator"], cost["log_variance"] if cost else None
+        lines.append(
+            [
+                f"`{name}`",
+                f"**{mean_and_error(figures[name]['bound'], 2)}**",
+                str(len(rows[name]["seeds"])),
+                f"{statistics.mean(figures[name]['elbo']):.2f}",
+                {True: "yes", False: "no", None: ""}[ESTIMATORS[estimator].unbiased if estimator else None],
+                _temperature(choice["temperature"]) if name in tempered else "",
+                f"{choice['learning_rate']:g}",
+                f"{cost['ratio']:.2f}" if cost else "",
+                "" if log_variance is None else f"{log_variance:.2f}",
+                notes[name],
+            ]
+        )
+    return markdown(HEADER, lines)
 
 
 def _temperature(given: Any) -> str:

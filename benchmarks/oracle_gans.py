@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from gumbelzoo.benchmarks.measure import mean_and_error, table, write_page
-from gumbelzoo.benchmarks.runs import circumstances, finish, row_folder, test_metrics
+from gumbelzoo.benchmarks.runs import circumstances, finish, fit_facts, row_folder, test_metrics
 from gumbelzoo.benchmarks.text import sweep
 from gumbelzoo.benchmarks.text_report import Row
 from gumbelzoo.commands.source import build_data, open_source
@@ -93,10 +93,10 @@ def main() -> None:
         by_alpha = list(zip(*sweeps, strict=True))
         rows += [cells(name, same, curve, [] if i else found) for i, same in enumerate(by_alpha)]
         curves[name] = [tuple(np.mean([point(row) for row in same], 0)) for same in by_alpha]
-    parts = ["# Text GANs and their controls", HEAD, circumstances([run for found in runs.values() for run in found])]
-    parts += [table(HEADER, rows), "![The plane](oracle_gans.png)"]
+    made = circumstances([fit_facts(run) for found in runs.values() for run in found])
+    parts = ["# Text GANs and their controls", HEAD, made, table(HEADER, rows), "![The plane](oracle_gans.png)"]
     others = [cells(name, [at_one(run) for run in found], curve, found) for name, found in tried.items()]
-    made = circumstances([run for found in tried.values() for run in found])
+    made = circumstances([fit_facts(run) for found in tried.values() for run in found])
     parts += ["## What else was tried", TRIED_HEAD, made, table(HEADER, others)]
     write_page(__file__, parts)
     published = {name: line for name, line in CURVES.items() if name.startswith("MLE")}

@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +59,8 @@ def fit_facts(run: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def circumstances(runs: Sequence[Path]) -> str:
-    """Machine, versions and commits of all runs, in one line."""
-    fits = [fit_facts(run) for run in runs]
+def circumstances(fits: Sequence[Mapping[str, Any]]) -> str:
+    """Machine, versions and commits of runs, each what ``fit_facts`` said of it, in one line."""
     machines = sorted({fit["hardware"] for fit in fits})
     versions = sorted({", ".join(f"{name} {number}" for name, number in fit["versions"].items()) for fit in fits})
     commits = sorted({fit["commit"] for fit in fits})

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from gumbelzoo.benchmarks.measure import in_turns, peak, table, write_page
-from gumbelzoo.benchmarks.runs import circumstances, finish, row_folder, test_metrics
+from gumbelzoo.benchmarks.runs import circumstances, finish, fit_facts, row_folder, test_metrics
 from gumbelzoo.commands.source import build_data, open_source
 
 CONFIG, EPOCHS, TURNS = "vqvae_mnist_ema", 5, 7
@@ -74,7 +74,8 @@ def main() -> None:
         [name, *figures(test_metrics(run)), f"{seconds[name] / base:.2f}", f"{peak(steps[name]) / 2**20:.0f}"]
         for name, run in runs.items()
     ]
-    parts = ["# Quantizers in one VQ-VAE", HEAD, circumstances(list(runs.values())), table(HEADER, rows)]
+    made = circumstances([fit_facts(run) for run in runs.values()])
+    parts = ["# Quantizers in one VQ-VAE", HEAD, made, table(HEADER, rows)]
     write_page(__file__, parts)
 
 

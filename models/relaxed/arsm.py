@@ -27,6 +27,9 @@ from .sampling import gumbel_max, one_hot
 class Arsm(Estimator):
     """Unbiased, for any k, without relaxation or learning, but with k (k - 1) / 2 + 1 cost evaluations.
 
+    All but one of them are of swapped samples, which weigh the gradient of the logits: they keep no graph. The cost's
+    own parameters learn from the sample itself.
+
     Args:
         samples: draws of the noise per example; each gives one z for every swap.
     """
@@ -36,22 +39,24 @@ class Arsm(Estimator):
     learns_temperature = False
 
     def expectation(self, logits: Tensor, cost: Cost, temperature: Tensor | float, source: NoiseSource) -> Tensor:
-        """Mean cost of all evaluated samples, each of which is an exact draw."""
+        """Mean cost of the samples."""
         logits = repeat_samples(logits, self.samples)  # s b n k
         k = logits.shape[-1]
         noise = source(logits)
         swaps, index = swap_table(k)
         swapped = noise[..., swaps.to(noise.device)].movedim(-2, 0)  # w s b n k
         codes = gumbel_max(logits.expand_as(swapped), noise=swapped)
-        value = evaluate(cost, one_hot(codes, k, logits.dtype))  # w s b
+        value = evaluate(cost, one_hot(codes[0], k, logits.dtype))  # s b
+        with torch.no_grad():
+            others = evaluate(cost, one_hot(codes[1:], k, logits.dtype))
 
-        table = full_precision(value.detach())[index.to(noise.device)]  # c j s b
+        table = full_precision(torch.cat([value.detach()[None], others]))[index.to(noise.device)]  # c j s b
         contrast = (table - table.mean(0)).movedim((0, 1), (-2, -1))  # s b c j
         dirichlet = (-noise).softmax(-1)  # exponential variables, normalised
-        flat = (1 / k - dirichlet).reshape(*value.shape[1:], -1, k)  # s b n j
+        flat = (1 / k - dirichlet).reshape(*value.shape, -1, k)  # s b n j
         with torch.autocast(flat.device.type, enabled=False):
             gradient = torch.einsum("...cj,...nj->...nc", contrast, flat.to(contrast.dtype)).reshape(logits.shape)
-        value = attach_gradient(value.mean(0), logits, gradient)
+        value = attach_gradient(value, logits, gradient)
         return value.mean(0) if self.samples > 1 else value
 
     def cost_evaluations(self, n: int, k: int) -> int:

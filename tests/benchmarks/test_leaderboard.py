@@ -2,6 +2,7 @@
 
 import csv
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     monkeypatch.setattr(leaderboard, "ROWS", rows)
     monkeypatch.setattr(leaderboard, "TUNING_STEPS", 3)
-    monkeypatch.setattr(leaderboard, "RESULTS", tmp_path / "leaderboard.md")
+    monkeypatch.setattr(leaderboard, "RECORD", tmp_path / "leaderboard.json")
     monkeypatch.setattr(leaderboard_table, "DRAWS", 5)
     monkeypatch.setattr("sys.argv", ["gumbelzoo"])
     out = tmp_path / "board"
@@ -98,14 +99,49 @@ def test_runs_are_chosen_on_validation_kept_and_written_down(board: Path) -> Non
     again = {path for path, time in files.items() if path.stat().st_mtime_ns != time}
     assert again == {final / "test.json"}
 
+
+def test_the_page_is_made_of_the_record_which_outlives_the_folders(board: Path) -> None:
+    run = leaderboard.finished(board)["gumbel_softmax"][1]
+    shutil.copytree(run.parents[1], board / "gumbel_softmax/seed2")
+    with pytest.raises(SystemExit, match="measured on seed 0 of gumbel_softmax"):
+        leaderboard.write(board)
+    assert not leaderboard.RECORD.exists()
+
+    (board / "gumbel_softmax/seed1").rename(board / "gumbel_softmax/seed0")
     leaderboard.write(board)
-    page = leaderboard.RESULTS.read_text()
-    one, several = page.split("## Several samples")
-    bound = leaderboard.finished(board, "one")["gumbel_softmax"]
-    figure = leaderboard_table.test_metrics(bound[0])["test/bound"]
-    assert f"| `gumbel_softmax` | **{figure:.2f}** | 1 |" in one and "| 1.00 |" in one
+    page, figure = leaderboard.RECORD.with_suffix(".md"), leaderboard_table.test_metrics(last(board))["test/bound"]
+    text = page.read_text()
+    one, several = text.split("## Several samples")
+    assert f"| `gumbel_softmax` | **{figure:.2f} ± 0.00** | 2 |" in one and "| 1.00 |" in one
     assert "| `gumbel_softmax_3` |" in several
-    assert "Not run yet: reinmax." in page
+    assert "Not run yet: reinmax." in text
+
+    shutil.rmtree(board)
+    leaderboard.write(board)
+    assert page.read_text() == text
+
+
+def last(board: Path) -> Path:
+    return leaderboard.finished(board)["gumbel_softmax"][2]
+
+
+def test_the_record_adds_seeds_and_forgets_those_of_another_choice(board: Path) -> None:
+    run = leaderboard.finished(board)["gumbel_softmax"][1]
+    record: leaderboard_table.Record = {}
+    for seed in (1, 2):
+        leaderboard_table.collect(record, "row", {seed: run})
+    entry = record["row"]
+    assert list(entry["seeds"]) == ["1", "2"] and entry["choice"]["estimator"] == "gumbel_softmax"
+    found = entry["seeds"]["1"]
+    assert found["bound"] == leaderboard_table.test_metrics(run)["test/bound"]
+    assert found["minutes"] >= 0 and "fit" in found["command"] and found["seed"] == 1
+
+    config = run / "config.yaml"
+    content = yaml.safe_load(config.read_text())
+    content["model"]["init_args"]["learning_rate"] = 0.5
+    config.write_text(yaml.safe_dump(content))
+    leaderboard_table.collect(record, "row", {0: run})
+    assert list(record["row"]["seeds"]) == ["0"] and record["row"]["choice"]["learning_rate"] == 0.5
 
 
 def test_a_row_that_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

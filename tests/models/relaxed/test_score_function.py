@@ -95,6 +95,39 @@ def test_disarm_has_less_variance_than_two_samples_of_reinforce(problem: object)
     assert antithetic < problem.estimate("reinforce", 40_000, samples=2)[1].var(0).sum()
 
 
+def test_arsm_is_its_formula_and_its_swaps_keep_no_graph(small_problem: object) -> None:
+    """Yin et al. 2019, eqs. 8 and 9, swap by swap; the cost's own parameters learn from the sample alone."""
+    logits, weight, scale = small_problem.given
+    leaf, own, noise = logits.clone().requires_grad_(), weight.clone().requires_grad_(), gumbel_noise((3, 3))
+    evaluated: list[tuple[bool, int]] = []
+
+    def cost(z: Tensor) -> Tensor:
+        value = small_problem.cost(own, scale)(z)
+        evaluated.append((value.requires_grad, value.numel()))
+        return value
+
+    value = RelaxedCategorical("arsm").expectation(leaf[None], cost, noise=noise[None])
+    value.sum().backward()
+    assert sorted(evaluated) == [(False, 3), (True, 1)]
+
+    def f(c: int, j: int) -> Tensor:
+        swapped = noise.clone()
+        swapped[:, [c, j]] = noise[:, [j, c]]
+        z = torch.nn.functional.one_hot((logits + swapped).argmax(-1), 3).float()
+        return small_problem.cost(weight, scale)(z)
+
+    share = (-noise).softmax(-1)
+    expected = torch.zeros_like(logits)
+    for n, c, j in itertools.product(range(3), repeat=3):
+        contrast = f(c, j) - sum(f(m, j) for m in range(3)) / 3
+        expected[n, c] += contrast * (1 / 3 - share[n, j])
+    assert value.item() == pytest.approx(f(0, 0).item(), rel=1e-5)
+    assert leaf.grad is not None and torch.allclose(leaf.grad, expected, atol=1e-5)
+    z = torch.nn.functional.one_hot((logits + noise).argmax(-1), 3).float()
+    (alone,) = torch.autograd.grad(small_problem.cost(own, scale)(z), own)
+    assert torch.allclose(own.grad, alone, atol=1e-6)
+
+
 def test_swap_table() -> None:
     swaps, index = swap_table(4)
     assert len({tuple(row) for row in swaps.tolist()}) == 7
