@@ -1,21 +1,20 @@
 """What the leaderboard prints: the runs' test bounds, what a step costs, and how much each gradient varies.
 
-Costs and variances are measured on one model, the finished ``gumbel_softmax`` run of seed 0, whose weights every row
-gets (a row's own learned control variate comes from its own run), with each row's chosen temperature.
+Costs and variances are measured on one model, a release of ``gumbel_softmax``, whose weights every row gets (a row's
+own learned control variate comes from its own run), with each row's chosen temperature.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from gumbelzoo.benchmarks.measure import mean_and_error
+from gumbelzoo.benchmarks.measure import in_turns, mean_and_error
 from gumbelzoo.benchmarks.measure import table as markdown
 from gumbelzoo.benchmarks.runs import fit_facts, test_metrics
 from gumbelzoo.commands.source import build_data, open_source
@@ -28,7 +27,7 @@ from torch import Tensor
 # figures are those that give the means and standard errors of all former pages.
 Record = dict[str, dict[str, Any]]
 
-DRAWS, ROUNDS, STEPS = 200, 15, 4
+DRAWS, ROUNDS, STEPS = 200, 15, 4  # of the gradient; turns of a few steps each
 HEADER = [
     "row", "bound", "seeds", "ELBO", "unbiased", "temperature", "learning rate", "step", "log-variance", "note"
 ]  # fmt: skip
@@ -47,33 +46,21 @@ PUBLISHED = """\
 # -- costs ------------------------------------------------------------------------------------------------------------
 
 
-def measure(runs: Mapping[str, Path], reference: Path) -> dict[str, dict[str, float | None]]:
-    """Step time relative to the reference run's row, and the gradient's variance, by row."""
+def measure(runs: Mapping[str, Path], reference: str) -> dict[str, dict[str, float | None]]:
+    """Step time relative to a reference, a release or a run, and the gradient's variance at its weights, by row."""
     torch.set_num_threads(1)
-    weights = open_source(str(reference)).model.state_dict()
-    source = open_source(str(reference))
+    source = open_source(reference)
+    weights = {name: value.clone() for name, value in source.model.state_dict().items()}
     data = build_data(source.data)
     data.setup("fit")
     batch = next(iter(data.train_dataloader()))
-    models = {name: _model(run, weights) for name, run in runs.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in models}
-    steps = {name: _step(model, batch) for name, model in models.items()}
-    for number in range(ROUNDS):
-        for name, step in steps.items():
-            start = time.process_time()
-            for _ in range(STEPS):
-                step()
-            if number:
-                seconds[name].append((time.process_time() - start) / STEPS)
-    models = {name: _model(run, weights) for name, run in runs.items()}
-    base = statistics.median(seconds[next(name for name, run in runs.items() if run == reference)])
+    steps = {name: _steps(_model(run, weights), batch) for name, run in runs.items()}
+    seconds = in_turns([_steps(source.model.train(), batch), *steps.values()], ROUNDS)
+    base, *times = map(statistics.median, seconds)
+    models = {name: _model(run, weights) for name, run in runs.items()}  # fresh ones: the steps have moved the others
     return {
-        name: {
-            "milliseconds": 1e3 * statistics.median(times),
-            "ratio": statistics.median(times) / base,
-            "log_variance": log_variance(models[name], batch["image"]),
-        }
-        for name, times in seconds.items()
+        name: {"ratio": time / base, "log_variance": log_variance(models[name], batch["image"])}
+        for name, time in zip(runs, times, strict=True)
     }
 
 
@@ -86,16 +73,17 @@ def _model(run: Path, weights: dict[str, Tensor]) -> ZooModel:
     return model.train()
 
 
-def _step(model: ZooModel, batch: dict[str, Tensor]) -> Any:
+def _steps(model: ZooModel, batch: dict[str, Tensor]) -> Callable[[], None]:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, weight_decay=0.0, fused=True)
 
-    def step() -> None:
-        loss = model.training_metrics(batch)["loss"]
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    def steps() -> None:
+        for _ in range(STEPS):
+            loss = model.training_metrics(batch)["loss"]
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
 
-    return step
+    return steps
 
 
 def log_variance(model: ZooModel, x: Tensor) -> float | None:
@@ -117,14 +105,18 @@ def log_variance(model: ZooModel, x: Tensor) -> float | None:
 
 
 def collect(record: Record, name: str, runs: Mapping[int, Path]) -> None:
-    """Put a row's tested runs, by seed, into the record; runs of another choice than it has begin the row anew."""
+    """Put a row's tested runs, by seed, into the record.
+
+    A seed that is there already stays as it is, so that running it again until it pleases is of no use; runs of another
+    choice than the recorded begin the row anew.
+    """
     for seed, run in runs.items():
         arguments = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["model"]["init_args"]
         choice = {key: arguments.get(key) for key in ("estimator", "temperature", "learning_rate")}
         if name not in record or record[name]["choice"] != choice:
             record[name] = {"choice": choice, "seeds": {}}
         metrics = {key: test_metrics(run)[f"test/{key}"] for key in ("bound", "elbo")}
-        record[name]["seeds"][str(seed)] = {**metrics, **fit_facts(run)}
+        record[name]["seeds"].setdefault(str(seed), {**metrics, **fit_facts(run)})
 
 
 def table(rows: Record, notes: Mapping[str, str], tempered: Collection[str]) -> str:
