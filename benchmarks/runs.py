@@ -42,7 +42,7 @@ def _call(arguments: Sequence[str], root: Path) -> None:
     with (root / "log.txt").open("a", encoding="utf-8") as log:
         with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
             code = gumbelzoo(list(arguments))
-    if code == 130:
+    if code in (130, 143):  # Ctrl-C, or asked to end
         raise KeyboardInterrupt
     if code:
         raise RuntimeError(f"{root}: {' '.join(arguments)} failed; see {root / 'log.txt'}")

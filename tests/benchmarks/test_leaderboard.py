@@ -151,6 +151,12 @@ def test_a_row_that_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "latents" in (tmp_path / "reinmax" / "tune_lr0.001" / "log.txt").read_text()
 
 
+@pytest.mark.parametrize("code", [130, 143])
+def test_a_run_that_is_asked_to_end_has_not_failed(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gumbelzoo.benchmarks.runs.gumbelzoo", lambda _: code)
+    assert leaderboard.job((tmp_path, "reinmax", 0)) == "reinmax: interrupted"
+
+
 @pytest.mark.parametrize("m", [1, 3])
 def test_the_variance_is_of_the_gradient_that_training_descends(m: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaderboard_table, "DRAWS", 4)
