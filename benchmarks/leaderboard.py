@@ -107,7 +107,7 @@ ROWS: dict[str, Row] = {
     "decoupled_straight_through_gumbel_softmax": Row(temperatures=TEMPERATURES, note="drawn at temperature 0.7"),
     "concrete": Row(temperatures=TEMPERATURES, note="prior temperature 0.4"),
     "unordered": Row(note="4 samples without replacement"),
-    "arsm": Row(note="up to 46 cost evaluations a step"),
+    "arsm": Row(note="46 cost evaluations a step"),
     "gumbel_softmax_annealed": Row("gumbel_softmax", (ANNEALED,), note="1 to 0.5 over the first 7,000 steps"),
     "straight_through_gumbel_softmax_annealed": Row("straight_through_gumbel_softmax", (ANNEALED,)),
     "straight_through_annealed": Row("straight_through", (ANNEALED,)),

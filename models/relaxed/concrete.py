@@ -21,6 +21,11 @@ class Concrete(GumbelSoftmax):
     Posterior and prior temperatures that worked in the paper: 2/3 and 1/2 for two categories, 1 and 2/3 for four, 2/3
     and 2/5 for eight. The layer's temperature is the posterior's.
 
+    Between equal temperatures, whichever they are, this KL is near a uniform prior k^2 / (k + 1) times that of the
+    categories, and more away from it, so that a model with many categories may never leave the prior. A sharper prior
+    flattens it: with 20 latents of 10 categories on MNIST, 1 and 2/5 learn where 1 and 1, 2/3 and 2/3, 2/3 and 2/5 had
+    not begun after 4,000 steps.
+
     Args:
         samples: draws of z per example.
         prior_temperature: of the prior's Concrete density, a number > 0.

@@ -5,6 +5,7 @@ import pytest
 import torch
 from gumbelzoo.models.relaxed import RelaxedCategorical
 from gumbelzoo.models.relaxed.conditional import conditional_noise
+from gumbelzoo.models.relaxed.densities import categorical_kl
 from gumbelzoo.models.relaxed.noise import gumbel_noise
 from torch import Tensor
 
@@ -152,6 +153,18 @@ def test_annealed_straight_through_is_the_plain_one_with_a_schedule() -> None:
         temperature = max(0.5, 2.0 * np.exp(-0.1 * step))
         assert torch.allclose(leaf.grad, gradient("straight_through", logits, noise, temperature), atol=1e-5)
         layer.advance()
+
+
+@pytest.mark.parametrize("k", [2, 4, 10])
+def test_the_kl_of_concrete_at_equal_temperatures_is_many_times_that_of_the_categories(k: int) -> None:
+    """Near the prior, whatever the temperature: the ratio is that of the Fisher informations."""
+    torch.manual_seed(0)
+    logits = (0.2 * torch.linspace(-1, 1, k)).expand(400_000, k)
+    discrete = categorical_kl(logits[0], torch.zeros(k)).item()
+    for temperature in (0.5, 2.0):
+        layer = RelaxedCategorical("concrete", temperature, {"prior_temperature": temperature})
+        ratio = layer.kl(logits).mean().item() / discrete
+        assert ratio == pytest.approx(k**2 / (k + 1), rel=0.1)
 
 
 def test_the_kl_of_concrete_under_masks_is_that_of_the_kept_categories() -> None:
