@@ -27,8 +27,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from gumbelzoo.benchmarks.leaderboard_table import PUBLISHED, Record, collect, measure, table
+from gumbelzoo.benchmarks.leaderboard_table import PUBLISHED, README_COLUMNS, Record, collect, measure, table
 from gumbelzoo.benchmarks.measure import write_page
+from gumbelzoo.benchmarks.readme import write_table
 from gumbelzoo.benchmarks.runs import circumstances, finish
 
 STEPS, TUNING_STEPS, SEVERAL_STEPS = 25_000, 2_000, 5_000
@@ -199,7 +200,7 @@ def finished(out: Path) -> dict[str, dict[int, Path]]:
 
 
 def write(out: Path) -> None:
-    """Put the runs under ``out`` into the record, measure the costs that it lacks, and write ``leaderboard.md``."""
+    """Put the runs under ``out`` into the record, measure the costs that it lacks, write the page and the README."""
     record: Record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.is_file() else {}
     runs = finished(out)
     for name, seeds in runs.items():
@@ -210,24 +211,36 @@ def write(out: Path) -> None:
     record = {name: record[name] for name in ROWS if name in record}
     RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     write_page(str(RECORD), page(record))
+    write_table("leaderboard", readme_table(record))
+
+
+def section(record: Record, name: str) -> Record:
+    """The rows of one of the tables."""
+    return {row: entry for row, entry in record.items() if ROWS[row].section == name}
+
+
+def words() -> tuple[dict[str, str], list[str]]:
+    """The notes by row, and the rows with a temperature."""
+    notes = {name: row.note for name, row in ROWS.items()}
+    return notes, [name for name, row in ROWS.items() if row.temperatures or "temperature" in " ".join(row.options)]
+
+
+def readme_table(record: Record) -> str:
+    """The part of the table that the README shows."""
+    return table(section(record, "one"), *words(), README_COLUMNS)
 
 
 def page(record: Record) -> list[str]:
     """The parts of ``leaderboard.md``."""
-    notes = {name: row.note for name, row in ROWS.items()}
-    tempered = [name for name, row in ROWS.items() if row.temperatures or "temperature" in " ".join(row.options)]
-    one, several = (
-        {name: entry for name, entry in record.items() if ROWS[name].section == section}
-        for section in ("one", "several")
-    )
+    several = section(record, "several")
     missing = [name for name in ROWS if name not in record]
     parts = [
         "# Leaderboard: one categorical VAE, every estimator",
         HEAD,
         circumstances([run for entry in record.values() for run in entry["seeds"].values()]),
-        table(one, notes, tempered),
+        table(section(record, "one"), *words()),
         SEVERAL,
-        table(several, notes, tempered) if several else "Not run yet.",
+        table(several, *words()) if several else "Not run yet.",
         "## Published\n\n" + PUBLISHED,
     ]
     return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,18 @@ from torch import Tensor
 Record = dict[str, dict[str, Any]]
 
 DRAWS, ROUNDS, STEPS = 200, 15, 4  # of the gradient; turns of a few steps each
-HEADER = [
+COLUMNS = (
     "row", "bound", "seeds", "ELBO", "unbiased", "temperature", "learning rate", "step", "log-variance", "note"
-]  # fmt: skip
+)  # fmt: skip
+README_COLUMNS = ("row", "bound", "seeds", "ELBO", "step", "published", "note")
+JANG = {  # et al. 2017, table 1
+    "gumbel_softmax": "101.5",
+    "straight_through_gumbel_softmax": "107.8",
+    "straight_through": "110.9",
+    "straight_through_annealed": "107.8",
+    "muprop": "107.0",
+    "reinforce_moving_average": "110.6",
+}
 PUBLISHED = """\
 | published, the same protocol with other networks and optimizers | bound |
 | --- | --- |
@@ -119,7 +128,7 @@ def collect(record: Record, name: str, runs: Mapping[int, Path]) -> None:
         record[name]["seeds"].setdefault(str(seed), {**metrics, **fit_facts(run)})
 
 
-def table(rows: Record, notes: Mapping[str, str], tempered: Collection[str]) -> str:
+def table(rows: Record, notes: Mapping[str, str], tempered: Collection[str], columns: Sequence[str] = COLUMNS) -> str:
     """Markdown, the best bound first; ``tempered`` are the names of the rows with a temperature."""
     lines = []
     figures = {
@@ -129,21 +138,21 @@ def table(rows: Record, notes: Mapping[str, str], tempered: Collection[str]) -> 
     for name in sorted(rows, key=lambda row: statistics.mean(figures[row]["bound"])):
         choice, cost = rows[name]["choice"], rows[name].get("cost")
         estimator, log_variance = choice["estimator"], cost["log_variance"] if cost else None
-        lines.append(
-            [
-                f"`{name}`",
-                f"**{mean_and_error(figures[name]['bound'], 2)}**",
-                str(len(rows[name]["seeds"])),
-                f"{statistics.mean(figures[name]['elbo']):.2f}",
-                {True: "yes", False: "no", None: ""}[ESTIMATORS[estimator].unbiased if estimator else None],
-                _temperature(choice["temperature"]) if name in tempered else "",
-                f"{choice['learning_rate']:g}",
-                f"{cost['ratio']:.2f}" if cost else "",
-                "" if log_variance is None else f"{log_variance:.2f}",
-                notes[name],
-            ]
-        )
-    return markdown(HEADER, lines)
+        cells = {
+            "row": f"`{name}`",
+            "bound": f"**{mean_and_error(figures[name]['bound'], 2)}**",
+            "seeds": str(len(rows[name]["seeds"])),
+            "ELBO": f"{statistics.mean(figures[name]['elbo']):.2f}",
+            "unbiased": {True: "yes", False: "no", None: ""}[ESTIMATORS[estimator].unbiased if estimator else None],
+            "temperature": _temperature(choice["temperature"]) if name in tempered else "",
+            "learning rate": f"{choice['learning_rate']:g}",
+            "step": f"{cost['ratio']:.2f}" if cost else "",
+            "log-variance": "" if log_variance is None else f"{log_variance:.2f}",
+            "published": JANG.get(name, ""),
+            "note": notes[name],
+        }
+        lines.append([cells[column] for column in columns])
+    return markdown(columns, lines)
 
 
 def _temperature(given: Any) -> str:

@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 from gumbelzoo import create_model
-from gumbelzoo.benchmarks import leaderboard, leaderboard_table
+from gumbelzoo.benchmarks import leaderboard, leaderboard_table, readme
 from gumbelzoo.benchmarks.leaderboard import ROWS, SEVERAL_STEPS, Row
 from gumbelzoo.commands.configs import named_configs
 from gumbelzoo.models import CategoricalVAE
@@ -69,6 +69,8 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(leaderboard, "ROWS", rows)
     monkeypatch.setattr(leaderboard, "TUNING_STEPS", 3)
     monkeypatch.setattr(leaderboard, "RECORD", tmp_path / "leaderboard.json")
+    monkeypatch.setattr(readme, "README", tmp_path / "README.md")
+    readme.README.write_text("before\n<!-- leaderboard -->\n<!-- /leaderboard -->\n")
     monkeypatch.setattr(leaderboard_table, "DRAWS", 5)
     monkeypatch.setattr("sys.argv", ["gumbelzoo"])
     out = tmp_path / "board"
@@ -113,12 +115,19 @@ def test_the_page_is_made_of_the_record_which_outlives_the_folders(
     assert f"| `gumbel_softmax` | **{figure:.2f}** | 1 |" in one
     assert "| `gumbel_softmax_3` |" in several
     assert "Not run yet: reinmax." in text
+    assert f"| `gumbel_softmax` | **{figure:.2f}** | 1 |" in readme.README.read_text()
     costs = [entry["cost"] for entry in json.loads(leaderboard.RECORD.read_text()).values()]
     assert all(0.2 < cost["ratio"] < 20 and cost["log_variance"] < 10 for cost in costs)
 
     shutil.rmtree(board)
     leaderboard.write(board)
     assert page.read_text() == text
+
+
+def test_the_page_and_the_readme_are_those_of_the_record() -> None:
+    record = json.loads(leaderboard.RECORD.read_text())
+    assert leaderboard.RECORD.with_suffix(".md").read_text() == "\n\n".join(leaderboard.page(record)) + "\n"
+    assert leaderboard.readme_table(record) in readme.README.read_text()
 
 
 def test_the_record_adds_seeds_keeps_what_it_has_and_forgets_another_choice(board: Path) -> None:
