@@ -38,7 +38,7 @@ JANG = {  # et al. 2017, table 1
     "straight_through": "110.9",
     "straight_through_annealed": "107.8",
     "muprop": "107.0",
-    "reinforce_moving_average": "110.6",
+    "reinforce_learned": "110.6",
 }
 PUBLISHED = """\
 | published, the same protocol with other networks and optimizers | bound |
