@@ -23,8 +23,8 @@ from gumbelzoo.models.relaxed import ESTIMATORS
 from torch import Tensor
 
 # By row: ``choice`` of estimator, temperature and learning rate; ``seeds``, each a run's bound and ELBO beside what its
-# fit.json says; ``cost``, once measured. Runs with an ``origin`` are older than the record, their folders gone: their
-# figures are those that give the means and standard errors of all former pages.
+# fit.json says, but the command; ``cost``, once measured. Runs with an ``origin`` are older than the record, their
+# folders gone: their figures are those that give the means and standard errors of all former pages.
 Record = dict[str, dict[str, Any]]
 
 DRAWS, ROUNDS, STEPS = 200, 15, 4  # of the gradient; turns of a few steps each
@@ -125,7 +125,8 @@ def collect(record: Record, name: str, runs: Mapping[int, Path]) -> None:
         if name not in record or record[name]["choice"] != choice:
             record[name] = {"choice": choice, "seeds": {}}
         metrics = {key: test_metrics(run)[f"test/{key}"] for key in ("bound", "elbo")}
-        record[name]["seeds"].setdefault(str(seed), {**metrics, **fit_facts(run)})
+        facts = {key: value for key, value in fit_facts(run).items() if key != "command"}  # with paths of a machine
+        record[name]["seeds"].setdefault(str(seed), {**metrics, **facts})
 
 
 def table(rows: Record, notes: Mapping[str, str], tempered: Collection[str], columns: Sequence[str] = COLUMNS) -> str:
