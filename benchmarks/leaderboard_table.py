@@ -28,11 +28,9 @@ from torch import Tensor
 Record = dict[str, dict[str, Any]]
 
 DRAWS, ROUNDS, STEPS = 200, 15, 4  # of the gradient; turns of a few steps each
-COLUMNS = (
-    "row", "bound", "seeds", "ELBO", "unbiased", "temperature", "learning rate", "step", "log-variance", "note"
-)  # fmt: skip
-README_COLUMNS = ("row", "bound", "seeds", "ELBO", "step", "published", "note")
-JANG = {  # et al. 2017, table 1
+README_COLUMNS = ("row", "bound", "seeds", "ELBO", "step", "note")
+COLUMNS = ("row", "bound", "seeds", "ELBO", "unbiased", "temperature", "learning rate", "step", "log-variance", "note")
+PUBLISHED = {  # Jang et al. 2017, table 1
     "gumbel_softmax": "101.5",
     "straight_through_gumbel_softmax": "107.8",
     "straight_through": "110.9",
@@ -40,12 +38,9 @@ JANG = {  # et al. 2017, table 1
     "muprop": "107.0",
     "reinforce_learned": "110.6",
 }
-PUBLISHED = """\
-| published, the same protocol with other networks and optimizers | bound |
+OTHERS = """\
+| published, other set-ups, networks and optimizers | bound |
 | --- | --- |
-| Jang et al. 2017, 20 x 10, m = 1000: Gumbel-Softmax / ST Gumbel-Softmax | 101.5 / 107.8 |
-| Jang et al. 2017: ST / annealed ST | 110.9 / 107.8 |
-| Jang et al. 2017: score function / MuProp / DARN | 110.6 / 107.0 / 128.8 |
 | Paulus et al. 2021, 80 x 8, m = 5000, batch 20 / 200: Gumbel-Softmax | 95.5 / 92.3 |
 | Paulus et al. 2021: ST Gumbel-Softmax | 98.0 / 92.8 |
 | Paulus et al. 2021: Gumbel-Rao, 100 samples | 96.8 / 92.2 |
@@ -149,7 +144,7 @@ def table(rows: Record, notes: Mapping[str, str], tempered: Collection[str], col
             "learning rate": f"{choice['learning_rate']:g}",
             "step": f"{cost['ratio']:.2f}" if cost else "",
             "log-variance": "" if log_variance is None else f"{log_variance:.2f}",
-            "published": JANG.get(name, ""),
+            "published": PUBLISHED.get(name, ""),
             "note": notes[name],
         }
         lines.append([cells[column] for column in columns])
