@@ -2,7 +2,7 @@
 
     python benchmarks/leaderboard.py run --out runs/leaderboard              # hours; go on with the same command
     python benchmarks/leaderboard.py run --only rebar reinmax --workers 2    # some rows, two processes
-    python benchmarks/leaderboard.py table --out runs/leaderboard            # writes record, page and README's tables
+    python benchmarks/leaderboard.py table --out runs/leaderboard            # writes record, page and README's table
 
 The configuration is ``catvae_mnist``: network, optimizer, 25,000 steps of 100 images. A row's temperature, then its
 learning rate, are those of the best validation ELBO after ``TUNING_STEPS`` steps (seed 0) from the grids below. The
@@ -212,8 +212,7 @@ def write(out: Path) -> None:
     record = {name: record[name] for name in ROWS if name in record}
     RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     write_page(str(RECORD), page(record))
-    for name, text in readme_tables(record).items():
-        write_table(name, text)
+    write_table("leaderboard", readme_table(record))
 
 
 def section(record: Record, name: str) -> Record:
@@ -227,12 +226,9 @@ def words() -> tuple[dict[str, str], list[str]]:
     return notes, [name for name, row in ROWS.items() if row.temperatures or "temperature" in " ".join(row.options)]
 
 
-def readme_tables(record: Record) -> dict[str, str]:
-    """What the README shows of the tables, by name."""
-    return {
-        "leaderboard": table(section(record, "one"), *words(), (*README_COLUMNS, "published")),
-        "several samples": table(section(record, "several"), *words(), README_COLUMNS),
-    }
+def readme_table(record: Record) -> str:
+    """What the README shows of the first table."""
+    return table(section(record, "one"), *words(), README_COLUMNS)
 
 
 def page(record: Record) -> list[str]:
@@ -260,7 +256,7 @@ def main() -> None:
     runner.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), choices=SEEDS)
     runner.add_argument("--workers", type=int, default=1, help="processes, one thread each")
     printer = commands.add_parser(
-        "table", help="write leaderboard.json, leaderboard.md and the README's tables from what is finished"
+        "table", help="write leaderboard.json, leaderboard.md and the README's table from what is finished"
     )
     for command in (runner, printer):
         command.add_argument("--out", type=Path, default=Path("runs/leaderboard"))

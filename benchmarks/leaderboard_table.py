@@ -28,7 +28,7 @@ from torch import Tensor
 Record = dict[str, dict[str, Any]]
 
 DRAWS, ROUNDS, STEPS = 200, 15, 4  # of the gradient; turns of a few steps each
-README_COLUMNS = ("row", "bound", "seeds", "ELBO", "step", "note")
+README_COLUMNS = ("row", "bound", "seeds", "ELBO", "step", "note", "published")
 COLUMNS = ("row", "bound", "seeds", "ELBO", "unbiased", "temperature", "learning rate", "step", "log-variance", "note")
 PUBLISHED = {  # Jang et al. 2017, table 1
     "gumbel_softmax": "101.5",

@@ -1,4 +1,4 @@
-"""The Python of the README runs as written, and the commands name what exists."""
+"""The Python of the README runs as written, and the commands and links of both README pages name what exists."""
 
 import re
 import shlex
@@ -11,8 +11,10 @@ from gumbelzoo.train import COMMANDS
 
 ROOT = Path(gumbelzoo.__file__).parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = (ROOT / "benchmarks/README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
 LINES = [line for language, block in BLOCKS if language == "bash" for line in block.splitlines() if "train.py" in line]
+LINK, SCRIPT, CONFIG = r"\]\((?!http)([^)]+)\)", r"`(\w+\.py)[` ]", r"`((?:catvae|structured|vqvae|prior|textgan)_\w+)`"
 
 
 @pytest.mark.parametrize("block", [text for language, text in BLOCKS if language == "python"])
@@ -30,6 +32,21 @@ def test_commands_and_configurations_exist(line: str) -> None:
         assert Path(words[words.index("--config") + 1]).stem in config_names()
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)]+)\)", README))
+@pytest.mark.parametrize("link", re.findall(LINK, README))
 def test_links_lead_somewhere(link: str) -> None:
     assert (ROOT / link).exists()
+
+
+@pytest.mark.parametrize("name", sorted({*re.findall(LINK, RESULTS), *re.findall(SCRIPT, RESULTS)}))
+def test_pages_and_scripts_of_the_results_exist(name: str) -> None:
+    assert (ROOT / "benchmarks" / name).exists()
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(CONFIG, RESULTS))))
+def test_configurations_of_the_results_exist(name: str) -> None:
+    assert name in config_names()
+
+
+def test_every_page_of_the_results_is_linked() -> None:
+    pages = {path.name for path in (ROOT / "benchmarks").glob("*.md")} - {"README.md"}
+    assert pages <= set(re.findall(LINK, RESULTS))

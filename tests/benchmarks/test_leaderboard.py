@@ -70,8 +70,7 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(leaderboard, "TUNING_STEPS", 3)
     monkeypatch.setattr(leaderboard, "RECORD", tmp_path / "leaderboard.json")
     monkeypatch.setattr(readme, "README", tmp_path / "README.md")
-    names = ("leaderboard", "several samples")
-    readme.README.write_text("".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in names))
+    readme.README.write_text("<!-- leaderboard -->\n<!-- /leaderboard -->\n")
     monkeypatch.setattr(leaderboard_table, "DRAWS", 5)
     monkeypatch.setattr("sys.argv", ["gumbelzoo"])
     out = tmp_path / "board"
@@ -129,8 +128,7 @@ def test_the_page_and_the_readme_are_those_of_the_record() -> None:
     record = json.loads(leaderboard.RECORD.read_text())
     assert leaderboard.RECORD.with_suffix(".md").read_text() == "\n\n".join(leaderboard.page(record)) + "\n"
     text = readme.README.read_text()
-    for name, table in leaderboard.readme_tables(record).items():
-        assert readme.with_table(text, name, table) == text
+    assert readme.with_table(text, "leaderboard", leaderboard.readme_table(record)) == text
 
 
 def test_the_record_adds_seeds_keeps_what_it_has_and_forgets_another_choice(board: Path) -> None:
