@@ -19,6 +19,7 @@ from .metrics import LatentUse
 from .registry import register_model
 from .relaxed import Estimator, RelaxedCategorical
 from .relaxed.densities import categorical_kl
+from .relaxed.estimator import full_precision
 from .relaxed.sampling import one_hot
 from .vae import VAE
 
@@ -105,7 +106,7 @@ class CategoricalVAE(VAE):
 
     def log_ratio(self, logits: Tensor) -> Tensor:
         """log p(z) - log q(z | x) of every category in nats, ``b n k``."""
-        return self.prior_logits.log_softmax(-1) - logits.log_softmax(-1)
+        return full_precision(self.prior_logits).log_softmax(-1) - full_precision(logits).log_softmax(-1)
 
     # -- training and evaluation --------------------------------------------------------------------------------------
 
@@ -169,17 +170,14 @@ class CategoricalVAE(VAE):
         Raises:
             ValueError: codes of another number of latents, no whole numbers, or outside [0, k).
         """
-        if (
-            codes.is_floating_point()
-            or codes.shape[-1] != self.latents
-            or codes.min() < 0
-            or codes.max() >= self.categories
-        ):
+        known = not codes.is_floating_point() and codes.shape[-1] == self.latents
+        if not known or bool(((codes < 0) | (codes >= self.categories)).any()):
+            values = f" with values in [{codes.min()}, {codes.max()}]" if codes.numel() else ""
             raise ValueError(
-                f"codes must have shape (..., {self.latents}) with values in [0, {self.categories}), got shape "
-                f"{tuple(codes.shape)} with values in [{codes.min()}, {codes.max()}]"
+                f"codes must have shape (..., {self.latents}) with whole values in [0, {self.categories}), got "
+                f"{codes.dtype} {tuple(codes.shape)}{values}"
             )
-        return torch.sigmoid(self.pixel_logits(one_hot(codes, self.categories, self.output_bias.dtype)))
+        return torch.sigmoid(self.pixel_logits(one_hot(codes.long(), self.categories, self.output_bias.dtype)))
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """``decode(encode(x))``, ``b c h w -> b c h w`` probabilities."""

@@ -16,6 +16,7 @@ from torch.distributions import Normal, kl_divergence
 
 from .base import Batch, check_draws, straight_line
 from .registry import register_model
+from .relaxed.estimator import full_precision
 from .vae import VAE
 
 
@@ -70,15 +71,15 @@ class GaussianVAE(VAE):
     def terms(self, x: Tensor, posterior: Tensor) -> tuple[Tensor, Tensor]:
         """-log p(x | z) at a draw of z, with its gradient, and KL(q || p), ``b`` nats each."""
         q = _normal(posterior)
-        return self.reconstruction(x, q.rsample()), kl_divergence(q, Normal(0.0, 1.0)).sum(-1)
+        return self.reconstruction(x, q.rsample().to(posterior.dtype)), kl_divergence(q, Normal(0.0, 1.0)).sum(-1)
 
     def log_weights(self, x: Tensor, posterior: Tensor, s: int, generator: torch.Generator | None) -> Tensor:
         """log p(x, z) - log q(z | x) at s draws of z, ``s b`` nats."""
         q = _normal(posterior)
-        noise = torch.randn(s, *q.loc.shape, device=q.loc.device, generator=generator)
+        noise = torch.randn(s, *q.loc.shape, device=q.loc.device, dtype=q.loc.dtype, generator=generator)
         z = q.loc + q.scale * noise  # s b n
         ratio = Normal(0.0, 1.0).log_prob(z) - q.log_prob(z)
-        return ratio.sum(-1) - self.reconstruction(x, z)
+        return ratio.sum(-1) - self.reconstruction(x, z.to(posterior.dtype))
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
@@ -109,10 +110,10 @@ class GaussianVAE(VAE):
     def sample(self, n: int, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
         """Decode n draws of the prior, its variance times ``temperature``, ``-> n c h w`` probabilities."""
         check_draws(n, temperature)
-        noise = torch.randn(n, self.latents, device=self.device, generator=generator)
+        noise = torch.randn(n, self.latents, device=self.device, dtype=self.output_bias.dtype, generator=generator)
         return self.decode(temperature**0.5 * noise)
 
 
 def _normal(posterior: Tensor) -> Normal:
-    mean, log_scale = posterior.unbind(1)
+    mean, log_scale = full_precision(posterior).unbind(1)
     return Normal(mean, log_scale.exp(), validate_args=False)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from .base import Batch, ZooModel
 from .registry import register_model
 from .relaxed import RelaxedCategorical
+from .relaxed.estimator import full_precision
 from .relaxed.sampling import one_hot
 
 BOUND_ROWS = 2000  # half images predicted at once by the m-sample bound: a few MB, whatever m is
@@ -121,8 +122,8 @@ class StructuredPrediction(ZooModel):
 
     def nats(self, lower: Tensor, last: Tensor) -> Tensor:
         """-log p(y | z_L) for lower halves ``b c h w`` and outputs of the last link ``... b c h w``, ``-> ... b``."""
-        logits = self.pixel_logits(last)
-        nats = F.binary_cross_entropy_with_logits(logits, lower.expand_as(logits), reduction="none")
+        logits = full_precision(self.pixel_logits(last))
+        nats = F.binary_cross_entropy_with_logits(logits, lower.to(logits.dtype).expand_as(logits), reduction="none")
         return reduce(nats, "... c h w -> ...", "sum")
 
     def expected_nats(self, lower: Tensor, logits: Tensor, depth: int = 0) -> Tensor:
@@ -178,9 +179,14 @@ class StructuredPrediction(ZooModel):
     def bound(self, x: Tensor, samples: int | None = None, generator: torch.Generator | None = None) -> Tensor:
         """The m-sample bound on -log p(y | x), whole images ``b c h w -> b`` nats, in chunks of bounded memory.
 
-        -log 1/m sum_i p(y | z_i), every z_i drawn discretely through all layers.
+        -log 1/m sum_i p(y | z_i), every z_i drawn discretely through all layers, in float32 at least.
+
+        Raises:
+            ValueError: fewer than 1 sample.
         """
-        m = samples or self.bound_samples
+        m = self.bound_samples if samples is None else samples
+        if m < 1:
+            raise ValueError(f"samples must be >= 1, got {m}")
         rows = max(1, BOUND_ROWS // m)
         upper, lower = self.halves(x)
         chunks = zip(self.first_logits(upper).split(rows), lower.split(rows), strict=True)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from .base import Batch, ZooModel
 from .networks import DECODERS, ENCODERS
+from .relaxed.estimator import full_precision
 
 BOUND_ROWS = 2000  # images decoded at once by the m-sample bound: a few MB each way, whatever m is
 
@@ -94,8 +95,8 @@ class VAE(ZooModel):
 
     def reconstruction(self, x: Tensor, z: Tensor) -> Tensor:
         """-log p(x | z) in nats, for x ``b c h w`` and z of examples ``... b``, ``-> ... b``."""
-        logits = self.pixel_logits(z)
-        nats = F.binary_cross_entropy_with_logits(logits, x.expand_as(logits), reduction="none")
+        logits = full_precision(self.pixel_logits(z))
+        nats = F.binary_cross_entropy_with_logits(logits, x.to(logits.dtype).expand_as(logits), reduction="none")
         return reduce(nats, "... c h w -> ...", "sum")
 
     # -- training and evaluation --------------------------------------------------------------------------------------
@@ -103,7 +104,8 @@ class VAE(ZooModel):
     def setup(self, stage: str) -> None:
         """Before the first step of a new model, set the output to the base rate of each pixel in the data."""
         mean = getattr(getattr(self.trainer, "datamodule", None), "mean", None)
-        if stage == "fit" and mean is not None and self.trainer.global_step == 0 and mean.shape == self.image_shape:
+        new = bool((self.base_rate == 0.5).all()) and not self.output_bias.any()  # not loaded to go on from
+        if stage == "fit" and mean is not None and new and mean.shape == self.image_shape:
             self.initialise(mean)
 
     @torch.no_grad()
@@ -134,9 +136,14 @@ class VAE(ZooModel):
     def bound(self, x: Tensor, samples: int | None = None, generator: torch.Generator | None = None) -> Tensor:
         """The m-sample importance-weighted bound on -log p(x), ``b c h w -> b`` nats, in chunks of bounded memory.
 
-        -log 1/m sum_i p(x, z_i) / q(z_i | x) with exact draws z_i ~ q(z | x).
+        -log 1/m sum_i p(x, z_i) / q(z_i | x) with exact draws z_i ~ q(z | x), in float32 at least.
+
+        Raises:
+            ValueError: fewer than 1 sample.
         """
-        m = samples or self.bound_samples
+        m = self.bound_samples if samples is None else samples
+        if m < 1:
+            raise ValueError(f"samples must be >= 1, got {m}")
         rows = max(1, BOUND_ROWS // m)
         chunks = zip(x.split(rows), self.posterior(x).split(rows), strict=True)
         return torch.cat([self._bound(*chunk, m, generator) for chunk in chunks])

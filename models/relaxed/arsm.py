@@ -53,7 +53,7 @@ class Arsm(Estimator):
         table = full_precision(torch.cat([value.detach()[None], others]))[index.to(noise.device)]  # c j s b
         contrast = (table - table.mean(0)).movedim((0, 1), (-2, -1))  # s b c j
         dirichlet = (-noise).softmax(-1)  # exponential variables, normalised
-        flat = (1 / k - dirichlet).reshape(*value.shape, -1, k)  # s b n j
+        flat = (1 / k - dirichlet).reshape(*value.shape, logits.shape[value.ndim : -1].numel(), k)  # s b n j
         with torch.autocast(flat.device.type, enabled=False):
             gradient = torch.einsum("...cj,...nj->...nc", contrast, flat.to(contrast.dtype)).reshape(logits.shape)
         value = attach_gradient(value, logits, gradient)

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from ...registry import Registry
-from .estimator import check_event_shape, full_precision
+from .estimator import check_event, check_event_shape, full_precision
 
 
 class Baseline(nn.Module):
-    """Maps costs ``s b`` (``b`` for one sample) and probabilities ``b n k`` to what is subtracted; here nothing is.
+    """Maps costs ``s b`` and probabilities ``1 b n k`` (for one sample without the first axes) to what is subtracted.
 
-    A baseline with parameters returns a tensor through which they learn to predict the cost.
+    Here nothing is. A baseline with parameters returns a tensor through which they learn to predict the cost.
     """
 
     minimum_samples: int = 1
@@ -61,9 +61,10 @@ class MovingAverage(Baseline):
 
     def forward(self, value: Tensor, probabilities: Tensor) -> Tensor:
         """A scalar; 0 in the first batch."""
-        average = self.total / self.weight.clamp(min=1e-12)
-        self.total = self.DECAY * self.total + value.float().mean()
-        self.weight = self.DECAY * self.weight + 1
+        average, mean = self.total / self.weight.clamp(min=1e-12), value.float().mean()
+        known = mean.isfinite()  # an infinite cost would be remembered for ever
+        self.total = torch.where(known, self.DECAY * self.total + mean, self.total)
+        self.weight = torch.where(known, self.DECAY * self.weight + 1, self.weight)
         return average
 
 
@@ -79,8 +80,8 @@ class Learned(MovingAverage):
         self.network = small_network(self.event_shape.numel(), self.HIDDEN)
 
     def forward(self, value: Tensor, probabilities: Tensor) -> Tensor:
-        """``b``."""
-        return super().forward(value, probabilities) + per_example(self.network, self.event_shape, probabilities)
+        """``1 b``, or ``b`` for one sample."""
+        return super().forward(value, probabilities) + per_example(self.network, self.event_shape, value, probabilities)
 
 
 def small_network(inputs: int, hidden: int) -> nn.Sequential:
@@ -88,15 +89,15 @@ def small_network(inputs: int, hidden: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, 1))
 
 
-def per_example(network: nn.Module, event_shape: Sequence[int], *tensors: Tensor) -> Tensor:
-    """The network's output ``...`` for tensors ``... n k`` side by side; ValueError if n k is not its event shape."""
-    rank = len(event_shape)
-    shape = tensors[0].shape
-    if shape[-rank:] != torch.Size(event_shape):
-        raise ValueError(
-            f"this estimator's network was built for event_shape={tuple(event_shape)}, "
-            f"got logits of shape {tuple(shape)}"
-        )
-    flat = [tensor.expand(shape).flatten(-rank) for tensor in tensors]
+def per_example(network: nn.Module, event_shape: torch.Size, value: Tensor, *tensors: Tensor) -> Tensor:
+    """The network's output ``...`` for tensors ``... n k`` side by side, as many axes as the examples' values have.
+
+    Raises:
+        ValueError: what is left of an example, n k, is not the event shape.
+    """
+    check_event(event_shape, tensors[0], value)
+    flat = [tensor.expand_as(tensors[0]).flatten(value.ndim) for tensor in tensors]
     weight = next(network.parameters())
-    return network(torch.cat(flat, -1).to(weight.dtype)).squeeze(-1).to(full_precision(tensors[0]).dtype)
+    with torch.autocast(weight.device.type, enabled=False):
+        output = network(torch.cat(flat, -1).to(weight.dtype))
+    return output.squeeze(-1).to(full_precision(tensors[0]).dtype)

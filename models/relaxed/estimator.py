@@ -127,18 +127,22 @@ def full_precision(logits: Tensor) -> Tensor:
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
+@torch.compiler.disable  # compiled functions have no second derivative
 def cost_slope(cost: Cost, point: Tensor, create_graph: bool = False) -> tuple[Tensor, Tensor]:
     """``cost(point)`` and its gradient for ``point``, inside no_grad too.
 
     Raises:
-        ValueError: the cost has no gradient for z.
+        ValueError: the cost has no gradient for z, or nothing has one, in inference mode.
     """
+    if torch.is_inference_mode_enabled():
+        raise ValueError("this estimator needs gradients for z: use torch.no_grad() instead of torch.inference_mode()")
     with torch.enable_grad():
         point = point.detach().requires_grad_()
         value = evaluate(cost, point)
         slope = None
         if value.requires_grad:
-            (slope,) = torch.autograd.grad(value.sum(), point, create_graph=create_graph, allow_unused=True)
+            with torch.autocast(point.device.type, enabled=False):  # as in any other backward pass
+                (slope,) = torch.autograd.grad(value.sum(), point, create_graph=create_graph, allow_unused=True)
         if slope is None:
             raise ValueError("this estimator needs a cost with a gradient for z; use 'reinforce' for a black box")
     return (value if create_graph else value.detach()), slope
@@ -173,11 +177,13 @@ def attach_learning(value: Tensor, loss: Tensor, parameters: Sequence[Tensor]) -
     descend whether the expectation is minimised or, as a reward, maximised. Nothing else that ``loss`` depends on gets
     a gradient.
     """
-    if not torch.is_grad_enabled():
+    parameters = [parameter for parameter in parameters if parameter.requires_grad]  # the others are frozen
+    if not parameters or not torch.is_grad_enabled():
         return value
     mean = loss.mean()
     tiny = torch.finfo(mean.dtype).tiny
-    gradients = torch.autograd.grad(mean / mean.detach().clamp(min=tiny), parameters, materialize_grads=True)
+    with torch.autocast(mean.device.type, enabled=False):
+        gradients = torch.autograd.grad(mean / mean.detach().clamp(min=tiny), parameters, materialize_grads=True)
     for parameter, gradient in zip(parameters, gradients, strict=True):
         value = _Descend.apply(value, parameter, gradient)
     return value
@@ -207,3 +213,12 @@ def check_event_shape(name: str, event_shape: Sequence[int] | None) -> torch.Siz
             "give RelaxedCategorical event_shape=(latents, categories)"
         )
     return torch.Size(event_shape)
+
+
+def check_event(event_shape: torch.Size, logits: Tensor, value: Tensor) -> None:
+    """ValueError if what ``value``, one per example, leaves of the shape of ``logits`` is not the event shape."""
+    if (event := logits.shape[value.ndim :]) != event_shape:
+        raise ValueError(
+            f"this estimator was built for event_shape={tuple(event_shape)}, got logits of shape {tuple(logits.shape)} "
+            f"and a cost of shape {tuple(value.shape)}, so examples of shape {tuple(event)}"
+        )

@@ -5,6 +5,8 @@ Fan, Chi, Rudnicky & Ramadge 2022 (arXiv:2206.07235).
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 from .estimator import ESTIMATORS, Estimator, NoiseSource, full_precision
@@ -27,8 +29,8 @@ class GappedStraightThrough(Estimator):
 
     def __init__(self, samples: int = 1, gap: float = 1.0) -> None:
         super().__init__(samples)
-        if not gap >= 0:
-            raise ValueError(f"estimator 'gapped_straight_through' needs gap >= 0, got {gap}")
+        if not 0 <= gap < math.inf:
+            raise ValueError(f"estimator 'gapped_straight_through' needs a finite gap >= 0, got {gap}")
         self.gap = gap
 
     def sample(self, logits: Tensor, temperature: Tensor | float, source: NoiseSource) -> Tensor:

@@ -31,8 +31,8 @@ class GumbelRao(Estimator):
 
     def __init__(self, samples: int = 1, inner_samples: int = 10) -> None:
         super().__init__(samples)
-        if inner_samples < 1:
-            raise ValueError(f"estimator 'gumbel_rao' needs inner_samples >= 1, got {inner_samples}")
+        if type(inner_samples) is not int or inner_samples < 1:
+            raise ValueError(f"estimator 'gumbel_rao' needs a whole number inner_samples >= 1, got {inner_samples!r}")
         self.noise_draws = inner_samples
 
     def sample(self, logits: Tensor, temperature: Tensor | float, source: NoiseSource) -> Tensor:

@@ -27,7 +27,7 @@ from .estimator import (
     repeat_samples,
 )
 from .sampling import align_temperature, categorical_sample, gumbel_max, mask_logits, mode, one_hot
-from .schedules import make_schedule
+from .schedules import SCHEDULES, make_schedule
 
 
 class RelaxedCategorical(nn.Module):
@@ -83,8 +83,8 @@ class RelaxedCategorical(nn.Module):
                     f"a temperature cannot be learned through estimator '{estimator}', which gives it no gradient; "
                     "use a number or another schedule"
                 )
-            initial = make_schedule("constant", spec)(self.step)
-            self.log_temperature = nn.Parameter(initial.log())
+            unknown_arguments("a learned temperature", partial(SCHEDULES["constant"], self.step), spec)
+            self.log_temperature = nn.Parameter(make_schedule("constant", spec)(self.step).log())
         else:
             self.schedule = make_schedule(name, spec)
 
@@ -141,7 +141,7 @@ class RelaxedCategorical(nn.Module):
             cost: maps z, of the logits' shape or with several samples ``s b n k``, to one value per example, ``b`` or
                 ``s b``. Which axes make up one example is read off the shape that it returns.
             mask, temperature, generator: as for ``forward``.
-            noise: as for ``forward``; with several samples it has their leading axis.
+            noise: as for ``forward``; with several samples it has their leading axis. In eval mode without d.
 
         Returns:
             ``b``. In eval mode the mean cost of exact one-hot draws, with no gradient for the logits.
@@ -193,14 +193,17 @@ class RelaxedCategorical(nn.Module):
         logits: Tensor,
         prior_logits: Tensor | None = None,
         *,
+        mask: Tensor | None = None,
         temperature: float | Tensor | None = None,
         generator: torch.Generator | None = None,
         noise: Tensor | None = None,
     ) -> Tensor:
         """KL(q || prior) per row in nats, ``... k -> ...``; the prior is uniform by default.
 
-        Analytic, but for the estimator ``concrete`` in training mode: the log-ratio of its densities at a sample.
+        A uniform prior is one over masked categories too. Analytic, but for the estimator ``concrete`` in training
+        mode: the log-ratio of its densities at a sample.
         """
+        logits = mask_logits(logits, mask)
         if not self.training:
             return categorical_kl(logits, prior_logits)
         source = partial(draw_noise, noise=noise, generator=generator)

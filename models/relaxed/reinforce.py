@@ -51,7 +51,8 @@ class Reinforce(Estimator):
         codes = gumbel_max(repeated, noise=source(repeated))  # s b n
         value = evaluate(cost, one_hot(codes, logits.shape[-1], logits.dtype))  # s b
         observed = full_precision(value.detach())
-        baseline = self.baseline(observed, full_precision(logits.detach()).softmax(-1))
+        probabilities = full_precision(logits.detach()).softmax(-1)
+        baseline = self.baseline(observed, probabilities[None] if self.samples > 1 else probabilities)
         score = sum_event(log_prob(repeated, codes), like=value)  # s b
         surrogate = (observed - baseline.detach()) * score
         value = value + (surrogate - surrogate.detach())

@@ -41,7 +41,7 @@ class Relax(Rebar):
         c, slope = super().control_variate(z, p, cost, temperature, dtype)
 
         def correction(z: Tensor) -> Tensor:
-            return per_example(self.network, self.event_shape, tempered_softmax(z, temperature), p)
+            return per_example(self.network, self.event_shape, c, tempered_softmax(z, temperature), p)
 
         correction_value, correction_slope = cost_slope(correction, z, create_graph=torch.is_grad_enabled())
         return c + correction_value, slope + correction_slope

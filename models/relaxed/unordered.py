@@ -17,6 +17,7 @@ from .estimator import (
     Estimator,
     NoiseSource,
     attach_gradient,
+    check_event,
     check_event_shape,
     evaluate,
     expand_event,
@@ -51,23 +52,20 @@ class Unordered(Estimator):
 
     def expectation(self, logits: Tensor, cost: Cost, temperature: Tensor | float, source: NoiseSource) -> Tensor:
         """Costs weighted by the probabilities of their samples and of leaving them out."""
-        rank = len(self.event_shape)
+        rank, latents = len(self.event_shape), self.event_shape[:-1].numel()
         if logits.shape[-rank:] != self.event_shape:
             raise ValueError(
                 f"estimator 'unordered' was built for event_shape={tuple(self.event_shape)}, got logits of shape "
                 f"{tuple(logits.shape)}"
             )
-        log_p = full_precision(logits.detach()).log_softmax(-1).flatten(-rank, -2)  # b n k
+        batch, k = logits.shape[:-rank], logits.shape[-1]
+        log_p = full_precision(logits.detach()).log_softmax(-1).reshape(*batch, latents, k)  # b n k
         check_finite(log_p.amax(-1), logits)
-        noise = source(logits.expand(self.samples, *logits.shape)).flatten(-rank, -2)  # s b n k
+        noise = source(logits.expand(self.samples, *logits.shape)).reshape(self.samples, *log_p.shape)  # s b n k
         codes, log_joint = beam_search(log_p, noise)  # s b n, s b
-        z = one_hot(codes, logits.shape[-1], logits.dtype)  # s b n k
+        z = one_hot(codes, k, logits.dtype)  # s b n k
         value = evaluate(cost, z.reshape(self.samples, *logits.shape))  # s b
-        if value.shape != log_joint.shape:
-            raise ValueError(
-                f"estimator 'unordered' was built for event_shape={tuple(self.event_shape)}: cost must return "
-                f"{tuple(log_joint.shape)} for z of shape {tuple(z.shape)}, got {tuple(value.shape)}"
-            )
+        check_event(self.event_shape, logits, value[0])
         # A masked configuration may have any cost, infinite too, and 0 * inf is NaN.
         value = value.masked_fill(log_joint.isneginf(), 0.0)
 

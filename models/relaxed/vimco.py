@@ -47,7 +47,8 @@ class Vimco(Reinforce):
 def without_each(log_weights: Tensor) -> Tensor:
     """The bounds with copy j's weight replaced by the geometric mean of the others, for every j, ``m b -> m b``."""
     m = len(log_weights)
-    geometric = (log_weights.sum(0) - log_weights) / (m - 1)
     table = log_weights.expand(m, *log_weights.shape).clone()  # j m b
-    table.diagonal(dim1=0, dim2=1).copy_(geometric.movedim(0, -1))
+    own = table.diagonal(dim1=0, dim2=1)  # b m
+    own.zero_()
+    own.copy_((table.sum(1) / (m - 1)).movedim(0, -1))  # of the others alone: any may be -inf
     return table.logsumexp(1) - math.log(m)

@@ -165,6 +165,17 @@ def test_sample_and_latent_table() -> None:
     assert torch.allclose(table[1, 2], model.decode(torch.tensor([2, 2])))
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32, torch.int64])
+def test_codes_of_any_whole_number_are_decoded_and_others_refused(dtype: torch.dtype) -> None:
+    model = small().eval()
+    codes = torch.tensor([[2, 0], [1, 1]])
+    assert torch.equal(model.decode(codes.to(dtype)), model.decode(codes))
+    assert model.decode(codes[:0].to(dtype)).shape == (0, 1, 4, 4)
+    for wrong in (codes + 1, codes[:, :1], codes.float()):
+        with pytest.raises(ValueError, match=r"shape \(\.\.\., 2\) with whole values in \[0, 3\)"):
+            model.decode(wrong)
+
+
 def test_initialise_starts_at_the_base_rate() -> None:
     model = CategoricalVAE(**SMALL)  # type: ignore[arg-type]
     mean = torch.rand(1, 4, 4) * 0.8 + 0.1
@@ -244,7 +255,7 @@ def test_bad_inputs_name_the_fix() -> None:
     model = small()
     with pytest.raises(ValueError, match=r"image_shape='\[1, 8, 8\]'"):
         model.encode(torch.zeros(2, 1, 8, 8))
-    with pytest.raises(ValueError, match=r"values in \[0, 3\)"):
+    with pytest.raises(ValueError, match=r"whole values in \[0, 3\)"):
         model.decode(torch.tensor([[0, 3]]))
     with pytest.raises(ValueError, match=r"shape \(\.\.\., 2\)"):
         model.decode(torch.tensor([[0, 1, 2]]))

@@ -245,6 +245,12 @@ def test_construction_errors_name_the_fix() -> None:
         RelaxedCategorical("exact").expectation(torch.zeros(1, 20, 10), lambda z: z.sum((-1, -2)))
     with pytest.raises(ValueError, match="one value per example"):
         RelaxedCategorical().expectation(torch.zeros(2, 3, 4), lambda z: z.sum((0, 2)))
+    with pytest.raises(ValueError, match="argument of a learned temperature: 'minimum'"):
+        RelaxedCategorical(temperature={"name": "learned", "minimum": 0.1})
+    with pytest.raises(ValueError, match=r"inner_samples >= 1, got True"):
+        RelaxedCategorical("gumbel_rao", estimator_options={"inner_samples": True})
+    with pytest.raises(ValueError, match="finite gap >= 0, got inf"):
+        RelaxedCategorical("gapped_straight_through", estimator_options={"gap": math.inf})
 
 
 @pytest.mark.parametrize("name", ESTIMATORS.names())

@@ -39,6 +39,9 @@ def test_the_moving_average_is_of_past_batches_only() -> None:
     batches = [torch.full((4,), value) for value in (3.0, 5.0, 4.0)]
     seen = [baseline(batch, p).item() for batch in batches]
     assert seen == pytest.approx([0.0, 3.0, (0.95 * 3 + 5) / 1.95])
+    before = baseline(batches[0], p)
+    baseline(torch.full((4,), torch.inf), p)
+    assert baseline(batches[0], p).isfinite() and before.isfinite()
 
 
 def test_a_learned_baseline_learns_in_the_step_of_the_model_and_lowers_the_variance() -> None:
@@ -230,6 +233,7 @@ def test_pathwise_estimators_serve_the_multi_sample_bound(name: str) -> None:
 
 def test_vimco_compares_with_the_geometric_mean_of_the_others() -> None:
     log_weights = torch.randn(4, 6)
+    log_weights[1, 0] = -torch.inf  # an impossible copy has no weight, and the others keep theirs
     for j in range(4):
         others = torch.cat([log_weights[:j], log_weights[j + 1 :]])
         replaced = torch.cat([others, others.mean(0, keepdim=True)])
