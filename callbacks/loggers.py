@@ -58,11 +58,10 @@ class _AppendingWriter(ExperimentWriter):
 def read_metrics(path: Path) -> dict[str, list[tuple[int, float]]]:
     """Columns of ``metrics.csv`` as (step, value) pairs, blanks left out."""
     series: dict[str, list[tuple[int, float]]] = {}
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            for name, value in row.items():
-                if value and name != "step":
-                    series.setdefault(name, []).append((int(row["step"]), float(value)))
+    for row in _rows(path)[1]:
+        for name, value in row.items():
+            if value and name != "step":
+                series.setdefault(name, []).append((int(row["step"]), float(value)))
     return series
 
 
@@ -70,11 +69,18 @@ def forget_after(path: Path, batches: int) -> None:
     """Drop the rows that a run resumed after ``batches`` training batches will write again."""
     if not path.exists():
         return
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        rows = [row for row in reader if int(row["step"]) < batches]
-        names = reader.fieldnames or []
-    with path.open("w", newline="") as file:
+    names, rows = _rows(path)
+    new = path.with_suffix(".new")
+    with new.open("w", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(row for row in rows if int(row["step"]) < batches)
+    new.replace(path)
+
+
+def _rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """The names of the columns, and the rows but one that a full disk or a killed run left half written."""
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        rows = [row for row in reader if None not in row.values() and (row.get("step") or "").isdigit()]
+        return list(reader.fieldnames or []), rows

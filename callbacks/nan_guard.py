@@ -1,4 +1,4 @@
-"""Stops a run at the first loss that is not finite, before it reaches the weights."""
+"""Stops a run whose loss is not finite: on the CPU before it reaches the weights, elsewhere before a checkpoint."""
 
 from __future__ import annotations
 
@@ -18,19 +18,32 @@ class TrainingDiverged(RuntimeError):
 class NanGuard(Callback):
     """Raises ``TrainingDiverged`` with the step and the model's ``remedy``.
 
-    On the CPU every loss is looked at; elsewhere a flag is kept on the device and read every ``EVERY`` batches.
+    On the CPU every loss is looked at; elsewhere a flag is kept on the device and read every ``EVERY`` batches, before
+    a checkpoint is written and when training ends.
     """
 
     def __init__(self) -> None:
         self._bad: Tensor | None = None
 
     def on_before_backward(self, trainer: Trainer, pl_module: Any, loss: Tensor) -> None:
-        """Look at the loss, or at the flag that was kept since the last look."""
+        """Look at the loss, or now and then at the flag."""
         bad = ~torch.isfinite(loss.detach()).all()
         self._bad = bad if self._bad is None else self._bad | bad
-        batch = trainer.fit_loop.total_batch_idx
         every = 1 if trainer.strategy.root_device.type == "cpu" else EVERY
-        if batch % every == 0 and bool(self._bad):
+        if trainer.fit_loop.total_batch_idx % every == 0:
+            self._look(trainer, pl_module)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Look before anything is written."""
+        self._look(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
+        """Look at the last batches."""
+        self._look(trainer, pl_module)
+
+    def _look(self, trainer: Trainer, pl_module: Any) -> None:
+        if self._bad is not None and bool(self._bad):
             raise TrainingDiverged(
-                f"the loss is not finite at training step {batch}; try a new run with {pl_module.remedy}"
+                f"the loss is not finite at training step {trainer.fit_loop.total_batch_idx}; try a new run with "
+                f"{pl_module.remedy}"
             )

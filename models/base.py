@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -106,6 +107,15 @@ def learning_rate_factor(step: int, warmup: int, total: float) -> float:
     """A straight line up to 1 over ``warmup`` steps, times half a cosine down to 0 over ``total`` (may be infinite)."""
     rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
     return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
+
+
+def check_images(x: Tensor, image_shape: Sequence[int]) -> None:
+    """ValueError naming the fix for images ``b c h w`` of another shape than ``c h w``."""
+    if x.shape[1:] != tuple(image_shape):
+        raise ValueError(
+            f"this model takes images of shape {tuple(image_shape)}, got {tuple(x.shape[1:])}; "
+            f"set --model.image_shape='{list(x.shape[1:])}'"
+        )
 
 
 def check_draws(n: int, temperature: float) -> None:

@@ -171,13 +171,14 @@ class CategoricalVAE(VAE):
             ValueError: codes of another number of latents, no whole numbers, or outside [0, k).
         """
         known = not codes.is_floating_point() and codes.shape[-1] == self.latents
-        if not known or bool(((codes < 0) | (codes >= self.categories)).any()):
+        whole = codes.long()  # 256 is no number of eight bits
+        if not known or bool(((whole < 0) | (whole >= self.categories)).any()):
             values = f" with values in [{codes.min()}, {codes.max()}]" if codes.numel() else ""
             raise ValueError(
                 f"codes must have shape (..., {self.latents}) with whole values in [0, {self.categories}), got "
                 f"{codes.dtype} {tuple(codes.shape)}{values}"
             )
-        return torch.sigmoid(self.pixel_logits(one_hot(codes.long(), self.categories, self.output_bias.dtype)))
+        return torch.sigmoid(self.pixel_logits(one_hot(whole, self.categories, self.output_bias.dtype)))
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """``decode(encode(x))``, ``b c h w -> b c h w`` probabilities."""

@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .base import Batch, ZooModel
+from .base import Batch, ZooModel, check_images
 from .registry import register_model
 
 
@@ -48,6 +48,7 @@ class Classifier(ZooModel):
         super().__init__()
         self.save_hyperparameters()
         self.configure_learning(learning_rate, weight_decay, lr_schedule, lr_warmup)
+        self.image_shape = tuple(image_shape)
         channels, height, width = image_shape
         layers: list[nn.Module] = []
         for before, after in pairwise([channels, *widths]):
@@ -59,7 +60,8 @@ class Classifier(ZooModel):
         self.head = nn.Linear(features, classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """``b c h w -> b d``."""
+        """``b c h w -> b d``; ValueError for images of another shape."""
+        check_images(x, self.image_shape)
         return self.network(x - 0.5)
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ..registry import unknown_arguments
 from . import maskgit, pixel_cnn  # noqa: F401  (importing a network registers it)
-from .base import Batch, ZooModel
+from .base import Batch, ZooModel, check_draws
 from .code_networks import CODE_NETWORKS
 from .pretrained import load
 from .quantizers import CodebookUse
@@ -156,9 +156,13 @@ class CodePrior(ZooModel):
         """
         if not self.classes:
             return torch.zeros(len(batch["image"]), dtype=torch.int64, device=batch["image"].device)
+        if "label" not in batch:
+            raise ValueError("this prior depends on labels, and the data has none: set --model.classes=0")
         return self._checked(batch["label"])
 
     def _checked(self, label: Tensor) -> Tensor:
+        if label.is_floating_point():
+            raise ValueError(f"labels must be whole numbers, got {label.dtype}")
         # on an accelerator looking would wait for the device
         if label.device.type == "cpu" and not bool(((label >= 0) & (label < self.classes)).all()):
             raise ValueError(
@@ -227,15 +231,20 @@ class CodePrior(ZooModel):
             generator: the source of the noise.
 
         Raises:
-            ValueError: a label for a prior without, or one that is none of ``classes``; what ``truncate`` says.
+            ValueError: n < 1; a label for a prior without, one that is none of ``classes``, or another number of them;
+                what ``truncate`` says.
         """
+        check_draws(n, temperature)
         if label is None:
             uniform = torch.zeros(n, self.network.classes, device=self.device)
             labels = self.relaxed.sample(uniform, generator=generator)
         elif not self.classes:
             raise ValueError("this prior depends on no label; train one with --model.classes")
         else:
-            labels = self._checked(torch.as_tensor(label, device=self.device).expand(n))
+            given = torch.as_tensor(label, device=self.device)
+            if given.shape not in ((), (1,), (n,)):
+                raise ValueError(f"give one label, or one for each of the {n} samples, got {tuple(given.shape)}")
+            labels = self._checked(given.expand(n))
 
         def draw(logits: Tensor) -> Tensor:
             return self.relaxed.sample(truncate(logits, top_k, top_p, temperature), generator=generator)

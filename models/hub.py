@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .release import CARD, CONFIG, WEIGHTS, read_config
+from .release import CARD, CONFIG, MAX_WEIGHT_BYTES, WEIGHTS, read_config
 from .saving import save_pretrained
-from .untrusted import first_line
+from .untrusted import MAX_CONFIG_BYTES, first_line
 
 if TYPE_CHECKING:
     from .base import ZooModel
+
+LIMITS = {CONFIG: MAX_CONFIG_BYTES, WEIGHTS: MAX_WEIGHT_BYTES}
 
 
 def fetch(repository: str, endpoint: str | None = None) -> Path:
@@ -22,13 +25,30 @@ def fetch(repository: str, endpoint: str | None = None) -> Path:
         endpoint: address of the hub; else ``HF_ENDPOINT``, else the public one.
 
     Raises:
-        ValueError: no such repository, no connection, or no release in it.
+        ValueError: no such repository, no connection, no release in it, or files larger than a release's may be.
     """
+    _check_sizes(repository, endpoint)
     folder = _download(repository, [CONFIG], endpoint)
     if not (folder / CONFIG).is_file():
         raise ValueError(f"the hub's '{repository}' is no gumbelzoo release: it has no {CONFIG}")
     read_config(folder)  # nothing large is fetched for what is no release
     return _download(repository, [CONFIG, WEIGHTS], endpoint)
+
+
+def _check_sizes(repository: str, endpoint: str | None) -> None:
+    """ValueError for files that are too large to be fetched; nothing if the hub does not answer."""
+    from huggingface_hub import HfApi
+
+    try:
+        info = HfApi(endpoint=endpoint).model_info(repository, files_metadata=True)
+    except Exception:  # the copy in the cache may serve, and if not, the download says why
+        return
+    for file in info.siblings or []:
+        if (file.size or 0) > LIMITS.get(file.rfilename, math.inf):
+            raise ValueError(
+                f"the hub's '{repository}': {file.rfilename} has {file.size} bytes, more than the "
+                f"{LIMITS[file.rfilename]} that a release's may have"
+            )
 
 
 def _download(repository: str, names: list[str], endpoint: str | None) -> Path:

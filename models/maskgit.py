@@ -1,10 +1,12 @@
 """MaskGIT: a bidirectional transformer that fills a grid of codes in a few parallel steps.
 
-Chang et al. 2022 (arXiv:2202.04200): the cosine mask schedule and the training loss (section 3.2, eq. 1), decoding
-(section 3.3); the annealed Gumbel noise on the confidence is that of the authors' released code. The parallel decoder
-has no tractable likelihood. What is reported is the negative log-likelihood of the same network as a model that draws
-one code at a time, in a uniformly random order (Hoogeboom et al. 2022, arXiv:2110.02037, eq. 4), of which it is a bound
-on average. Axes: ``b`` batch, ``h w q`` grid, ``n`` its codes in raster order, ``k`` codes of a codebook, ``d`` width.
+Chang et al. 2022 (arXiv:2202.04200): the training loss (section 3.1, eq. 1), decoding (section 3.2), the cosine mask
+schedule (section 3.3); the annealed Gumbel noise on the confidence is that of the authors' released code. The parallel
+decoder has no tractable likelihood. What is reported is the negative log-likelihood of the same network as a model that
+draws one code at a time, in a uniformly random order (Hoogeboom et al. 2022, arXiv:2110.02037, eq. 4), of which it is a
+bound on average.
+
+Axes: ``b`` batch, ``h w q`` grid, ``n`` its codes in raster order, ``k`` codes of a codebook, ``d`` width.
 """
 
 from __future__ import annotations

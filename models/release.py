@@ -23,6 +23,7 @@ from .registry import MODELS
 from .untrusted import MAX_NUMBER, check_plain, first_line, own_file, read_json
 
 FORMAT = 1
+MAX_FIGURE = 1e100  # of a test figure: a whole number of JSON may be longer than any float
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 MAX_WEIGHT_BYTES, MAX_HEADER_BYTES = 1 << 31, 1 << 22
 PRECISIONS = ("float32", "half")
@@ -112,12 +113,16 @@ def _check_data(data: dict[str, Any]) -> None:
 
 def _check_test(test: dict[str, Any]) -> None:
     metrics, facts = test.get("metrics", {}), test.get("facts", {})
-    if not isinstance(metrics, dict) or not all(isinstance(value, (int, float)) for value in metrics.values()):
+    if not isinstance(metrics, dict) or not all(_is_figure(value) for value in metrics.values()):
         raise ValueError("'test.metrics' must be numbers by name")
     if not isinstance(facts, dict) or not all(isinstance(value, str) for value in facts.values()):
         raise ValueError("'test.facts' must be texts by name")
     if not all(isinstance(test.get(key, 0), int) for key in ("seed", "batches")):
         raise ValueError("'test.seed' and 'test.batches' must be whole numbers")
+
+
+def _is_figure(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= MAX_FIGURE
 
 
 def read_header(folder: Path) -> Header:
@@ -162,9 +167,18 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     """The tensors of weights whose header was checked.
 
     Raises:
-        ValueError: the file was damaged since.
+        ValueError: the file was damaged since, or a number in it is not finite.
     """
     try:
-        return load_file(own_file(folder, WEIGHTS))
+        weights = load_file(own_file(folder, WEIGHTS))
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{folder / WEIGHTS} cannot be read: {first_line(error)}") from None
+    check_finite_weights(weights, folder / WEIGHTS)
+    return weights
+
+
+def check_finite_weights(weights: Mapping[str, Tensor], source: object) -> None:
+    """ValueError naming the first tensor that holds NaN or infinity."""
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise ValueError(f"{source}: {name!r} holds NaN or infinity, so the model can give nothing")

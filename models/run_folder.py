@@ -8,10 +8,11 @@ from typing import Any
 import torch
 import yaml
 
-from ..registry import unknown_name
+from ..registry import unknown_arguments, unknown_name
 from . import release
 from .base import ZooModel
 from .registry import MODELS
+from .untrusted import first_line
 
 CONFIG = "config.yaml"
 
@@ -76,8 +77,14 @@ def load_checkpoint(path: Path) -> ZooModel:
     by_class = {MODELS[known].__name__: MODELS[known] for known in MODELS.names()}
     if name not in by_class:
         raise ValueError(unknown_name("model class", name, by_class))
-    model = by_class[name](**content.get("hyper_parameters", {}))
-    model.load_state_dict(content["state_dict"])
+    arguments = content.get("hyper_parameters", {})
+    try:
+        unknown_arguments(name, by_class[name], arguments)
+        model = by_class[name](**arguments)
+        model.load_state_dict(content["state_dict"])
+    except (RuntimeError, TypeError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise ValueError(f"{path} does not fit this version of gumbelzoo: {first_line(ValueError(said))}") from None
     return model.eval()
 
 

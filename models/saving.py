@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from .release import CARD, CONFIG, FORMAT, WEIGHTS, check_weights, read_config, read_header
+from .release import CARD, CONFIG, FORMAT, WEIGHTS, check_finite_weights, check_weights, read_config, read_header
 
 if TYPE_CHECKING:
     from .base import ZooModel
@@ -37,11 +37,12 @@ def save_pretrained(
         data: what ``ReleaseConfig.data`` says.
         test: what ``ReleaseConfig.test`` says.
         pictures: files to copy into the folder, by the name they get there.
-        half: store the weights as ``half_precision`` gives them; loading makes them float32 again.
+        half: store the weights as ``half_precision`` gives them; loading makes them float32 again. Else they are
+            stored in float32, whatever the model is in.
 
     Raises:
-        ValueError: the folder exists, an argument is no plain value, a picture's name leads elsewhere; whatever would
-            keep ``load`` from reading it.
+        ValueError: the folder exists, an argument or a figure is no plain value, a weight is not finite, a picture's
+            name leads elsewhere; whatever would keep ``load`` from reading it.
     """
     folder = Path(folder)
     if folder.exists() or folder.is_symlink():
@@ -57,11 +58,14 @@ def save_pretrained(
     }
     config |= {"precision": "half"} if half else {}
     config |= {"test": dict(test)} if test else {}
-    try:
-        text = json.dumps(config, indent=2, allow_nan=False) + "\n"
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{model.registry_name} has an argument that is no plain value: {error}") from None
-    state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    for part, content in config.items():
+        try:
+            json.dumps(content, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"'{part}' of a {model.registry_name} holds what is no plain value: {error}") from None
+    text = json.dumps(config, indent=2) + "\n"
+    state = {name: _full(tensor.detach().cpu()) for name, tensor in model.state_dict().items()}
+    check_finite_weights(state, f"this {model.registry_name} cannot be released")
     weights = half_precision(state) if half else state
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
@@ -81,6 +85,10 @@ def save_pretrained(
 def half_precision(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors of float32 in float16, or in bfloat16 where a number is too large for that; scalars stay as they are."""
     return {name: _half(tensor) for name, tensor in weights.items()}
+
+
+def _full(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def _half(tensor: Tensor) -> Tensor:

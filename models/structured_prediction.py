@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from einops import reduce
 from torch import Tensor, nn
 
-from .base import Batch, ZooModel
+from .base import Batch, ZooModel, check_images
 from .registry import register_model
 from .relaxed import RelaxedCategorical
 from .relaxed.estimator import full_precision
@@ -98,11 +98,7 @@ class StructuredPrediction(ZooModel):
         Raises:
             ValueError: images of another shape than ``image_shape``.
         """
-        if x.shape[1:] != self.image_shape:
-            raise ValueError(
-                f"this model takes images of shape {self.image_shape}, got {tuple(x.shape[1:])}; "
-                f"set --model.image_shape='{list(x.shape[1:])}'"
-            )
+        check_images(x, self.image_shape)
         upper, lower = x.chunk(2, dim=-2)
         return upper, lower
 

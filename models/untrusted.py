@@ -87,7 +87,8 @@ def check_plain(value: Any, key: str = "", largest: int | None = None, depth: in
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"'{key}' is {value}, no finite number")
     elif isinstance(value, int) and largest is not None and abs(value) > largest:
-        raise ValueError(f"'{key}' is {value:.3g}, beyond {largest}")
+        size = f"{value:.3g}" if abs(value) < 1e300 else "of many digits"  # no float is so large
+        raise ValueError(f"'{key}' is {size}, beyond {largest}")
     elif isinstance(value, str) and not value.isascii():
         try:
             value.encode("utf-8")

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from einops import reduce
 from torch import Tensor, nn
 
-from .base import Batch, ZooModel
+from .base import Batch, ZooModel, check_images
 from .networks import DECODERS, ENCODERS
 from .relaxed.estimator import full_precision
 
@@ -77,11 +77,7 @@ class VAE(ZooModel):
         Raises:
             ValueError: images of another shape than ``image_shape``.
         """
-        if x.shape[1:] != self.image_shape:
-            raise ValueError(
-                f"this model takes images of shape {self.image_shape}, got {tuple(x.shape[1:])}; "
-                f"set --model.image_shape='{list(x.shape[1:])}'"
-            )
+        check_images(x, self.image_shape)
         return self.encoder(x - self.base_rate)
 
     def decode_features(self, features: Tensor) -> Tensor:

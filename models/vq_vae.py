@@ -28,7 +28,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..registry import unknown_arguments
-from .base import Batch, ZooModel, check_draws, straight_line
+from .base import Batch, ZooModel, check_draws, check_images, straight_line
 from .conv_networks import conv_decoder, conv_encoder
 from .likelihoods import LIKELIHOODS
 from .quantizers import QUANTIZERS, CodebookUse, Quantized
@@ -118,11 +118,7 @@ class VQVAE(ZooModel):
         Raises:
             ValueError: images of another shape than ``image_shape``.
         """
-        if x.shape[1:] != self.image_shape:
-            raise ValueError(
-                f"this model takes images of shape {self.image_shape}, got {tuple(x.shape[1:])}; "
-                f"set --model.image_shape='{list(x.shape[1:])}'"
-            )
+        check_images(x, self.image_shape)
         centred = (x - self.likelihood.data_mean) / self.likelihood.data_variance.sqrt()
         return rearrange(self.encoder(centred), "b d h w -> b h w d")
 
@@ -141,7 +137,7 @@ class VQVAE(ZooModel):
 
     def setup(self, stage: str) -> None:
         """Before the first step of a new model, take the mean and the variance of the training pixels from the data."""
-        data = getattr(self.trainer, "datamodule", None)
+        data: Any = getattr(self.trainer, "datamodule", None)
         new = self.likelihood.data_mean == 0.5 and self.likelihood.data_variance == 1 / 12  # not loaded to go on from
         if stage == "fit" and new and hasattr(data, "variance"):
             self.initialise(float(data.mean.mean()), data.variance)
@@ -217,8 +213,6 @@ class VQVAE(ZooModel):
 
     def look_up(self, codes: Tensor) -> Tensor:
         """The vectors of codes, ``b h w q -> b h w d``; errors as for ``decode``."""
-        if codes.is_floating_point():
-            raise ValueError(f"codes must be whole numbers, got {codes.dtype}")
         if codes.shape[1:-1] != self.grid:
             raise ValueError(f"codes must have shape (b, {self.grid[0]}, {self.grid[1]}, q), got {tuple(codes.shape)}")
         return self.quantizer.decode(codes)

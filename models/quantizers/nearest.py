@@ -19,16 +19,18 @@ BLOCK = 64
 def nearest(rows: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Int[Tensor, " n"]:
     """argmin_k |row - code|^2, ``n d -> n`` (int64), the first code on ties.
 
-    |row|^2 is the same for all codes, so that |code|^2 / 2 - row . code has the same argmin: one fused product.
+    |row|^2 is the same for all codes, so that |code|^2 / 2 - row . code has the same argmin: one fused product. Both
+    are measured from the middle of the codebook, since far from 0 the product would round the distances away.
     """
-    k = len(codebook)
+    k, middle = len(codebook), codebook.mean(0)
+    codebook = codebook - middle
     offset = codebook.square().sum(-1) / 2  # k
     step = max(1, CHUNK.get(rows.device.type, CHUNK_ELSEWHERE) // k)
     scores = rows.new_full((min(step, len(rows)), -(-k // BLOCK) * BLOCK), math.inf)
     codes = torch.empty(len(rows), dtype=torch.int64, device=rows.device)
     for part, out in zip(rows.split(step), codes.split(step), strict=True):
         chunk = scores[: len(part)]
-        torch.addmm(offset, part, codebook.T, alpha=-1, out=chunk[:, :k])
+        torch.addmm(offset, part - middle, codebook.T, alpha=-1, out=chunk[:, :k])
         out.copy_(argmin(chunk))
     return codes
 

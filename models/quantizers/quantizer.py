@@ -94,10 +94,13 @@ class Quantizer(nn.Module):
         """The vectors of codes, ``... q -> ... d``.
 
         Raises:
-            ValueError: codes of another number q, or outside [0, k).
+            ValueError: codes of another number q, outside [0, k), or no whole numbers.
         """
-        values = f"[{codes.min()}, {codes.max()}]" if codes.numel() else "[]"
+        if codes.is_floating_point():
+            raise ValueError(f"codes must be whole numbers, got {codes.dtype}")
+        codes = codes.long()
         if codes.shape[-1] != self.codebooks or ((codes < 0) | (codes >= self.codebook_size)).any():
+            values = f"[{codes.min()}, {codes.max()}]" if codes.numel() else "[]"
             raise ValueError(
                 f"codes must have shape (..., {self.codebooks}) with values in [0, {self.codebook_size}), got shape "
                 f"{tuple(codes.shape)} with values in {values}"

@@ -117,11 +117,31 @@ def test_off_the_cpu_the_guard_looks_now_and_then() -> None:
         guard.on_before_backward(trainer_at(batch=50, device="cuda"), MODULE, torch.tensor(0.0))
 
 
+def test_off_the_cpu_nothing_is_saved_or_ended_before_the_guard_has_looked() -> None:
+    guard, trainer = NanGuard(), trainer_at(batch=51, device="cuda")
+    guard.on_save_checkpoint(trainer, MODULE, {})
+    guard.on_before_backward(trainer, MODULE, torch.tensor(float("nan")))
+    with pytest.raises(TrainingDiverged, match="step 51"):
+        guard.on_save_checkpoint(trainer, MODULE, {})
+    with pytest.raises(TrainingDiverged, match="step 51"):
+        guard.on_train_end(trainer, MODULE)
+
+
 def test_grids_have_the_shape_they_say() -> None:
     images = torch.rand(16, 1, 28, 28)
     assert reconstruction_grid(images, images).shape == (3, 2 + 2 * 30, 2 + 16 * 30)
     assert sample_grid(images).shape == (3, 2 + 4 * 30, 2 + 4 * 30)
     assert table_grid(torch.rand(3, 5, 1, 8, 8)).shape == (3, 2 + 3 * 34, 2 + 5 * 34)
+
+
+@pytest.mark.parametrize("tail", ["2", "2,", "\n", ","])
+def test_a_row_that_was_half_written_is_forgotten(tail: str, tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_text(f"train/loss,step,val/elbo\n3.0,0,\n2.0,1,5.0\n{tail}")
+    assert read_metrics(path) == {"train/loss": [(0, 3.0), (1, 2.0)], "val/elbo": [(1, 5.0)]}
+    forget_after(path, 1)
+    assert path.read_text().split() == ["train/loss,step,val/elbo", "3.0,0,"]
+    assert [file.name for file in tmp_path.iterdir()] == ["metrics.csv"]
 
 
 def test_the_log_goes_on_where_the_checkpoint_stands(tmp_path: Path) -> None:

@@ -140,6 +140,12 @@ EVERY: dict[str, tuple[Change, str]] = {
     "oversized": (text(" " * (MAX_CONFIG_BYTES + 1)), "larger than"),
     "a key twice": (text('{"format": 1, "format": 1, "model": "vq_vae"}'), "'format' is there twice"),
     "a number of ten thousand digits": (literally("1" * 10_000), CONFIG),
+    "a number of four hundred digits": (literally("1" * 400), "'arguments.learning_rate' is of many digits"),
+    "a figure of four hundred digits": (
+        put(test={"metrics": {"test/elbo": 10**400}}),
+        "'test.metrics' must be numbers",
+    ),
+    "a figure that is true": (put(test={"metrics": {"test/elbo": True}}), "'test.metrics' must be numbers"),
     "half a character": (literally('"\\ud800"'), "half a character"),
     "not a number": (literally("NaN"), "no finite number"),
     "infinity": (literally("-Infinity"), "no finite number"),

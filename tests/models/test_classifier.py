@@ -24,6 +24,13 @@ def test_it_learns_digits_and_is_released(tmp_path: Path) -> None:
     assert loaded.features(x).shape == (5, 24) and torch.equal(loaded.features(x), model.eval().features(x))
 
 
+def test_images_of_another_shape_are_refused_also_where_the_network_would_take_them() -> None:
+    model = Classifier(image_shape=[1, 28, 28])
+    for size in (32, 40):
+        with pytest.raises(ValueError, match=rf"image_shape='\[1, {size}, {size}\]'"):
+            model.features(torch.zeros(2, 1, size, size))
+
+
 def test_every_parameter_gets_a_gradient() -> None:
     model = Classifier(image_shape=[3, 9, 7], classes=4)
     loss = model.training_metrics({"image": torch.rand(64, 3, 9, 7), "label": torch.arange(64) % 4})["loss"]

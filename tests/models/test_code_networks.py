@@ -173,6 +173,49 @@ def test_maskgit_trains_on_the_masked_codes_only() -> None:
     assert torch.equal(logits, network.logits(changed.flatten(1), masked, torch.zeros(5, dtype=torch.int64)))
 
 
+@torch.no_grad()
+def test_maskgit_keeps_the_most_confident_codes_on_the_cosine_schedule() -> None:
+    """With fixed logits the confidence of position i grows with i, so the last ones are kept first; noise mixes."""
+    strength = torch.linspace(0.1, 6, 12)
+    logits = torch.stack([strength, torch.zeros(12)], -1)[None]  # the first code is the more probable one
+
+    def run(choice_temperature: float) -> list[Tensor]:
+        torch.manual_seed(0)
+        network = MaskGIT((3, 4, 1), 2, width=8, depth=1, steps=5, choice_temperature=choice_temperature)
+        seen: list[Tensor] = []
+
+        def fixed(codes: Tensor, masked: Tensor, label: Tensor) -> Tensor:
+            seen.append(masked[0])
+            return logits
+
+        network.logits = fixed  # type: ignore[method-assign]
+        network.sample(torch.zeros(1, dtype=torch.int64), lambda logits: logits.argmax(-1))
+        return seen
+
+    cold, warm = run(0.0), run(50.0)
+    numbers = [int(12 * math.cos(math.pi / 2 * step / 5)) for step in range(5)]
+    for masked, left in zip(cold, numbers, strict=True):
+        assert masked.tolist() == [True] * left + [False] * (12 - left)
+    assert [masked.sum() for masked in warm] == numbers
+    assert any(not torch.equal(one, other) for one, other in zip(cold, warm, strict=True))
+
+
+def test_maskgit_masks_two_over_pi_of_the_codes_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean of the cosine."""
+    network = small("maskgit", (10, 10, 1))
+    assert isinstance(network, MaskGIT)
+    asked: list[Tensor] = []
+
+    def spy(codes: Tensor, label: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
+        asked.append(number)
+        return torch.zeros(1), torch.ones(1)
+
+    monkeypatch.setattr(network, "masked_nll", spy)
+    network.loss(torch.zeros(20_000, 10, 10, 1, dtype=torch.int64), torch.zeros(20_000, dtype=torch.int64))
+    share = asked[0] / 100
+    assert share.mean().item() == pytest.approx(2 / math.pi + 0.005, abs=4 * share.std().item() / 20_000**0.5)
+
+
 def test_the_mask_schedule_is_a_cosine() -> None:
     share = mask_share(torch.tensor([0.0, 0.5, 1.0]))
     assert torch.allclose(share, torch.tensor([1.0, math.sqrt(0.5), 0.0]), atol=1e-6)

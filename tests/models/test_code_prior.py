@@ -213,6 +213,15 @@ def test_labels_choose_the_distribution(release: str) -> None:
         prior(release).sample_codes(3, label=1)
     with pytest.raises(ValueError, match=r"labels must lie in \[0, 2\), got 0 to 9"):
         model.training_metrics(batch())
+    with pytest.raises(ValueError, match=r"the data has none: set --model\.classes=0"):
+        model.training_metrics({"image": images()})
+    with pytest.raises(ValueError, match=r"one for each of the 3 samples, got \(2,\)"):
+        model.sample_codes(3, label=torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match="labels must be whole numbers"):
+        model.sample_codes(3, label=torch.tensor(0.5))
+    for n in (0, -1):
+        with pytest.raises(ValueError, match="n must be >= 1"):
+            model.sample(n)
 
 
 # -- releases and runs ------------------------------------------------------------------------------------------------

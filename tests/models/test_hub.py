@@ -124,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
             entries = [{"type": "file", "path": name, "size": len(files[name]), "oid": "1" * 40} for name in files]
             self.answer(200, entries)
         else:
-            siblings = [{"rfilename": name} for name in files]
+            siblings = [{"rfilename": name, "size": len(files[name])} for name in files]
             self.answer(200, {"id": repository, "sha": "0" * 40, "siblings": siblings, "private": False, "tags": []})
 
     def batch(self, request: dict[str, Any]) -> None:
@@ -238,6 +238,16 @@ def test_weights_are_fetched_for_a_release_only(server: Hub, model: Any) -> None
     with pytest.raises(ValueError, match="one JSON object"):
         hub.fetch("someone/vae", server.url)
     assert not any("safetensors" in line for line in server.asked if line.startswith("GET"))
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_what_is_too_large_is_not_fetched(server: Hub, model: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model.push_to_hub("someone/vae", token="hf_secret", endpoint=server.url)
+    monkeypatch.setitem(hub.LIMITS, name, 100)
+    server.asked.clear()
+    with pytest.raises(ValueError, match=rf"{name} has \d+ bytes, more than the 100 "):
+        hub.fetch("someone/vae", server.url)
+    assert not any("/resolve/" in line for line in server.asked)
 
 
 def test_only_releases_are_pushed(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from gumbelzoo.models import pretrained
 from gumbelzoo.models.release import read_config
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 ARGUMENTS: dict[str, Any] = {"image_shape": [1, 8, 8], "latents": 3, "categories": 4, "hidden": [8]}
 
@@ -70,6 +70,29 @@ def test_what_could_not_be_loaded_is_not_saved(release: Path) -> None:
     with pytest.raises(ValueError, match="beyond 10000000"):
         gumbelzoo.save_pretrained(model, folder)
     assert sorted(path.name for path in release.parent.iterdir()) == ["release"]
+
+
+def test_figures_and_weights_are_numbers(release: Path) -> None:
+    model = gumbelzoo.load(release)
+    with pytest.raises(ValueError, match="'test' of a categorical_vae holds what is no plain value"):
+        gumbelzoo.save_pretrained(model, release.parent / "other", test={"metrics": {"test/elbo": float("nan")}})
+    torch.nn.init.constant_(model.output_bias, float("nan"))
+    with pytest.raises(ValueError, match="'output_bias' holds NaN"):
+        gumbelzoo.save_pretrained(model, release.parent / "other")
+    weights = load_file(release / "model.safetensors")
+    weights["output_bias"][0, 0, 0] = float("inf")
+    save_file(weights, release / "model.safetensors")
+    with pytest.raises(ValueError, match="'output_bias' holds NaN or infinity"):
+        gumbelzoo.load(release)
+    assert [path.name for path in release.parent.iterdir()] == ["release"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_a_model_of_any_precision_is_saved_in_float32(release: Path, dtype: torch.dtype) -> None:
+    model = gumbelzoo.load(release).to(dtype)
+    loaded = gumbelzoo.load(gumbelzoo.save_pretrained(model, release.parent / "other"))
+    for name, value in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value.float() if value.is_floating_point() else value)
 
 
 def test_pictures_lie_in_the_folder(release: Path) -> None:

@@ -191,6 +191,16 @@ def test_bad_codes_name_the_fix(codes: list[list[int]]) -> None:
         QUANTIZERS["vector"](4, codebook_size=6).decode(torch.tensor(codes))
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32])
+@pytest.mark.parametrize(("name", "size"), [("vector", 6), ("vector", 512), ("gumbel", 300)])
+def test_codes_may_be_stored_in_any_whole_number(name: str, size: int, dtype: torch.dtype) -> None:
+    quantizer = QUANTIZERS[name](4, codebook_size=size).eval()
+    codes = torch.tensor([[5], [0]])
+    assert torch.equal(quantizer.decode(codes.to(dtype)), quantizer.decode(codes))
+    with pytest.raises(ValueError, match="codes must be whole numbers"):
+        quantizer.decode(codes.float())
+
+
 def test_bad_vectors_name_the_fix(make: Make) -> None:
     quantizer, z = make(), torch.zeros(2, 3)
     for method in (quantizer, quantizer.encode, quantizer.kl, quantizer.sample_codes):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from gumbelzoo.models.quantizers import QUANTIZERS, nearest
 from gumbelzoo.models.quantizers.gradients import rotation, straight_through
+from gumbelzoo.models.quantizers.gumbel import distance_logits
 from torch import Tensor
 
 FROZEN = {"codebook_size": 5, "start_batches": 0, "revive": 0.0}
@@ -23,6 +24,15 @@ def test_nearest_is_that_of_brute_force(k: int, chunk: int, monkeypatch: pytest.
     monkeypatch.setitem(nearest.CHUNK, "cpu", chunk)
     rows, table = torch.randn(37, 6), torch.randn(k, 6)
     assert np.array_equal(nearest.nearest(rows, table).numpy(), brute_force(rows, table))
+
+
+@pytest.mark.parametrize("offset", [100.0, 10_000.0])
+def test_distances_are_exact_far_from_zero(offset: float) -> None:
+    rows, table = torch.randn(500, 16) + offset, torch.randn(64, 16) + offset
+    expected = brute_force(rows, table)
+    assert np.array_equal(nearest.nearest(rows, table).numpy(), expected)
+    logits = distance_logits(rows, table, torch.tensor(2.0))
+    assert np.array_equal(logits.argmax(-1).numpy(), expected)
 
 
 def test_the_first_of_equal_codes_is_taken() -> None:
@@ -91,6 +101,28 @@ def test_the_rotation_takes_the_row_to_the_code_and_leaves_the_rest_alone() -> N
     assert torch.linalg.det(turn).item() == pytest.approx(1.0)
     off = torch.linalg.qr(torch.stack([row, code, *torch.randn(3, 5, dtype=torch.float64)]).T)[0][:, 2:]  # d 3
     assert torch.allclose(turn @ off, off)
+
+
+@pytest.mark.parametrize("length", [0.0, 1e-9])
+def test_a_row_of_no_direction_passes_the_rotation_straight_through(length: float) -> None:
+    row = length * torch.ones(3)
+    assert torch.equal(jacobian(rotation, row, torch.randn(3)), torch.eye(3))
+
+
+def test_the_rotation_of_rests_survives_revivals() -> None:
+    """A revived code is a row of the batch, so that nothing rests of it for the second codebook."""
+    torch.manual_seed(0)
+    quantizer = QUANTIZERS["residual"](
+        8, codebooks=2, quantizer_options={"codebook_size": 32, "gradient": "rotation", "revive": 0.5}
+    )
+    largest = 0.0
+    for step in range(40):
+        z = (torch.randn(64, 8) + 0.1 * step).requires_grad_()
+        quantized = quantizer(z)
+        (quantized.vectors.square().mean() + quantized.loss).backward()
+        assert z.grad is not None
+        largest = max(largest, z.grad.abs().max().item())
+    assert largest < 10
 
 
 def test_sim_vq_moves_every_code_in_a_step_and_keeps_its_frozen_codebook() -> None:

@@ -250,7 +250,7 @@ def test_construction_errors_name_the_fix() -> None:
     with pytest.raises(ValueError, match=r"inner_samples >= 1, got True"):
         RelaxedCategorical("gumbel_rao", estimator_options={"inner_samples": True})
     with pytest.raises(ValueError, match="finite gap >= 0, got inf"):
-        RelaxedCategorical("gapped_straight_through", estimator_options={"gap": math.inf})
+        RelaxedCategorical("gapped_straight_through", estimator_options={"gap": torch.inf})
 
 
 @pytest.mark.parametrize("name", ESTIMATORS.names())
