@@ -178,10 +178,5 @@ def expected_counts(logits: Tensor) -> Tensor:
 
 
 def distance_logits(rows: Tensor, table: Tensor, scale: Tensor) -> Tensor:
-    """-scale |row - e|^2 without its term scale |row|^2, which no softmax sees: ``n d`` and ``k d`` to ``n k``.
-
-    Rows and codes are measured from the middle of the table, as in ``nearest``.
-    """
-    middle = table.detach().mean(0)
-    rows, table = rows - middle, table - middle
+    """-scale |row - e|^2 without its term scale |row|^2, which no softmax sees: ``n d`` and ``k d`` to ``n k``."""
     return torch.addmm(-scale * table.square().sum(-1), 2 * scale * rows, table.T)

@@ -7,7 +7,6 @@ import pytest
 import torch
 from gumbelzoo.models.quantizers import QUANTIZERS, nearest
 from gumbelzoo.models.quantizers.gradients import rotation, straight_through
-from gumbelzoo.models.quantizers.gumbel import distance_logits
 from torch import Tensor
 
 FROZEN = {"codebook_size": 5, "start_batches": 0, "revive": 0.0}
@@ -29,10 +28,7 @@ def test_nearest_is_that_of_brute_force(k: int, chunk: int, monkeypatch: pytest.
 @pytest.mark.parametrize("offset", [100.0, 10_000.0])
 def test_distances_are_exact_far_from_zero(offset: float) -> None:
     rows, table = torch.randn(500, 16) + offset, torch.randn(64, 16) + offset
-    expected = brute_force(rows, table)
-    assert np.array_equal(nearest.nearest(rows, table).numpy(), expected)
-    logits = distance_logits(rows, table, torch.tensor(2.0))
-    assert np.array_equal(logits.argmax(-1).numpy(), expected)
+    assert np.array_equal(nearest.nearest(rows, table).numpy(), brute_force(rows, table))
 
 
 def test_the_first_of_equal_codes_is_taken() -> None:
