@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatch
 from typing import Any, Generic, TypeVar
 
@@ -19,9 +19,14 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     return f"unknown {kind}: '{name}'; {hint}known: {', '.join(known) or 'none'}"
 
 
-def unknown_arguments(owner: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
-    """ValueError naming the nearest known argument if ``function`` does not take one of ``arguments``."""
-    known = list(inspect.signature(function).parameters)
+def unknown_arguments(
+    owner: str, function: Callable[..., Any], arguments: Mapping[str, Any], given: Collection[str] = ()
+) -> None:
+    """ValueError naming the nearest known argument if ``function`` does not take one of ``arguments``.
+
+    Those in ``given`` are not asked for: the caller fills them in.
+    """
+    known = [name for name in inspect.signature(function).parameters if name not in given]
     for key in arguments:
         if key not in known:
             raise ValueError(unknown_name(f"argument of {owner}", key, known))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-BROKEN = (OSError, EOFError, KeyError, TypeError, ValueError, zlib.error, zipfile.BadZipFile)
+BROKEN = (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError, zlib.error, zipfile.BadZipFile)
 
 
 def user_cache() -> Path:

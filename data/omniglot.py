@@ -57,7 +57,7 @@ def read_zip(path: Path, md5: str) -> Split:
             images = [np.asarray(Image.open(archive.open(name)).convert("L")) < 128 for name in names]
         _, labels = np.unique([name.rsplit("/", 1)[0] for name in names], return_inverse=True)
         return Split.of(shrink(np.stack(images)), labels)
-    except (*BROKEN, RuntimeError) as error:
+    except BROKEN as error:
         raise ValueError(
             f"{path} is no archive of {SIDE} x {SIDE} images ({error}); delete it and run again"
         ) from error

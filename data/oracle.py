@@ -151,7 +151,7 @@ def read_published(folders: Folders) -> tuple[Oracle, str]:
     path = folders.find(PUBLISHED) or folders.fetch(PICKLE, [URL], MD5)
     try:
         return published_oracle(_arrays(path)), path.name
-    except (*BROKEN, RuntimeError) as error:
+    except BROKEN as error:
         raise ValueError(f"{path} is not the oracle of SeqGAN ({error}); replace it or delete it") from error
 
 

@@ -25,22 +25,13 @@ ORDERS = (2, 3, 4, 5)
 
 
 def hold_out(sentences: Sentences) -> tuple[Sentences, Sentences]:
-    """Take a tenth of the lines out, always the same ones: the rest and the lines taken.
-
-    Raises:
-        ValueError: there are fewer than ten.
-    """
+    """Take a tenth of the ten lines or more out, always the same ones: the rest and the lines taken."""
     n = len(sentences) // 10
-    if n == 0:
-        raise ValueError(
-            f"{sentences.path} has text in only {len(sentences)} lines, the last of them line {sentences.numbers[-1]}; "
-            f"a tenth is held out for each of test and validation, so give at least 11 (beside a test file, 10)"
-        )
     order = permutation(len(sentences), (SPLIT, len(sentences))).tolist()
     return sentences.rows(sorted(order[n:])), sentences.rows(sorted(order[:n]))
 
 
-def overlap(train: Sentences, other: Sentences) -> int:
+def overlap(train: Sentences, other: Sentences, remedy: str) -> int:
     """How many sentences of ``other`` are also in ``train``.
 
     Raises:
@@ -51,7 +42,7 @@ def overlap(train: Sentences, other: Sentences) -> int:
     if again == len(other):
         raise ValueError(
             f"every line of {other.path} that is held out (from line {other.numbers[0]} on) is also in the training "
-            f"text {train.path}; give a test file of other sentences"
+            f"text {train.path}; {remedy}"
         )
     return again
 
@@ -59,15 +50,24 @@ def overlap(train: Sentences, other: Sentences) -> int:
 def text_splits(
     train: Sentences, test: Sentences | None, level: str, min_count: int, max_vocabulary: int | None
 ) -> TextSplits:
-    """Split, number and score the sentences of one or two files."""
+    """Split, number and score the sentences of one or two files.
+
+    Raises:
+        ValueError: too few sentences, or held-out ones that are all in training too.
+    """
+    if len(train) < (11 if test is None else 10):
+        raise ValueError(
+            f"{train.path} has text in only {len(train)} lines, the last of them line {train.numbers[-1]}; a tenth is "
+            "held out for each of test and validation, so give at least 11 (beside a test file, 10)"
+        )
     source = train.path.name
     if test is None:
         train, test = hold_out(train)
     else:
         source += f" and {test.path.name}"
-    again = overlap(train, test)
+    again = overlap(train, test, "give a test file of other sentences")
     train, valid = hold_out(train)
-    overlap(train, valid)
+    overlap(train, valid, "remove the repeated lines, or give more text")
     vocabulary = build_vocabulary(train, level, min_count, max_vocabulary)
     rows, unknown = zip(*(encode(part, vocabulary) for part in (train, valid, test)), strict=True)
     width = 1 + max(len(row) for part in rows for row in part)
@@ -88,7 +88,8 @@ def score(vocabulary: Vocabulary, train: Sequences, test: Sequences, samples: Te
 
     ``bleu_n`` against the test sentences (higher is better), ``self_bleu_n`` against each other (lower is more varied;
     it grows with the number of ``samples``, 10,000 in the literature), ``novelty_n`` the share of their n-grams that
-    training does not have, ``distinct`` the share of different samples, ``copied`` the share of training sentences.
+    training does not have, ``distinct`` the share of different samples, ``copied`` the share of training sentences. For
+    the last three an unknown word is a word like any other, the same one everywhere.
     """
     written, seen = (_corpus(part, vocabulary) for part in (Sequences.of(samples, vocabulary), train))
     # A word that the vocabulary does not hold is no match for a sample's <unk>.

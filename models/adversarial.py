@@ -12,7 +12,7 @@ from ..registry import unknown_arguments
 from .base import Batch
 from .discriminators import DISCRIMINATORS
 from .gan_losses import LOSSES, gradient_penalty
-from .generators import Generator
+from .generators import GIVEN, Generator
 from .relaxed.sampling import one_hot
 from .rewards import REWARDS
 from .text_objectives import Objective
@@ -45,7 +45,7 @@ class Adversarial(Objective):
     ) -> None:
         super().__init__()
         options = dict(discriminator_options or {})
-        unknown_arguments(f"discriminator '{discriminator}'", DISCRIMINATORS[discriminator], options)
+        unknown_arguments(f"discriminator '{discriminator}'", DISCRIMINATORS[discriminator], options, GIVEN)
         self.size = size
         self.discriminator = DISCRIMINATORS[discriminator](size, length, end, **options)
         self.loss, self.reward = LOSSES[loss], REWARDS[reward]()

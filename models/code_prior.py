@@ -69,7 +69,9 @@ class CodePrior(ZooModel):
         if classes < 0:
             raise ValueError(f"classes must be >= 0, got {classes}")
         options = dict(network_options or {})
-        unknown_arguments(f"network '{network}'", CODE_NETWORKS[network], options)
+        unknown_arguments(
+            f"network '{network}'", CODE_NETWORKS[network], options, ("shape", "codebook_size", "classes")
+        )
         self.save_hyperparameters()
         self.vqvae = open_vqvae(vqvae).requires_grad_(False).eval()
         self.hparams["vqvae"] = dict(self.vqvae.hparams)  # what is saved does not need the other's folder

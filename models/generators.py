@@ -197,6 +197,7 @@ class Generator(nn.Module):
 
 
 GENERATORS: Registry[type[Generator]] = Registry("generator")
+GIVEN = ("size", "length", "end")  # what a model of text tells its networks
 
 
 def token_log_prob(logits: Tensor, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -27,9 +27,10 @@ class SeqGAN(Adversarial):
     Args:
         size, length, end, discriminator, discriminator_options, loss, reward: see the base class.
         rollouts: completions of every beginning, 16 in the paper. Their number times the length squared is the cost.
-        baseline: what is subtracted from the rewards: none as in the paper, moving_average over batches, or
-            leave_one_out, the mean at the same place of the other sentences. With the constant reward these two leave
-            nothing to learn from, for no sentence is better than others (moving_average: from the second step on).
+        baseline: what is subtracted from the rewards: none as in the paper, moving_average over batches (of all places,
+            those behind an end too), or leave_one_out, the mean at the same place of the other sentences. With the
+            constant reward these two leave nothing to learn from, for no sentence is better than others
+            (moving_average: from the second step on).
 
     Raises:
         ValueError: an unknown name, no roll-outs, a discriminator of packs, a baseline that needs more than rewards; in

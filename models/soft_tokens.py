@@ -54,9 +54,10 @@ def ends(x: Tensor, end: int) -> Tensor:
 def presence(x: Tensor, end: int | None) -> Tensor:
     """How far each place still belongs to its sentence, codes ``b t`` or points ``b t v`` ``-> b t``.
 
-    For codes and one-hot points it is 1 up to the first end, which counts, and 0 behind it. In the soft samples of a
-    roll-out the share that has ended is the end at every later place: it is 1 - x[end] of the place before. Without an
-    end it is 1 everywhere.
+    For codes and one-hot points it is 1 up to the first end, which counts, and 0 behind it. For relaxed points it is
+    1 - x[end] of the place before, and 0 behind a whole end. In a roll-out with soft feedback every later point has the
+    share that ended, so it never grows; where one-hots of relaxed points are fed back, a sentence that has ended in
+    part goes on whole. Without an end it is 1 everywhere.
     """
     if end is None:
         return torch.ones(x.shape[:2], device=x.device)

@@ -17,7 +17,7 @@ from ..registry import unknown_arguments
 from ..vocabulary import Vocabulary
 from . import gumbel_gan, lstm_generator, seqgan, transformer_generator  # noqa: F401  (importing registers)
 from .base import Batch, learning_rate_factor
-from .generators import GENERATORS, Generator
+from .generators import GENERATORS, GIVEN, Generator
 from .registry import register_model
 from .relaxed import RelaxedCategorical
 from .text_model import TextModel, open_start
@@ -113,11 +113,11 @@ class TextGAN(TextModel):
             generator, generator_options = begun.hparams["generator"], begun.hparams["generator_options"]
             vocabulary, length = begun.known.config(), begun.length
         generator = generator or "lstm"
-        unknown_arguments(f"generator '{generator}'", GENERATORS[generator], generator_options or {})
+        unknown_arguments(f"generator '{generator}'", GENERATORS[generator], generator_options or {}, GIVEN)
         if min(pretrain_steps, discriminator_pretrain_steps, reverse_steps, clip) < 0:
             raise ValueError("pretrain_steps, discriminator_pretrain_steps, reverse_steps and clip must be >= 0")
-        if min(discriminator_steps, test_samples) < 1:
-            raise ValueError("discriminator_steps and test_samples must be >= 1")
+        if discriminator_steps < 1 or test_samples < 2:
+            raise ValueError("discriminator_steps must be >= 1, and test_samples >= 2: they are compared")
         if discriminator_pretrain_steps > pretrain_steps:
             raise ValueError(
                 f"discriminator_pretrain_steps are a part of pretrain_steps, got {discriminator_pretrain_steps} of "
@@ -157,7 +157,13 @@ class TextGAN(TextModel):
     # -- training -----------------------------------------------------------------------------------------------------
 
     def on_fit_start(self) -> None:
-        """ValueError for an adversarial objective in several processes, whose two players DDP cannot keep apart."""
+        """ValueError for what two optimizers do not go with.
+
+        DDP cannot keep the two players of an adversarial objective apart, and float16 scales every loss by a number
+        that the optimizers do not know of.
+        """
+        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
+            raise ValueError("a text GAN does not train in float16: use --trainer.precision=bf16-mixed")
         if self.trainer.world_size > 1 and OBJECTIVES[self.hparams["objective"]].adversarial:
             raise ValueError("adversarial objectives train in one process: use --trainer.devices=1")
 

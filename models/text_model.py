@@ -102,10 +102,15 @@ class TextModel(ZooModel):
             )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse the weights of another vocabulary, whose ids would mean other words."""
-        stored = checkpoint.get("hyper_parameters", {}).get("vocabulary")
-        if stored is not None and self.vocabulary != Vocabulary(**stored):
-            raise ValueError("the checkpoint was trained with another vocabulary; give the data that it was trained on")
+        """Refuse the weights of another vocabulary, whose ids would mean other words, and of another length."""
+        stored = checkpoint.get("hyper_parameters", {})
+        if stored.get("vocabulary") is None:
+            return
+        if self.vocabulary != Vocabulary(**stored["vocabulary"]) or self.length != stored.get("length", self.length):
+            raise ValueError(
+                "the checkpoint was trained with another vocabulary or another length of sentences; give the data that "
+                "it was trained on"
+            )
 
     # -- evaluation ---------------------------------------------------------------------------------------------------
 

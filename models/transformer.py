@@ -114,6 +114,8 @@ class Transformer(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        if min(depth, heads) < 1:
+            raise ValueError(f"depth and heads must be >= 1, got {depth} and {heads}")
         if width % heads or (length is None and width // heads % 2):
             raise ValueError(f"width must be divisible by heads, into even parts if rotary, got {width} and {heads}")
         self.causal, self.head_width = causal, width // heads

@@ -96,8 +96,8 @@ class VQVAE(ZooModel):
         self.dimensions, positions = math.prod(image_shape), math.prod(self.grid)
 
         options, likelihood_options = dict(quantizer_options or {}), dict(likelihood_options or {})
-        unknown_arguments(f"likelihood '{likelihood}'", LIKELIHOODS[likelihood], likelihood_options)
-        unknown_arguments(f"quantizer '{quantizer}'", QUANTIZERS[quantizer], options)
+        unknown_arguments(f"likelihood '{likelihood}'", LIKELIHOODS[likelihood], likelihood_options, ("channels",))
+        unknown_arguments(f"quantizer '{quantizer}'", QUANTIZERS[quantizer], options, ("dim",))
         self.likelihood = LIKELIHOODS[likelihood](channels, **likelihood_options)
         if "positions" in inspect.signature(QUANTIZERS[quantizer]).parameters:
             options.setdefault("positions", positions)

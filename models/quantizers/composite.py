@@ -38,7 +38,7 @@ class Composite(Quantizer):
                 f"quantizer '{quantizer}' draws the codes of a position together: use it by itself, with its own "
                 f"codebooks={codebooks}"
             )
-        unknown_arguments(f"quantizer '{quantizer}'", kind, options)
+        unknown_arguments(f"quantizer '{quantizer}'", kind, options, ("dim",))
         parts = [kind(part_dim, **options) for _ in range(codebooks)]
         super().__init__(dim, parts[0].codebook_size, codebooks * parts[0].codebooks)
         self.parts = nn.ModuleList(parts)

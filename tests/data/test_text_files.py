@@ -86,6 +86,11 @@ def test_other_mistakes(write, tmp_path):
             TextData("text", path=path, **limits).setup()
     with pytest.raises(ValueError, match="only 5 lines, the last of them line 5"):
         TextData("text", path=write("few.txt", lines(5))).setup()
+    with pytest.raises(ValueError, match="only 10 lines, the last of them line 10"):
+        TextData("text", path=write("ten.txt", lines(10))).setup()
+    repeated = write("repeated.txt", ["a b c"] * 12)
+    with pytest.raises(ValueError, match="remove the repeated lines"):
+        TextData("text", path=repeated, test_path=write("other.txt", ["c b a", "a c b"]), min_count=1).setup()
 
 
 def test_a_test_file_that_is_the_training_file_is_refused(write):

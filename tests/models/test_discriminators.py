@@ -141,6 +141,15 @@ def test_the_penalty_is_made_without_cudnn() -> None:
     assert seen == [False] and torch.backends.cudnn.enabled
 
 
+def test_the_penalty_is_taken_between_real_and_generated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slope of half a square is the point itself."""
+    real, fake = torch.rand(2, 5, 3, 4)
+    monkeypatch.setattr(torch, "rand", lambda *_, **__: torch.tensor(0.25))
+    found = gradient_penalty(lambda x: x.square().sum((1, 2)) / 2, real, fake)
+    between = 0.75 * real + 0.25 * fake
+    assert found.item() == pytest.approx((between.flatten(1).norm(dim=1) - 1).square().mean().item(), rel=1e-5)
+
+
 def test_the_penalty_of_a_linear_critic_is_known() -> None:
     weight = torch.tensor([[1.0, 2.0], [0.0, 2.0]])  # norm 3
     real, fake = torch.rand(4, 2, 2), torch.rand(4, 2, 2)

@@ -23,6 +23,7 @@ Make = Callable[..., TextGAN]
 Ungiven = Callable[..., TextGAN]
 Fit = Callable[..., L.Trainer]
 WORDS = Vocabulary([EOS, "<unk>", "a", "man", "sits", "."])
+TWO = {"vocabulary": WORDS.config(), "length": 5}
 objectives = pytest.mark.parametrize("objective", OBJECTIVES.names())
 
 
@@ -73,7 +74,8 @@ def test_sentences(make: Make) -> None:
     assert len(drawn) == 700 and all(isinstance(sentence, str) for sentence in drawn)
     assert drawn == model.sample(700, generator=torch.Generator().manual_seed(0))
     assert all(sentence.startswith("a man") for sentence in model.sample(20, prefix="a man"))
-    assert len(set(model.sample(20, top_k=1))) == 1
+    for greedy in ({"top_k": 1}, {"top_p": 1e-9}, {"temperature": 1e-6}):
+        assert set(model.sample(20, **greedy)) == set(model.sample(1, top_k=1))
     with pytest.raises(ValueError, match="a prefix of 6 tokens"):
         model.sample(2, prefix="a a a a a a")
     with pytest.raises(ValueError, match="'zebroid' is not one of the"):
@@ -118,7 +120,14 @@ def test_a_release_needs_no_data(objective: str, tmp_path: Path, make: Make) -> 
         ),
         ({"discriminator_pretrain_steps": 2}, "a part of pretrain_steps, got 2 of 0"),
         ({"clip": -1.0}, "clip must be >= 0"),
-        ({"test_samples": 0}, "test_samples must be >= 1"),
+        ({"test_samples": 1}, "test_samples >= 2"),
+        ({"generator_options": {"size": 3}}, "unknown argument of generator 'lstm': 'size'; known: dropout, hidden"),
+        (
+            {"objective": "gumbel", "discriminator_options": {"end": 3}},
+            "unknown argument of discriminator 'cnn': 'end'",
+        ),
+        ({"generator": "transformer", "generator_options": {"depth": 0}, **TWO}, "depth and heads must be >= 1"),
+        ({"generator": "transformer", "generator_options": {"heads": 0}, **TWO}, "depth and heads must be >= 1"),
         ({"length": 3}, "vocabulary and length come together"),
         ({"length": 3, "vocabulary": {"words": []}}, "vocabulary must have 'tokens'"),
         ({"length": 0, "vocabulary": WORDS.config()}, "a length of 1 to"),
@@ -137,3 +146,6 @@ def test_other_data_are_refused(make: Make, fit: Fit) -> None:
         fit(make())
     with pytest.raises(ValueError, match="another vocabulary"):
         make().on_load_checkpoint({"hyper_parameters": {"vocabulary": {"tokens": ["a", "b"]}}})
+    with pytest.raises(ValueError, match="another length of sentences"):
+        make().on_load_checkpoint({"hyper_parameters": {**make().hparams, "length": 7}})
+    make().on_load_checkpoint({"hyper_parameters": dict(make().hparams)})

@@ -14,11 +14,13 @@ import pytest
 import torch
 from gumbelzoo.data import TextData
 from gumbelzoo.models.discriminators import DISCRIMINATORS
-from gumbelzoo.models.gan_losses import LOSSES
+from gumbelzoo.models.gan_losses import LOSSES, gradient_penalty
 from gumbelzoo.models.generators import GENERATORS
+from gumbelzoo.models.relaxed.sampling import one_hot
 from gumbelzoo.models.text_gan import TextGAN
 from gumbelzoo.models.text_objectives import OBJECTIVES, ScheduledSampling
 from gumbelzoo.vocabulary import EOS, Vocabulary
+from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor
 
 Make = Callable[..., TextGAN]
@@ -173,6 +175,51 @@ def test_each_phase_has_a_schedule_of_its_own(fit: Fit, ungiven: Ungiven) -> Non
     assert torch.allclose(torch.tensor(seen), torch.tensor(expected))
     with pytest.raises(ValueError, match="'cosine' needs an end"):
         fit(ungiven("mle", lr_schedule="cosine"), -1, max_epochs=-1)
+
+
+def test_the_rates_rise_over_the_warm_up(fit: Fit, ungiven: Ungiven) -> None:
+    seen: list[float] = []
+
+    class Watch(L.Callback):
+        def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+            seen.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    fit(ungiven("mle", learning_rate=0.1, lr_warmup=4), 6, callbacks=[Watch()])
+    assert seen == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.1, 0.1])
+
+
+@adversarial
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_discriminator_takes_its_steps_in_every_batch(
+    objective: str, steps: int, fit: Fit, ungiven: Ungiven
+) -> None:
+    trainer = fit(ungiven(objective, discriminator_steps=steps), 2)
+    taken = [{int(state["step"]) for state in optimizer.state.values()} for optimizer in trainer.optimizers]
+    assert taken == [{2}, {2 * steps}]
+
+
+@adversarial
+@pytest.mark.parametrize("loss", LOSSES.names())
+def test_the_discriminator_learns_to_tell_real_from_generated(
+    objective: str, loss: str, make: Make, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which of the two is the real one, and how much the penalty weighs."""
+    model, real = make(objective, loss=loss), batch()["tokens"]
+    players, fake = model.objective.eval(), model.objective.imitate(model.generator, len(real))
+    monkeypatch.setattr(players, "imitate", lambda *_: fake)
+    monkeypatch.setattr(torch, "rand", lambda *_, **__: torch.tensor(0.3))
+    found = players.discriminator_loss(model.generator, batch())
+    expected = LOSSES[loss].discriminator(players.discriminator(real), players.discriminator(fake))
+    if loss == "wasserstein":
+        points = [x if x.is_floating_point() else one_hot(x, 6) for x in (real, fake)]
+        expected = expected + 10 * gradient_penalty(players.discriminator, *points)
+    torch.testing.assert_close(found, expected)
+
+
+def test_float16_is_refused(fit: Fit, ungiven: Ungiven) -> None:
+    scaled = MixedPrecision("16-mixed", "cpu", scaler=torch.amp.GradScaler("cpu"))
+    with pytest.raises(ValueError, match=r"use --trainer\.precision=bf16-mixed"):
+        fit(ungiven("mle"), 1, plugins=[scaled])
 
 
 def test_maximum_likelihood_is_nats_per_token(make: Make, batch: Batch) -> None:
