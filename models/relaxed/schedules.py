@@ -73,8 +73,10 @@ def make_schedule(name: str, arguments: Mapping[str, Any]) -> Callable[[Tensor],
     unknown_arguments(f"temperature schedule '{name}'", partial(schedule, torch.tensor(0)), arguments)
     for key, value in arguments.items():
         for number in value if isinstance(value, Sequence) and not isinstance(value, str) else [value]:
-            if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < math.inf:
-                raise ValueError(f"temperature schedule '{name}' needs {key} > 0, a plain number, got {number!r}")
+            if isinstance(number, bool) or not isinstance(number, int | float):
+                raise ValueError(f"temperature schedule '{name}' needs plain numbers for {key}, got {number!r}")
+            if not 0 < number < math.inf:
+                raise ValueError(f"temperature schedule '{name}' needs {key} > 0, got {number!r}")
     if name == "piecewise":
         _check_pieces(**arguments)
     return partial(schedule, **arguments)

@@ -90,8 +90,14 @@ class Problem:
 
 @pytest.fixture(autouse=True)
 def _unchecked_when_compiled(request: pytest.FixtureRequest) -> Iterator[None]:
-    """`torch.compile` cannot trace the shape checks, so `test_compiled_...` run without; eager ones check."""
-    jaxtyping.config.update("jaxtyping_disable", request.node.name.startswith("test_compiled"))
+    """`torch.compile` cannot trace the shape checks, so `test_compiled_...` run without; eager ones check.
+
+    A function is compiled a few times only: what other tests had compiled is forgotten.
+    """
+    compiled = request.node.name.startswith("test_compiled")
+    jaxtyping.config.update("jaxtyping_disable", compiled)
+    if compiled:
+        torch.compiler.reset()
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
 

@@ -87,7 +87,7 @@ def test_learned_temperature_is_positive_and_trained() -> None:
         ({"name": "exponentail"}, "did you mean 'exponential'"),
         ({"name": "exponential", "minimun": 0.5}, "did you mean 'minimum'"),
         ({"name": "exponential", "minimum": 0}, "minimum > 0"),
-        ({"name": "linear", "steps": "many"}, "steps > 0"),
+        ({"name": "linear", "steps": "many"}, "plain numbers for steps"),
         ({"initial": 1.0}, "needs a name"),
         ({"name": "piecewise", "values": [1.0], "boundaries": [3]}, "one value more"),
         ({"name": "piecewise", "values": [1.0, 0.5, 0.2], "boundaries": [30, 3]}, "increasing"),
