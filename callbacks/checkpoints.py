@@ -9,6 +9,23 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and moves it there: a full disk or a kill leaves the one before.
+
+    Lightning's own comes from the temporary folder, and from another file system a move is a copy.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write ``path``, whole or not at all."""
+        scratch = Path(path).with_suffix(".tmp")
+        try:
+            super().save_checkpoint(checkpoint, scratch, storage_options)
+            scratch.replace(path)
+        finally:
+            scratch.unlink(missing_ok=True)
 
 
 class LastCheckpoint(Checkpoint):

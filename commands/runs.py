@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -41,6 +42,12 @@ def new_run(parent: Path) -> Path:
             number += 1
         else:
             return run
+
+
+def remove_unused(run: Path) -> None:
+    """Remove a new run that ended before it began: it holds nothing but its configuration."""
+    if run.is_dir() and {path.name for path in run.rglob("*") if path.is_file()} <= {CONFIG}:
+        shutil.rmtree(run, ignore_errors=True)
 
 
 def newest_run(parent: Path, checkpoint: str) -> Path:
@@ -131,4 +138,4 @@ def _hardware() -> str:
 def _numbers(parent: Path) -> list[int]:
     if not parent.is_dir():
         return []
-    return [int(folder.name) for folder in parent.iterdir() if folder.name.isdigit()]
+    return [int(folder.name) for folder in parent.iterdir() if folder.name.isdecimal()]

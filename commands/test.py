@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ def _keep(source: Source, tested: dict[str, Any], arguments: list[str]) -> None:
     from . import runs
 
     assert source.run is not None and source.checkpoint is not None
-    options = [argument.partition("=")[0] for argument in arguments if argument.startswith("--")]
+    options = [argument.partition("=")[0] for argument in arguments if argument.startswith("-")]
     if others := [option for option in options if option not in SAME_FIGURES]:
         print(f"\nnot kept, because of {', '.join(others)}: a release could not give these figures again")
         return
@@ -49,7 +50,8 @@ def _keep(source: Source, tested: dict[str, Any], arguments: list[str]) -> None:
         "command": runs.command_line(arguments),
     }
     runs.write_json(source.run / "test.json", content)
-    print(f"\nwritten to {source.run / 'test.json'}; next:\n  {runs.program()} export {source.run} checkpoints/NAME")
+    run = shlex.quote(str(source.run))
+    print(f"\nwritten to {source.run / 'test.json'}; next:\n  {runs.program()} export {run} checkpoints/NAME")
 
 
 def measure(source: Source, rest: Sequence[str] = ()) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import time
 import warnings
 from argparse import ArgumentError
@@ -13,13 +14,13 @@ from typing import Any, Literal
 
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningDataModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+from lightning.pytorch.callbacks import LambdaCallback, ModelCheckpoint, Timer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from .. import data
-from ..callbacks import Figures, LastCheckpoint, NanGuard, ProgressBar, RandomState, run_loggers
+from ..callbacks import Figures, LastCheckpoint, NanGuard, ProgressBar, RandomState, WholeCheckpoints, run_loggers
 from ..callbacks.loggers import METRICS, forget_after
 from ..models import MODELS, ZooModel
 from . import runs
@@ -27,6 +28,7 @@ from .errors import explain
 from .source import Source, data_class, plain_options, with_options
 
 NAMED = ("best", "last")
+FACTS = "fit.json"
 NOT_FOR_USERS = (
     ".*smaller than the logging interval.*",  # it counts over epochs, so short epochs are logged all the same
     ".*isinstance.treespec, LeafSpec.* is deprecated.*",
@@ -50,10 +52,21 @@ class ZooCLI(LightningCLI):
         _quiet()
         self.arguments, self.source = arguments, source
         self.run: Path | None = None
+        self.fresh: Path | None = None  # the run, if it is a new one
         self.batches = 0
         self.tested: dict[str, Any] = {}
         self.timer = Timer()
         quiet = {"exit_on_error": False, "allow_abbrev": False}
+        try:
+            self._command(arguments, quiet)
+        except Exception:
+            if self.fresh is not None:
+                runs.remove_unused(self.fresh)
+            raise
+
+    def _command(self, arguments: list[str], quiet: dict[str, Any]) -> None:
+        """Lightning's own constructor, which parses and runs."""
+        source = self.source
         super().__init__(
             ZooModel,
             LightningDataModule,
@@ -117,6 +130,11 @@ class ZooCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Find the checkpoint, and the run it belongs to."""
         options = self.config[self.subcommand]
+        if self.source is not None and options.ckpt_path:
+            raise ValueError(
+                "what is tested says which weights: leave --ckpt_path out, or name a checkpoint in the run's place, "
+                "RUN/checkpoints/last.ckpt"
+            )
         if self.source is not None or options.trainer.fast_dev_run:
             return
         parent = Path(options.trainer.default_root_dir or runs.ROOT) / self._name()
@@ -139,19 +157,29 @@ class ZooCLI(LightningCLI):
             self.batches = runs.batches_trained(runs.read_checkpoint(Path(options.ckpt_path)))
 
     def _prepare_run(self) -> None:
-        """A fresh folder, or that of the run that goes on; only the first process touches the disk."""
-        options = self.config.fit.clone()
+        """A fresh folder, or the name of the one that goes on; only the first process touches the disk."""
+        options = self.config.fit
         parent = Path(options.trainer.default_root_dir or runs.ROOT) / self._name()
         if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
             self.run = self.run or parent / "of-the-first-process"
             return
         if self.run is None:
-            self.run = runs.new_run(parent)
-        else:
-            forget_after(self.run / METRICS, self.batches)
+            self.run = self.fresh = runs.new_run(parent)
+            self._write_config()
+
+    def _write_config(self) -> None:
+        assert self.run is not None
+        options = self.config.fit.clone()
         options.ckpt_path = None
-        text = self._parser("fit").dump(options, skip_none=True)
-        runs.write_text(self.run / runs.CONFIG, text)
+        runs.write_text(self.run / runs.CONFIG, self._parser("fit").dump(options, skip_none=True))
+
+    @rank_zero_only
+    def _go_on(self, *_: Any) -> None:
+        """Let the run's record say what it is from here on: everything about a resumed run has been accepted now."""
+        if self.run is not None and self.run != self.fresh:
+            forget_after(self.run / METRICS, self.batches)
+            self._write_config()
+            (self.run / FACTS).unlink(missing_ok=True)
 
     def _name(self) -> str:
         """The configuration file's name, or ``<model>_<data>`` without one."""
@@ -182,7 +210,10 @@ class ZooCLI(LightningCLI):
                 )
                 callbacks.append(best)
             last = LastCheckpoint(runs.checkpoint_path(self.run, "last"), options.checkpoint_every)
-            callbacks += [NanGuard(), self.timer, Figures(self.run / "figures"), last]
+            self.timer = Timer(options.trainer.max_time)
+            begin = LambdaCallback(on_train_start=self._go_on)
+            callbacks += [begin, NanGuard(), self.timer, Figures(self.run / "figures"), last]
+            kwargs["plugins"] = [*(self._get(self.config_init, "trainer").plugins or []), WholeCheckpoints()]
             if options.trainer.logger is None:
                 kwargs["logger"] = run_loggers(self.run, options.wandb)
         else:
@@ -199,8 +230,12 @@ class ZooCLI(LightningCLI):
     # -- the commands -------------------------------------------------------------------------------------------------
 
     def fit(self, **kwargs: Any) -> None:
-        """Train."""
-        self.trainer.fit(**kwargs, weights_only=True)
+        """Train; what was interrupted is a run too, with the facts of as far as it came."""
+        try:
+            self.trainer.fit(**kwargs, weights_only=True)
+        except (KeyboardInterrupt, SystemExit):
+            self._keep_facts()
+            raise
 
     def validate(self, **kwargs: Any) -> None:
         """Print the validation metrics."""
@@ -222,16 +257,9 @@ class ZooCLI(LightningCLI):
     @rank_zero_only
     def after_fit(self) -> None:
         """Keep the circumstances of the run, and say what to type next."""
-        if self.run is None:
+        content = self._keep_facts()
+        if self.run is None or content is None:
             return
-        content = {
-            "command": runs.command_line(self.arguments),
-            "seed": self.config.fit.seed_everything,
-            "batches": self.trainer.fit_loop.total_batch_idx + 1,
-            "minutes": round(self.timer.time_elapsed("train") / 60, 2),
-            **runs.circumstances(),
-        }
-        runs.write_json(self.run / "fit.json", content)
         for logger in self.trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish()
@@ -240,15 +268,30 @@ class ZooCLI(LightningCLI):
         chosen = "no validation has run" if score is None else f"{self.model.monitor} {float(score):.4g}"
         chosen = chosen if self.model.monitor else "none: nothing measured here says which is; the last one stands"
         pictures = ", ".join(str(path) for path in sorted((self.run / "figures").glob("*.png")))
-        program = runs.program()
+        program, run = runs.program(), shlex.quote(str(self.run))
         print(
             f"\nrun       {self.run}  ({content['batches']} batches, {content['minutes']} minutes)\n"
             f"best      {chosen}\n"
             f"pictures  {pictures or 'none yet'}\n"
-            f"next      {program} test {self.run}\n"
-            f"          {program} sample {self.run} -n 64\n"
-            f"          {program} export {self.run} checkpoints/NAME   (after test)"
+            f"next      {program} test {run}\n"
+            f"          {program} sample {run} -n 64\n"
+            f"          {program} export {run} checkpoints/NAME   (after test)"
         )
+
+    @rank_zero_only
+    def _keep_facts(self) -> dict[str, Any] | None:
+        """Write and return the circumstances of a run, if it has left a checkpoint."""
+        if self.run is None or not any((self.run / "checkpoints").glob("*.ckpt")):
+            return None
+        content = {
+            "command": runs.command_line(self.arguments),
+            "seed": self.config.fit.seed_everything,
+            "batches": self.trainer.fit_loop.total_batch_idx + 1,
+            "minutes": round(self.timer.time_elapsed("train") / 60, 2),
+            **runs.circumstances(),
+        }
+        runs.write_json(self.run / FACTS, content)
+        return content
 
     def _print_metrics(self, results: Sequence[Mapping[str, float]]) -> dict[str, float]:
         metrics = {name: float(value) for result in results for name, value in result.items()}

@@ -106,7 +106,7 @@ class ZooModel(L.LightningModule):
 def learning_rate_factor(step: int, warmup: int, total: float) -> float:
     """A straight line up to 1 over ``warmup`` steps, times half a cosine down to 0 over ``total`` (may be infinite)."""
     rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
-    return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
+    return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(total, 1.0))))
 
 
 def check_images(x: Tensor, image_shape: Sequence[int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from gumbelzoo.callbacks import NanGuard
+from gumbelzoo.callbacks import NanGuard, WholeCheckpoints
 from gumbelzoo.train import main
 
 FIT = ["fit", "--config", "tiny.yaml", "--checkpoint_every=1"]
@@ -117,8 +118,15 @@ def test_asked_to_end_it_saves_and_says_how_to_go_on(
         signal.signal(number, handler)
     assert "--ckpt_path last" in capfd.readouterr().err
     assert final("runs")["global_step"] == 8
+    facts = Path("runs/tiny/1/fit.json")
+    assert json.loads(facts.read_text())["batches"] == 8  # as far as it came
+    with monkeypatch.context() as patch:
+        patch.setattr(NanGuard, "on_before_backward", lambda *_: (_ for _ in ()).throw(RuntimeError("failed")))
+        assert main([*options, "--ckpt_path=last"]) == 1
+    assert not facts.exists()  # which say nothing of a run that goes on
     assert main([*options, "--ckpt_path=last"]) == 0
     assert_same(final("whole"), final("runs"))
+    assert json.loads(facts.read_text())["batches"] == 39
 
 
 @pytest.mark.parametrize(
@@ -137,6 +145,43 @@ def test_a_run_goes_on_as_it_was_begun(option: str, message: str, workspace: Pat
     assert message in capfd.readouterr().err
     assert before == {path: path.read_bytes() for path in (workspace / "runs").rglob("*") if path.is_file()}
     assert main([*FIT, "--trainer.max_steps=5", "--ckpt_path=last"]) == 0
+
+
+def test_what_fails_before_it_begins_leaves_nothing_and_changes_nothing(workspace: Path) -> None:
+    assert main([*FIT, "--trainer.max_steps=3"]) == 0
+    before = {path: path.read_bytes() for path in (workspace / "runs").rglob("*") if path.is_file()}
+    for option in ("--trainer.devices=0", "--data.batch_size=0", "--trainer.max_time=banana"):
+        assert main([*FIT, option]) != 0
+        assert main([*FIT, option, "--ckpt_path=last"]) != 0
+    assert main([*FIT, "--trainer.max_steps=0", "--ckpt_path=last"]) in (0, 1, 2)
+    after = {path: path.read_bytes() for path in (workspace / "runs").rglob("*") if path.is_file()}
+    assert {path for path in after if path.name not in ("fit.json", "curves.png")} == {
+        path for path in before if path.name not in ("fit.json", "curves.png")
+    }
+    assert all(after[path] == before[path] for path in before if path.name in ("config.yaml", "metrics.csv"))
+
+
+def test_a_run_ends_with_its_time(workspace: Path) -> None:
+    start = time.monotonic()
+    assert main([*FIT, "--trainer.max_epochs=100000", "--trainer.max_time=00:00:00:01"]) == 0
+    assert time.monotonic() - start < 60
+    assert 0 < final("runs")["global_step"] < 100_000
+
+
+def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, store = tmp_path / "last.ckpt", WholeCheckpoints()
+    store.save_checkpoint({"step": 1}, path)
+
+    def full(checkpoint: Any, scratch: Path, *_: Any) -> None:
+        assert scratch.parent == tmp_path  # the same file system
+        scratch.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lightning.fabric.plugins.io.torch_io._atomic_save", full)
+    with pytest.raises(OSError, match="No space left"):
+        store.save_checkpoint({"step": 2}, path)
+    assert torch.load(path, weights_only=True) == {"step": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
 
 
 def test_the_newest_run_goes_on_or_none(

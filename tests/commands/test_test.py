@@ -52,7 +52,12 @@ def test_only_figures_of_the_model_are_kept(workspace: Path, capfd: pytest.Captu
     for option in ("--model.bound_samples=3", "--trainer.limit_test_batches=1", "--data.binarization=static"):
         assert main(["test", "runs/tiny/1", option]) == 0
         assert f"not kept, because of {option.partition('=')[0]}" in capfd.readouterr().out
+    (workspace / "other.yaml").write_text("model:\n  bound_samples: 2\n")
+    assert main(["test", "runs/tiny/1", "-c", "other.yaml"]) == 0
+    assert "not kept, because of -c" in capfd.readouterr().out
     assert not (workspace / "runs/tiny/1/test.json").exists()
+    assert main(["test", "runs/tiny/1", "--ckpt_path=last"]) == 2
+    assert "leave --ckpt_path out" in capfd.readouterr().err
     assert main(["test", "runs/tiny/1", "--trainer.accelerator=cpu", "--seed_everything=3"]) == 0
     content = json.loads((workspace / "runs/tiny/1/test.json").read_text())
     assert content["seed"] == 3 and content["command"].startswith("gumbelzoo test runs/tiny/1")

@@ -12,7 +12,9 @@ import gumbelzoo
 import pytest
 import torch
 import yaml
+from gumbelzoo.callbacks.figures import IMAGES, image_figures, save_picture
 from gumbelzoo.callbacks.loggers import read_metrics
+from gumbelzoo.commands.source import images_of, open_source
 from gumbelzoo.commands.test import measure
 from gumbelzoo.train import COMMANDS, main
 
@@ -137,6 +139,17 @@ def test_the_configuration_of_a_release_has_its_figures(trained: Path) -> None:
     assert (config["test"]["seed"], config["test"]["batches"]) == (tested["seed"], tested["batches"])
     assert config["data"]["class"] == "ImageData"
     assert (trained / "checkpoints/catvae-tiny/samples.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_pictures_of_a_release_are_of_its_weights(trained: Path) -> None:
+    """And of test images: those that the run drew are of the last weights, not of the best."""
+    release = open_source(str(trained / "checkpoints/catvae-tiny"))
+    for name, figure in image_figures(release.model, images_of(release, IMAGES)).items():
+        if name != "latents":
+            save_picture(figure, trained / "again.png")
+            assert (trained / f"checkpoints/catvae-tiny/{name}.png").read_bytes() == (
+                trained / "again.png"
+            ).read_bytes()
 
 
 def test_half_precision_is_tested_and_said(
