@@ -57,8 +57,8 @@ def image_figures(model: Any, images: Tensor) -> dict[str, Tensor]:
     if hasattr(model, "sample"):
         figures["samples"] = sample_grid(model.sample(64, generator=generator))
     if hasattr(model, "complete"):
-        first = images[:COMPLETIONS]
-        figures["completions"] = completion_grid(first, model.complete(first, COMPLETIONS, generator=generator))
+        some = images[:: max(1, len(images) // COMPLETIONS)][:COMPLETIONS]  # spread: a set may be sorted by class
+        figures["completions"] = completion_grid(some, model.complete(some, COMPLETIONS, generator=generator))
     if hasattr(model, "latent_table"):
         figures["latents"] = table_grid(model.latent_table(model.encode(images[:1])[0]))
     return {name: figure.clamp(0, 1).cpu() for name, figure in figures.items()}
