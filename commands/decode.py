@@ -35,7 +35,12 @@ def run(options: argparse.Namespace) -> None:
     require(model, "decode")
     arrays = options.out.suffix == ".npz"
     codes = read_codes(options.codes)[: options.n or (None if arrays else 64)]
-    images = torch.cat([model.decode(part) for part in codes.split(500)])
+    images = torch.cat([model.decode(part) for part in codes.split(500)]) if codes.ndim > 1 else codes
+    if images.ndim != 4:
+        raise ValueError(
+            f"{options.codes}: 'codes' has shape {tuple(codes.shape)}; its first axis must be the images, as `encode` "
+            "writes them"
+        )
     if arrays:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(options.out, images=images.numpy())

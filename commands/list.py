@@ -23,7 +23,7 @@ def contents() -> dict[str, list[str]]:
     return {
         "models": list_models(),
         "estimators": ESTIMATORS.names(),
-        "schedules": SCHEDULES.names(),
+        "schedules": [*SCHEDULES.names(), "learned"],
         "data": [*IMAGE_SETS.names(), *TEXT_SETS.names()],
         "configs": config_names(),
         "checkpoints": list_pretrained(),

@@ -21,7 +21,7 @@ from . import hub
 from .base import ZooModel
 from .registry import MODELS
 from .release import CONFIG, check_weights, read_config, read_header, read_weights
-from .run_folder import find_checkpoint, load_checkpoint
+from .run_folder import find_checkpoint, is_run, load_checkpoint
 from .untrusted import Budget, first_line
 
 RELEASED = Path(__file__).resolve().parent.parent / "checkpoints"
@@ -90,7 +90,9 @@ def find_release(source: str | Path) -> Path:
         return RELEASED / name
     if folder.is_dir():
         if not (folder / CONFIG).exists():
-            raise ValueError(f"{folder} is no release folder: it has no {CONFIG}")
+            runs = [int(path.name) for path in folder.iterdir() if path.name.isdecimal() and is_run(path)]
+            hint = f"; did you mean its newest run, '{folder / str(max(runs))}'?" if runs else ""
+            raise ValueError(f"{folder} is no release folder: it has no {CONFIG}{hint}")
         return folder
     if isinstance(source, str) and re.fullmatch(r"[\w.-]+/[\w.-]+", source):
         return hub.fetch(source)

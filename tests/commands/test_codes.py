@@ -124,6 +124,8 @@ def test_what_a_model_cannot_do_is_one_line(name: str, command: str, workspace: 
 def damaged(folder: Path) -> None:
     np.savez(folder / "float.npz", codes=np.zeros((2, 3)))
     np.savez(folder / "wide.npz", codes=np.zeros((2, 4), np.int64))
+    np.savez(folder / "flat.npz", codes=np.zeros(3, np.int64))
+    np.savez(folder / "deep.npz", codes=np.zeros((2, 2, 3), np.int64))
     np.savez(folder / "large.npz", codes=np.full((2, 3), 4))
     np.savez(folder / "empty.npz", codes=np.zeros((0, 3), np.int64))
     np.savez(folder / "other.npz", other=np.zeros(3))
@@ -149,6 +151,8 @@ MISTAKES = {
     "codes that are not there": (["decode", "R", "nothing.npz"], "there is no 'nothing.npz'"),
     "codes that are no whole numbers": (["decode", "R", "float.npz"], "values in [0, 4)"),
     "codes of another model": (["decode", "R", "wide.npz"], "codes must have shape (..., 3)"),
+    "codes of one image without its axis": (["decode", "R", "flat.npz"], "its first axis must be the images"),
+    "codes of too many axes": (["decode", "R", "deep.npz"], "its first axis must be the images"),
     "codes beyond the categories": (["decode", "R", "large.npz"], "values in [0, 4)"),
     "no codes": (["decode", "R", "empty.npz"], "no codes"),
     "another array": (["decode", "R", "other.npz"], "has no array 'codes'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ ARGUMENTS: dict[str, Any] = {"image_shape": [1, 8, 8], "latents": 3, "categories
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """What ``fit`` leaves, as far as loading goes."""
+    tmp_path /= "10"
     model = gumbelzoo.create_model("categorical_vae", **ARGUMENTS)
-    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints").mkdir(parents=True)
     (tmp_path / "config.yaml").write_text("model:\n  class_path: gumbelzoo.models.CategoricalVAE\n")
     content = {"state_dict": model.state_dict(), "loops": {}, "global_step": 1, "hyper_parameters": dict(model.hparams)}
     torch.save(content, tmp_path / "checkpoints/best.ckpt")
@@ -32,6 +34,13 @@ def change(run: Path, function: Callable[[dict[str, Any]], object]) -> None:
 
 def test_a_run_is_loaded(run: Path) -> None:
     assert gumbelzoo.load(run).sample(2).shape == (2, 1, 8, 8)
+
+
+def test_a_run_without_its_number_names_the_newest(run: Path) -> None:
+    shutil.copytree(run, run.parent / "9")
+    (run.parent / "²").mkdir()
+    with pytest.raises(ValueError, match=r"did you mean its newest run, '[^']*/10'\?"):
+        gumbelzoo.load(run.parent)
 
 
 @pytest.mark.parametrize(
