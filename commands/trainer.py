@@ -213,14 +213,17 @@ class ZooCLI(LightningCLI):
             self.timer = Timer(options.trainer.max_time)
             begin = LambdaCallback(on_train_start=self._go_on)
             callbacks += [begin, NanGuard(), self.timer, Figures(self.run / "figures"), last]
-            kwargs["plugins"] = [*(self._get(self.config_init, "trainer").plugins or []), WholeCheckpoints()]
+            kwargs["plugins"] = [*self._given("plugins"), WholeCheckpoints()]
             if options.trainer.logger is None:
                 kwargs["logger"] = run_loggers(self.run, options.wandb)
         else:
             kwargs.update(logger=False, enable_checkpointing=False)
-        given = self._get(self.config_init, "trainer").callbacks or []
-        given = given if isinstance(given, list) else [given]
-        return super().instantiate_trainer(**kwargs, callbacks=[*given, *callbacks])
+        return super().instantiate_trainer(**kwargs, callbacks=[*self._given("callbacks"), *callbacks])
+
+    def _given(self, name: str) -> list[Any]:
+        """The callbacks or plugins of the configuration, which may be one or several."""
+        given = self._get(self.config_init, "trainer")[name] or []
+        return given if isinstance(given, list) else [given]
 
     def after_instantiate_classes(self) -> None:
         """A source has its model already."""
