@@ -42,7 +42,7 @@ def explain(error: BaseException, known: Iterable[str] = (), classes: Iterable[s
     if match := re.search(r"arguments are required: (.*)", text):
         missing = " and ".join(part.split(".")[-1] for part in match[1].split(", "))
         if not set(missing.split(" and ")) <= {"model", "data", "class_path"}:
-            return f"nothing says which {missing} to use; --help tells what it is, `list` names configurations and released models"
+            return f"nothing says which {missing} to use; --help tells what it is, `list` names released models"
         return f"nothing says which {missing} to use; add --config configs/catvae_digits.yaml (`list` names the others)"
     if match := re.search(r"Option '([\w.]+)' is not accepted", text):
         owner = re.search(r"given class_path '([\w.]+)'", text)
