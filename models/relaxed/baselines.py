@@ -30,6 +30,10 @@ class Baseline(nn.Module):
         """Broadcastable to ``value``."""
         return torch.zeros_like(value)
 
+    def compare(self, value: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor | None]:
+        """``value`` less the baseline, without a gradient, and the loss of a baseline that learns."""
+        return value - self(value, probabilities), None
+
 
 BASELINES: Registry[type[Baseline]] = Registry("baseline")
 BASELINES.register("none")(Baseline)
@@ -82,6 +86,12 @@ class Learned(MovingAverage):
     def forward(self, value: Tensor, probabilities: Tensor) -> Tensor:
         """``1 b``, or ``b`` for one sample."""
         return super().forward(value, probabilities) + per_example(self.network, self.event_shape, value, probabilities)
+
+    @torch.compiler.disable  # ``attach_learning`` needs a graph of its own
+    def compare(self, value: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The advantage and the squared error of the prediction, ``s b`` each."""
+        baseline = self(value, probabilities)
+        return value - baseline.detach(), (value - baseline).square()
 
 
 def small_network(inputs: int, hidden: int) -> nn.Sequential:

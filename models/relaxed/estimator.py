@@ -170,12 +170,16 @@ def attach_gradient(value: Tensor, logits: Tensor, gradient: Tensor) -> Tensor:
     return value + (surrogate - surrogate.detach())
 
 
+@torch.compiler.disable  # a backward pass inside the forward pass
 def attach_learning(value: Tensor, loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
     """``value``, unchanged, whose backward pass makes an estimator's own ``parameters`` descend log(mean(loss)).
 
     The logarithm makes their step independent of the cost's units, so that they never dominate a clipped gradient. They
     descend whether the expectation is minimised or, as a reward, maximised. Nothing else that ``loss`` depends on gets
     a gradient.
+
+    ``loss`` comes from a function under ``torch.compiler.disable``. A compiled graph is one autograd node, so a loss
+    out of the value's own graph would free that graph here, before the value's backward pass.
     """
     parameters = [parameter for parameter in parameters if parameter.requires_grad]  # the others are frozen
     if not parameters or not torch.is_grad_enabled():

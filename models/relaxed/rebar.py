@@ -70,15 +70,22 @@ class Rebar(Estimator):
         b = one_hot(z.argmax(-1), z.shape[-1], logits.dtype)
         value = evaluate(cost, b)  # s b
 
-        c, slope = self.control_variate(z, p, cost, temperature, logits.dtype)
-        residual = expand_event(full_precision(value.detach()) - c, like=z)
-        direct = slope * (z - z.amax(-1, keepdim=True)).exp()
-        gradient = residual * (b - p) + direct - p * direct.sum(-1, keepdim=True)  # for the logits, s b n k
-
+        gradient, loss = self.estimate(value.detach(), z, b, p, cost, temperature)
         value = attach_gradient(value, logits, gradient)
         own = [*self.parameters(), *(t for t in [temperature] if isinstance(t, Tensor) and t.requires_grad)]
-        value = attach_learning(value, sum_event(gradient.square().sum(-1), like=value), own)
+        value = attach_learning(value, loss, own)
         return value.mean(0) if self.samples > 1 else value
+
+    @torch.compiler.disable  # ``attach_learning`` needs a graph of its own
+    def estimate(
+        self, value: Tensor, z: Tensor, b: Tensor, p: Tensor, cost: Cost, temperature: Tensor | float
+    ) -> tuple[Tensor, Tensor]:
+        """The gradient for the logits ``s b n k``, detached, and its squared norm ``s b``, which the parameters lower."""
+        c, slope = self.control_variate(z, p, cost, temperature, b.dtype)
+        residual = expand_event(full_precision(value) - c, like=z)
+        direct = slope * (z - z.amax(-1, keepdim=True)).exp()
+        gradient = residual * (b - p) + direct - p * direct.sum(-1, keepdim=True)
+        return gradient.detach(), sum_event(gradient.square().sum(-1), like=value)
 
     def cost_evaluations(self, n: int, k: int) -> int:
         """One discrete, one relaxed per sample."""

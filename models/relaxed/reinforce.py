@@ -52,10 +52,10 @@ class Reinforce(Estimator):
         value = evaluate(cost, one_hot(codes, logits.shape[-1], logits.dtype))  # s b
         observed = full_precision(value.detach())
         probabilities = full_precision(logits.detach()).softmax(-1)
-        baseline = self.baseline(observed, probabilities[None] if self.samples > 1 else probabilities)
+        advantage, loss = self.baseline.compare(observed, probabilities[None] if self.samples > 1 else probabilities)
         score = sum_event(log_prob(repeated, codes), like=value)  # s b
-        surrogate = (observed - baseline.detach()) * score
+        surrogate = advantage * score
         value = value + (surrogate - surrogate.detach())
-        if parameters := list(self.baseline.parameters()):
-            value = attach_learning(value, (observed - baseline).square(), parameters)
+        if loss is not None:
+            value = attach_learning(value, loss, list(self.baseline.parameters()))
         return value.mean(0) if self.samples > 1 else value

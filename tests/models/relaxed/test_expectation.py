@@ -73,18 +73,42 @@ def test_autocast_changes_nothing(name: str) -> None:
     assert all((one == other).all() for one, other in zip(found, expected, strict=True))
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # of the compiler itself
+compiles = pytest.mark.filterwarnings(
+    "ignore:The .grad attribute of a Tensor that is not a leaf"
+)  # of the compiler itself
+
+
+@compiles
 @pytest.mark.parametrize(
-    ("name", "temperature"),
-    [(name, 1.0) for name in NAMES] + [(name, {"name": "learned"}) for name in ("rebar", "relax", "gumbel_rao")],
+    ("name", "temperature", "options"),
+    [
+        *((name, 1.0, {}) for name in NAMES),
+        *((name, {"name": "learned"}, {}) for name in ("rebar", "relax", "gumbel_rao")),
+        ("reinforce", 1.0, {"baseline": "learned"}),
+        ("reinforce", 1.0, {"baseline": "learned", "samples": 1}),
+    ],
 )
-def test_compiled_equals_eager(name: str, temperature: Any) -> None:
+def test_compiled_equals_eager(name: str, temperature: Any, options: dict[str, Any]) -> None:
     """Those included whose own parameters learn through a second derivative."""
+    check_compiled(name, temperature, options, "aot_eager")
+
+
+@compiles
+@pytest.mark.parametrize(
+    ("name", "options"), [("rebar", {}), ("relax", {}), ("reinforce", {"baseline": "learned"})], ids=str
+)
+def test_compiled_by_the_default_backend(name: str, options: dict[str, Any]) -> None:
+    """The default backend frees and reuses buffers of a backward pass that is not the last one."""
+    check_compiled(name, 1.0, options, "inductor")
+
+
+def check_compiled(name: str, temperature: Any, options: dict[str, Any], backend: str) -> None:
+    """Value and all gradients of a compiled call equal the eager ones."""
     logits = logits_for(name, 8, 2)
     found = []
     for compiled in (False, True):
-        layer = layer_for(name, temperature=temperature)
-        function = torch.compile(layer.expectation, backend="aot_eager") if compiled else layer.expectation
+        layer = layer_for(name, temperature=temperature, **options)
+        function = torch.compile(layer.expectation, backend=backend) if compiled else layer.expectation
         torch.manual_seed(3)
         value = function(logits, cost)
         own = list(layer.parameters())
