@@ -80,7 +80,7 @@ class Rebar(Estimator):
     def estimate(
         self, value: Tensor, z: Tensor, b: Tensor, p: Tensor, cost: Cost, temperature: Tensor | float
     ) -> tuple[Tensor, Tensor]:
-        """The gradient for the logits ``s b n k``, detached, and its squared norm ``s b``, which the parameters lower."""
+        """The logits' gradient ``s b n k``, detached, and its squared norm ``s b``, which the parameters minimise."""
         c, slope = self.control_variate(z, p, cost, temperature, b.dtype)
         residual = expand_event(full_precision(value) - c, like=z)
         direct = slope * (z - z.amax(-1, keepdim=True)).exp()
