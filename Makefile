@@ -30,7 +30,7 @@ test-all: install lint ## the same with the long statistical and end-to-end test
 	$(BIN)/python -m pytest
 
 results: install ## test every released checkpoint again, hold it to its card, and write the README's table
-	$(BIN)/python benchmarks/results.py
+	$(BIN)/python benchmarks/releases.py
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 _HOMES = {
     "RelaxedCategorical": ".models.relaxed",
-    "create_model": ".models.pretrained",
-    "list_models": ".models.pretrained",
-    "list_pretrained": ".models.pretrained",
-    "load": ".models.pretrained",
-    "push_to_hub": ".models.hub",
-    "save_pretrained": ".models.saving",
+    "create_model": ".pretrained.api",
+    "list_models": ".pretrained.api",
+    "list_pretrained": ".pretrained.api",
+    "load": ".pretrained.api",
+    "push_to_hub": ".pretrained.hub",
+    "save_pretrained": ".pretrained.saving",
 }
 __all__ = [
     "RelaxedCategorical",

@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
             print("gumbelzoo is not installed for this Python; `make install`, then .venv/bin/python", file=sys.stderr)
             return 1
         from gumbelzoo.commands.errors import exit_code, explain
-        from gumbelzoo.models.untrusted import printable
+        from gumbelzoo.pretrained.untrusted import printable
 
         lines = f"{_program()} {arguments[0]}: {explain(error)}".splitlines()
         print(*map(printable, lines), sep="\n", file=sys.stderr)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..models import ZooModel
 from ..models.cards import words_of
-from ..models.release import WEIGHTS
+from ..pretrained.config import WEIGHTS
 
 SENTENCES = 20
 

@@ -35,8 +35,8 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from ..callbacks.figures import IMAGES, image_figures, save_picture
-    from ..models.release import PLACES
-    from ..models.saving import half_precision, save_pretrained
+    from ..pretrained.config import PLACES
+    from ..pretrained.saving import half_precision, save_pretrained
     from . import runs
     from .card import SENTENCES, write_card
     from .source import images_of, open_source

@@ -14,10 +14,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def contents() -> dict[str, list[str]]:
     """Names of everything there is, by kind."""
-    from ..data.splits import IMAGE_SETS
-    from ..data.text import TEXT_SETS
-    from ..models.pretrained import list_models, list_pretrained
+    from ..data.images.splits import IMAGE_SETS
+    from ..data.text.datamodule import TEXT_SETS
     from ..models.relaxed import ESTIMATORS, SCHEDULES
+    from ..pretrained.api import list_models, list_pretrained
     from .configs import config_names
 
     return {
@@ -33,8 +33,8 @@ def contents() -> dict[str, list[str]]:
 def releases() -> list[dict[str, Any]]:
     """Every release: its name, model, data set and test figures, and which of these stand in tables."""
     from ..models.cards import words_of
-    from ..models.pretrained import find_release, list_pretrained
-    from ..models.release import WEIGHTS, read_config
+    from ..pretrained.api import find_release, list_pretrained
+    from ..pretrained.config import WEIGHTS, read_config
 
     found = []
     for name in list_pretrained():

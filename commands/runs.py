@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
-from ..models import release
-from ..models.run_folder import CONFIG, checkpoint_path, find_checkpoint, is_run, read_checkpoint, run_of
+from ..pretrained import config as release
+from ..pretrained.run import CONFIG, checkpoint_path, find_checkpoint, is_run, read_checkpoint, run_of
 
 __all__ = ["CONFIG", "checkpoint_path", "find_checkpoint", "is_run", "read_checkpoint", "run_of"]
 

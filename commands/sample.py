@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from ..callbacks.figures import sample_grid, save_picture
-    from ..models.untrusted import printable
+    from ..pretrained.untrusted import printable
     from .source import open_source, require
 
     if options.n < 1:

@@ -12,9 +12,9 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from .. import data
-from ..models.pretrained import find_release, load
-from ..models.release import read_config
-from ..models.run_folder import config_of, entry_of, find_checkpoint, load_checkpoint, run_of
+from ..pretrained.api import find_release, load
+from ..pretrained.config import read_config
+from ..pretrained.run import config_of, entry_of, find_checkpoint, load_checkpoint, run_of
 from ..registry import unknown_arguments, unknown_name
 
 

@@ -28,7 +28,7 @@ knows about samples ``b t``, as figures by name) and ``anchors(n, generator)`` (
 compared with, such as the truth).
 """
 
-from .images import ImageData
-from .text import TextData
+from .images.datamodule import ImageData
+from .text.datamodule import TextData
 
 __all__ = ["ImageData", "TextData"]

@@ -9,7 +9,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from .draws import SHUFFLE, Key, permutation
+from .keyed_random import SHUFFLE, Key, permutation
 
 Batch = dict[str, Tensor]
 Prepare = Callable[[Batch, Key], Batch]

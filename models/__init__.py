@@ -1,14 +1,14 @@
 """What learns: LightningModules that are registered by name, each on the one relaxed-sampling layer."""
 
 from .base import ZooModel
-from .categorical_vae import CategoricalVAE
-from .classifier import Classifier
-from .code_prior import CodePrior
-from .gaussian_vae import GaussianVAE
+from .classifier.cnn import Classifier
 from .registry import MODELS, register_model
-from .structured_prediction import StructuredPrediction
-from .text_gan import TextGAN
-from .vq_vae import VQVAE
+from .text.text_gan import TextGAN
+from .vae.categorical import CategoricalVAE
+from .vae.gaussian import GaussianVAE
+from .vae.structured_prediction import StructuredPrediction
+from .vqvae.prior import CodePrior
+from .vqvae.vqvae import VQVAE
 
 __all__ = [
     "MODELS",

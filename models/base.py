@@ -12,7 +12,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from . import hub, saving
+from ..pretrained import hub, saving
 from .relaxed import RelaxedCategorical
 
 Batch = dict[str, Tensor]

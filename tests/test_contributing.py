@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from gumbelzoo.models.categorical_vae import CategoricalVAE
 from gumbelzoo.models.relaxed import ESTIMATORS, RelaxedCategorical
+from gumbelzoo.models.vae.categorical import CategoricalVAE
 
 PAGE = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()
 

@@ -13,7 +13,7 @@ import gumbelzoo
 import pytest
 
 ROOT = Path(gumbelzoo.__file__).parent
-PACKAGES = ("callbacks", "checkpoints", "commands", "configs", "data", "evaluation", "models")
+PACKAGES = ("callbacks", "checkpoints", "commands", "configs", "data", "evaluation", "models", "pretrained")
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..relaxed.shapes import Float, Int
+from .distances import nearest
 from .distributed import draw_rows
 from .kmeans import cluster_counts, cluster_sums, kmeans
-from .nearest import nearest
 
 EPSILON = 1e-5
 STEP = 0.1  # between a code and the one that is put beside it, in mean distances of the used codes from their mean

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..relaxed.shapes import Float, Int
+from .distances import nearest
 from .distributed import draw_rows, total
-from .nearest import nearest
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .nearest_code import NearestCode
+from .nearest_neighbor import NearestCode
 from .quantizer import QUANTIZERS
 
 

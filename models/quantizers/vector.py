@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .codebook import Codebook
-from .nearest_code import NearestCode
+from .nearest_neighbor import NearestCode
 from .quantizer import QUANTIZERS, Quantized
 
 

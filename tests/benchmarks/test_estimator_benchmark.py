@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from gumbelzoo.benchmarks import estimators_report as report
-from gumbelzoo.benchmarks.estimators import setups
-from gumbelzoo.benchmarks.gradient_quality import figures, gradient_draws, seconds_per_call
+from gumbelzoo.benchmarks.estimators import report
+from gumbelzoo.benchmarks.estimators.estimators import setups
+from gumbelzoo.benchmarks.estimators.gradient_quality import figures, gradient_draws, seconds_per_call
 from gumbelzoo.models.relaxed import ESTIMATORS, RelaxedCategorical
-from gumbelzoo.models.relaxed.exact import configurations
+from gumbelzoo.models.relaxed.estimators.exact import configurations
 from gumbelzoo.models.relaxed.sampling import one_hot
 from torch import Tensor
 
@@ -95,7 +95,7 @@ def test_the_variance_is_that_of_the_draws() -> None:
 def test_draws_are_in_order_however_they_are_cut(logits: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     layer = RelaxedCategorical("exact")
     whole = gradient_draws(layer, logits, cost, 3)
-    monkeypatch.setattr("gumbelzoo.benchmarks.gradient_quality.DECODED", 1)
+    monkeypatch.setattr("gumbelzoo.benchmarks.estimators.gradient_quality.DECODED", 1)
     assert torch.allclose(gradient_draws(layer, logits, cost, 3), whole, atol=1e-6)
     assert whole.shape == (3, *logits.shape)
 
@@ -111,7 +111,7 @@ def test_times_are_taken_in_turns_until_the_seconds_are_used() -> None:
 
 
 def test_every_estimator_is_measured_or_named_in_the_notes() -> None:
-    from gumbelzoo.benchmarks.estimators import NOTES
+    from gumbelzoo.benchmarks.estimators.estimators import NOTES
 
     present = {variant.estimator for setup in setups().values() for variant in setup.variants}
     assert {f"`{name}`" for name in set(ESTIMATORS.names()) - present} == {"`concrete`"}
@@ -156,7 +156,7 @@ def test_labels_never_overlap() -> None:
 
 
 def test_a_finished_value_is_not_computed_again(tmp_path: Path) -> None:
-    from gumbelzoo.benchmarks.estimators_bench import Bench
+    from gumbelzoo.benchmarks.estimators.bench import Bench
 
     bench = object.__new__(Bench)
     bench.folder = tmp_path

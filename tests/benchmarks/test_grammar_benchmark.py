@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from gumbelzoo.benchmarks import grammar
+from gumbelzoo.benchmarks.text import grammar
 
 
 def test_a_row_and_the_grammar_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

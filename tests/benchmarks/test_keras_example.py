@@ -1,7 +1,7 @@
 """The Keras example's setting: a codebook near 0 that only the optimizer moves, and the row of its figures."""
 
 import torch
-from gumbelzoo.benchmarks.keras_example import KerasExample, row
+from gumbelzoo.benchmarks.vqvae.keras_example import KerasExample, row
 
 
 def test_only_the_loss_moves_the_codebook() -> None:

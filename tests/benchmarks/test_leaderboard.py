@@ -11,8 +11,10 @@ import pytest
 import torch
 import yaml
 from gumbelzoo import create_model
-from gumbelzoo.benchmarks import leaderboard, leaderboard_table, readme
-from gumbelzoo.benchmarks.leaderboard import ROWS, SEVERAL_STEPS, Row
+from gumbelzoo.benchmarks.common import readme
+from gumbelzoo.benchmarks.leaderboard import leaderboard
+from gumbelzoo.benchmarks.leaderboard import table as leaderboard_table
+from gumbelzoo.benchmarks.leaderboard.leaderboard import ROWS, SEVERAL_STEPS, Row
 from gumbelzoo.commands.configs import named_configs
 from gumbelzoo.models import CategoricalVAE
 
@@ -163,7 +165,7 @@ def test_a_row_that_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("code", [130, 143])
 def test_a_run_that_is_asked_to_end_has_not_failed(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gumbelzoo.benchmarks.runs.gumbelzoo", lambda _: code)
+    monkeypatch.setattr("gumbelzoo.benchmarks.common.runs.gumbelzoo", lambda _: code)
     assert leaderboard.job((tmp_path, "reinmax", 0)) == "reinmax: interrupted"
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gumbelzoo.benchmarks import oracle_gans
-from gumbelzoo.benchmarks.measure import mean_and_error
-from gumbelzoo.benchmarks.oracle_gans import below
+from gumbelzoo.benchmarks.common.measure import mean_and_error
+from gumbelzoo.benchmarks.text import oracle_gans
+from gumbelzoo.benchmarks.text.oracle_gans import below
 
 CURVE = [(10.0, 7.7), (9.0, 7.6), (8.0, 8.0), (7.0, 9.0)]  # the first is hotter than the best
 
@@ -29,7 +29,7 @@ def test_a_row(real: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("GUMBELZOO_DATA", str(Path(real("seqgan_oracle/target_params.npz")).resolve()))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(oracle_gans, "__file__", str(tmp_path / "oracle_gans.py"))
-    monkeypatch.setattr("gumbelzoo.data.oracle.SIZES", (200, 100, 100))
+    monkeypatch.setattr("gumbelzoo.data.text.oracle.SIZES", (200, 100, 100))
     monkeypatch.setattr(oracle_gans, "START_ALPHAS", (1.5,))
     monkeypatch.setattr(oracle_gans, "COLDER", (2.0,))
     monkeypatch.setattr(oracle_gans, "SAMPLES", 50)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from gumbelzoo.benchmarks.text import held_out, main, picture
-from gumbelzoo.benchmarks.text_report import at_equal_variety
+from gumbelzoo.benchmarks.text.captions import held_out, main, picture
+from gumbelzoo.benchmarks.text.report import at_equal_variety
 from gumbelzoo.data import TextData
-from gumbelzoo.models.saving import save_pretrained
-from gumbelzoo.models.text_gan import TextGAN
+from gumbelzoo.models.text.text_gan import TextGAN
+from gumbelzoo.pretrained.saving import save_pretrained
 from gumbelzoo.train import main as command
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from gumbelzoo.models.text_objectives import OBJECTIVES
+from gumbelzoo.models.text.objectives.base import OBJECTIVES
 from gumbelzoo.train import main
 
 TINY = """\

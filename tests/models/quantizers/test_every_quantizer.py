@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from gumbelzoo.models.quantizers import QUANTIZERS, Quantizer, nearest
+from gumbelzoo.models.quantizers import QUANTIZERS, Quantizer
+from gumbelzoo.models.quantizers import distances as nearest
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from gumbelzoo.models.relaxed import ESTIMATORS, RelaxedCategorical
 from gumbelzoo.models.relaxed.estimator import draw_noise
-from gumbelzoo.models.relaxed.exact import configurations
+from gumbelzoo.models.relaxed.estimators.exact import configurations
 from torch import Tensor
 
 NAMES = ESTIMATORS.names()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from gumbelzoo.models.relaxed import ESTIMATORS, RelaxedCategorical
-from gumbelzoo.models.relaxed.gumbel_softmax import GumbelSoftmax
+from gumbelzoo.models.relaxed.estimators.gumbel_softmax import GumbelSoftmax
 from gumbelzoo.models.relaxed.noise import gumbel_noise
 from torch import Tensor
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from gumbelzoo.models.relaxed import RelaxedCategorical
-from gumbelzoo.models.relaxed.conditional import conditional_noise
 from gumbelzoo.models.relaxed.densities import categorical_kl
+from gumbelzoo.models.relaxed.estimators.conditional_noise import conditional_noise
 from gumbelzoo.models.relaxed.noise import gumbel_noise
 from torch import Tensor
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from gumbelzoo.models.relaxed import ESTIMATORS, RelaxedCategorical
-from gumbelzoo.models.relaxed.arsm import swap_table
+from gumbelzoo.models.relaxed.estimators.arsm import swap_table
+from gumbelzoo.models.relaxed.estimators.unordered import beam_search, set_weights
+from gumbelzoo.models.relaxed.estimators.vimco import without_each
 from gumbelzoo.models.relaxed.noise import gumbel_noise
-from gumbelzoo.models.relaxed.unordered import beam_search, set_weights
-from gumbelzoo.models.relaxed.vimco import without_each
 from torch import Tensor
 
 

@@ -1,0 +1,169 @@
+"""Do text GANs on the published oracle do anything? Each beside its controls, from one maximum-likelihood start.
+
+    python benchmarks/text/oracle_gans.py --out runs/oracle_gans     # goes on where it stopped
+
+trains ``textgan_oracle_gumbel`` and ``textgan_oracle_seqgan`` with the learned, the shuffled and the constant reward,
+seeds 0 to 2, and with the first seed what else was tried; sweeps the temperature of the start and of the former, and
+writes ``oracle_gans.md`` and ``.png``. A run is an ordinary run folder,
+``<out>/<row>/seed<n>/<configuration>/1``.
+
+The figure to look at is the height above or below the start's own curve at equal NLL_test: a model that only became
+colder has moved along that curve, and is as far below it as its control.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from gumbelzoo.benchmarks.common.measure import mean_and_error, table, write_page
+from gumbelzoo.benchmarks.common.runs import circumstances, finish, fit_facts, row_folder, test_metrics
+from gumbelzoo.benchmarks.text.captions import sweep
+from gumbelzoo.benchmarks.text.report import Row
+from gumbelzoo.commands.source import build_data, open_source
+from gumbelzoo.evaluation import draw_plane
+from gumbelzoo.evaluation.published import ALPHAS, CURVES, Point
+from torchmetrics.functional.classification import binary_auroc
+
+START, SEEDS, SAMPLES, JUDGED = "textgan-oracle-mle", (0, 1, 2), 10_000, 5_000
+START_ALPHAS = sorted({*ALPHAS, 1.1, 1.2, 2.3, 2.7})  # close where GANs end, as far as their coldest samples
+COLDER, SCORES = (1.3, 1.75), ("nll_oracle", "nll_test", "distinct")
+GUMBEL, SEQGAN = "textgan_oracle_gumbel", "textgan_oracle_seqgan"
+# row: configuration, options. A constant reward gives the Gumbel GAN no gradient: that control is the start itself.
+ROWS: dict[str, tuple[str, list[str]]] = {
+    "Gumbel GAN": (GUMBEL, []),
+    "Gumbel GAN, shuffled reward": (GUMBEL, ["--model.reward=shuffled"]),
+    "SeqGAN": (SEQGAN, []),
+    "SeqGAN, shuffled reward": (SEQGAN, ["--model.reward=shuffled"]),
+    "SeqGAN, constant reward": (SEQGAN, ["--model.reward=constant"]),
+}
+TRIED: dict[str, tuple[str, list[str]]] = {
+    "standard loss": (GUMBEL, ["--model.loss=standard"]),
+    "hinge loss": (GUMBEL, ["--model.loss=hinge"]),
+    "Wasserstein loss with penalty": (GUMBEL, ["--model.loss=wasserstein"]),
+    "temperature 1": (GUMBEL, ["--model.temperature=1.0"]),
+    "temperature 0.3": (GUMBEL, ["--model.temperature=0.3"]),
+    "soft samples, soft feedback": (GUMBEL, ["--model.estimator=gumbel_softmax", "--model.feedback=soft"]),
+    "soft samples, straight-through feedback": (GUMBEL, ["--model.estimator=gumbel_softmax"]),
+    "detached feedback": (GUMBEL, ["--model.feedback=detached"]),
+    "ReinMax": (GUMBEL, ["--model.estimator=reinmax", "--model.temperature=1.3"]),
+    "Gumbel-Rao": (GUMBEL, ["--model.estimator=gumbel_rao"]),
+    "generator's rate 3e-4": (GUMBEL, ["--model.adversarial_learning_rate=3.0e-4"]),
+    "generator's rate 1e-4, 1,000 steps": (
+        GUMBEL,
+        ["--model.adversarial_learning_rate=1.0e-4", "--trainer.max_steps=1000"],
+    ),
+    "5 steps of the discriminator": (GUMBEL, ["--model.discriminator_steps=5"]),
+}
+HEADER = ["generator", "alpha", "NLL_oracle", "NLL_test", "distinct", "below the start's curve", "told apart", "seeds"]
+HEAD = f"""\
+SeqGAN's published oracle, nats per token, {SAMPLES:,} samples at inverse temperatures alpha; the start is `{START}`.
+GANs go on from it; mean and standard error over seeds. Below the start's curve: how much lower NLL_oracle is than that
+of the start, sharpened to the same NLL_test (between its rows: linearly), which takes no training at all; a blank is
+left or right of the curve. Told apart: the area under the ROC curve of the run's discriminator between held-out
+sentences and the generator's, 0.5 if it knows nothing of use. By `python benchmarks/text/oracle_gans.py`."""
+
+TRIED_HEAD = f"""\
+One change each of the Gumbel GAN (relativistic loss, straight-through Gumbel-Softmax samples, temperature 1 to 0.3,
+rates of 1e-3, 200 steps); seed {SEEDS[0]}, the learned reward, alpha 1."""
+
+
+def main() -> None:
+    """Train what is not finished, print and write tables and picture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/oracle_gans"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    options = parser.parse_args()
+    out, seeds = options.out.resolve(), options.seeds
+    sys.argv = sys.argv[:1]
+    torch.set_num_threads(1)
+    runs = {name: [trained(out, name, *row, seed) for seed in seeds] for name, row in ROWS.items()}
+    tried = {name: [trained(out, name, *row, seeds[0])] for name, row in TRIED.items()}
+    start = swept(START, out / "start.json", START_ALPHAS)
+    curve = [point(row) for row in start]
+    rows = [["start", f"{row['alpha']:g}", *(f"{row[key]:.3f}" for key in SCORES), "", "", ""] for row in start]
+    curves = {"start, sharpened": curve}
+    for name, found in runs.items():
+        sweeps = [[at_one(run), *swept(str(run), run / "sweep.json", COLDER)] for run in found]
+        by_alpha = list(zip(*sweeps, strict=True))
+        rows += [cells(name, same, curve, [] if i else found) for i, same in enumerate(by_alpha)]
+        curves[name] = [tuple(np.mean([point(row) for row in same], 0)) for same in by_alpha]
+    made = circumstances([fit_facts(run) for found in runs.values() for run in found])
+    parts = ["# Text GANs and their controls", HEAD, made, table(HEADER, rows), "![The plane](oracle_gans.png)"]
+    others = [cells(name, [at_one(run) for run in found], curve, found) for name, found in tried.items()]
+    made = circumstances([fit_facts(run) for found in tried.values() for run in found])
+    parts += ["## What else was tried", TRIED_HEAD, made, table(HEADER, others)]
+    write_page(__file__, parts)
+    published = {name: line for name, line in CURVES.items() if name.startswith("MLE")}
+    draw_plane(curves, Path(__file__).with_suffix(".png"), published, {})
+
+
+def trained(out: Path, name: str, config: str, options: Sequence[str], seed: int) -> Path:
+    """The finished run of a row and a seed."""
+    run = finish(row_folder(out, name) / f"seed{seed}", config, [f"--seed_everything={seed}", *options], test=True)
+    print(name, seed, test_metrics(run), flush=True)
+    return run
+
+
+def at_one(run: Path) -> Row:
+    """The row of a sweep at alpha 1, which is what a test finds."""
+    found = test_metrics(run)
+    oracle, test, distinct = (found[f"test/{name}"] for name in ("nll_oracle", "nll", "distinct"))
+    return {"alpha": 1.0, "nll_oracle": oracle, "nll_test": test, "distinct": distinct}
+
+
+def swept(name: str, kept: Path, alphas: Sequence[float]) -> list[Row]:
+    """The temperature sweep of a model, made once."""
+    if not kept.is_file():
+        source = open_source(name)
+        rows = sweep(name, source.model, build_data(source.data), alphas, SAMPLES, 0)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    return json.loads(kept.read_text(encoding="utf-8"))
+
+
+def cells(name: str, seeds: Sequence[Row], curve: Sequence[Point], judged: Sequence[Path]) -> list[str]:
+    """A line of the table: the rows of all seeds at one alpha, and the discriminators of the runs ``judged``."""
+    heights = [height for row in seeds if (height := below(point(row), curve)) is not None]
+    areas = [area for run in judged if (area := told_apart(run)) is not None]
+    figures = [*([row[key] for row in seeds] for key in SCORES), heights, areas]
+    return [name, f"{seeds[0]['alpha']:g}", *(mean_and_error(values, 3) for values in figures), str(len(seeds))]
+
+
+def point(row: Row) -> Point:
+    """(NLL_oracle, NLL_test)."""
+    return row["nll_oracle"], row["nll_test"]
+
+
+@torch.no_grad()
+def told_apart(run: Path) -> float | None:
+    """How well a run's discriminator ranks held-out sentences above samples; None if it has none that learned."""
+    source = open_source(str(run))
+    model = source.model
+    if not model.objective.discriminator_parameters():
+        return None
+    data = build_data(source.data)
+    data.setup("test")
+    real = data.splits.test.tokens[:JUDGED]  # type: ignore[attr-defined]
+    fake = model.sample_tokens(JUDGED, generator=torch.Generator().manual_seed(0))
+    scores = model.objective.discriminator(torch.cat([real, fake]))
+    ranks = scores.unique(return_inverse=True)[1]  # a relativistic loss fixes no level: a sigmoid may round to 1
+    return float(binary_auroc(ranks.double() / len(scores), torch.arange(len(scores)) < len(real)))
+
+
+def below(point: Point, curve: Sequence[Point]) -> float | None:
+    """How much lower than the curve a point is, at its NLL_test; None left and right of it."""
+    oracle, test = point
+    # The branch of colder and colder samples; hotter ones come back with a higher NLL_test, and are worse in both.
+    first = min(range(len(curve)), key=lambda i: curve[i][1])
+    across, up = [t for _, t in curve[first:]], [o for o, _ in curve[first:]]
+    return float(np.interp(test, across, up)) - oracle if across[0] <= test <= across[-1] else None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Every quantizer in one VQ-VAE: the network, the steps and the optimizer of ``vqvae_mnist_ema``, other codes.
+
+    python benchmarks/vqvae/vqvae_quantizers.py --out runs/quantizers     # goes on where it stopped
+
+trains what is not finished, prints a table and writes ``vqvae_quantizers.md``. Each row is an ordinary
+run folder, ``<out>/<row>/vqvae_mnist_ema/1``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from gumbelzoo.benchmarks.common.measure import in_turns, peak, table, write_page
+from gumbelzoo.benchmarks.common.runs import circumstances, finish, fit_facts, row_folder, test_metrics
+from gumbelzoo.commands.source import build_data, open_source
+
+CONFIG, EPOCHS, TURNS = "vqvae_mnist_ema", 5, 7
+SCHEDULE = {"name": "exponential", "initial": 2.0, "minimum": 0.3, "rate": 1.2e-3}
+NAMED: dict[str, Any] = {"codebook_size": 128}
+GUMBEL = {**NAMED, "kl_weight": 0.05, "revive": 0.0}
+PAIR = {"codebooks": 2, "quantizer_options": {"codebook_size": 11}}
+
+# row: quantizer, its options
+ROWS: dict[str, tuple[str, dict[str, Any]]] = {
+    "nearest, loss": ("vector", {**NAMED, "update": "loss"}),
+    "nearest, moving averages": ("vector", NAMED),
+    "nearest, cosine": ("vector", {**NAMED, "cosine": True}),
+    "nearest, rotation trick": ("vector", {**NAMED, "gradient": "rotation"}),
+    "Gumbel, soft": ("gumbel", {**GUMBEL, "temperature": SCHEDULE}),
+    "Gumbel, straight-through": (
+        "gumbel",
+        {**GUMBEL, "estimator": "straight_through_gumbel_softmax", "temperature": SCHEDULE},
+    ),
+    "ReinMax": ("gumbel", {**GUMBEL, "estimator": "reinmax", "temperature": 1.0}),
+    "FSQ, levels 8 4 4": ("fsq", {"levels": [8, 4, 4]}),
+    "SimVQ": ("sim_vq", NAMED),
+    "product, 2 x 11": ("product", PAIR),
+    "residual, 2 x 11": ("residual", PAIR),
+}
+HEADER = ["quantizer", "NMSE", "usage", "perplexity", "rate", "step", "MiB"]
+HEAD = f"""\
+Grey MNIST, the 49k-parameter network of `configs/{CONFIG}.yaml`, 7 x 7 positions of 128 codes of width 16 (or about as
+many: two codebooks of 11), {EPOCHS} epochs of 391 steps of 128 images, seed 0, the same learning rate for all; the test
+set, deterministic codes. NMSE: squared error over the variance of the pixels. Usage and perplexity: of the codes over
+the test set, averaged over codebooks. Rate: nats per position that the objective counts, log(codes) for what is
+deterministic. Step: processor time of a training step over that of `nearest, moving averages`, medians of {TURNS}
+turns. MiB: the most that a training step holds beside the model. Gumbel rows: kl_weight 0.05, no revival, temperature
+from 2 to 0.3; ReinMax at 1. By `python benchmarks/vqvae/vqvae_quantizers.py`."""
+
+
+def main() -> None:
+    """Train what is not finished, measure, print and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/quantizers"))
+    out = parser.parse_args().out.resolve()
+    sys.argv = sys.argv[:1]
+    torch.set_num_threads(1)
+    runs = {}
+    for name, (quantizer, options) in ROWS.items():
+        runs[name] = train(out, name, quantizer, options)
+        print(name, test_metrics(runs[name]), flush=True)
+    steps = {name: training_step(run) for name, run in runs.items()}
+    seconds = dict(zip(steps, map(statistics.median, in_turns(list(steps.values()), TURNS)), strict=True))
+    base = seconds["nearest, moving averages"]
+    rows = [
+        [name, *figures(test_metrics(run)), f"{seconds[name] / base:.2f}", f"{peak(steps[name]) / 2**20:.0f}"]
+        for name, run in runs.items()
+    ]
+    made = circumstances([fit_facts(run) for run in runs.values()])
+    parts = ["# Quantizers in one VQ-VAE", HEAD, made, table(HEADER, rows)]
+    write_page(__file__, parts)
+
+
+def train(out: Path, name: str, quantizer: str, options: dict[str, Any]) -> Path:
+    """A row's run."""
+    chosen = [f"--model.quantizer={quantizer}", f"--model.quantizer_options={json.dumps(options)}"]
+    return finish(row_folder(out, name), CONFIG, [*chosen, f"--trainer.max_epochs={EPOCHS}"], test=True)
+
+
+def figures(metrics: dict[str, float]) -> list[str]:
+    """The cells that come from the test set."""
+    return [
+        f"{metrics['test/nmse']:.4f}",
+        f"{100 * metrics['test/usage']:.0f}%",
+        f"{metrics['test/perplexity']:.1f}",
+        f"{metrics['test/rate']:.2f}",
+    ]
+
+
+def training_step(run: Path) -> Callable[[], None]:
+    """A step of a trained model on one batch, at a learning rate that changes nothing."""
+    source = open_source(str(run))
+    data = build_data(source.data)
+    data.setup("fit")
+    batch = next(iter(data.train_dataloader()))
+    model = source.model.train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-9, weight_decay=0.0, fused=True)
+
+    def step() -> None:
+        loss = model.training_metrics(batch)["loss"]
+        if not math.isfinite(loss):
+            raise ValueError(f"{run} has a loss of {loss}")
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+if __name__ == "__main__":
+    main()

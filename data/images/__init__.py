@@ -1,0 +1,5 @@
+"""Images: one LightningDataModule, one reader per data set."""
+
+from .datamodule import ImageData
+
+__all__ = ["ImageData"]

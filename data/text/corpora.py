@@ -1,0 +1,101 @@
+"""Named corpora: text files from their public places, found under the root or downloaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from ..storage import Folders, read_verified
+from .splits import TEXT_SETS, TextSplits
+from .text_file import text_splits
+from .tokenization import read_sentences
+
+GITHUB = "https://raw.githubusercontent.com"
+
+
+@dataclass(frozen=True)
+class PublicFile:
+    """A file by its place under the root, its public place and its checksum."""
+
+    name: str
+    url: str
+    md5: str
+    header: bool = False
+
+
+@dataclass(frozen=True)
+class Named:
+    """A named corpus: its level, its training file, and its test file if it has one."""
+
+    level: str
+    train: PublicFile
+    test: PublicFile | None = None
+
+
+COCO = f"{GITHUB}/geek-ai/Texygen/master/data"
+ORGAN = f"{GITHUB}/gablg1/ORGAN/master/data"
+NAMED = {
+    # Chen et al. 2015 (arXiv:1504.00325); the 10,000 + 10,000 captions of Texygen (Zhu et al. 2018, arXiv:1802.01886)
+    "captions": Named(
+        "word",
+        PublicFile("text/image_coco/image_coco.txt", f"{COCO}/image_coco.txt", "931ec7d2b37cc8e1fb584154909abe75"),
+        PublicFile(
+            "text/image_coco/test_coco.txt", f"{COCO}/testdata/test_coco.txt", "ffc977caa4cfe9dda1c644e154d7f9c9"
+        ),
+    ),
+    "tinyshakespeare": Named(
+        "character",
+        PublicFile(
+            "text/tinyshakespeare/input.txt",
+            f"{GITHUB}/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+            "6fb458f1232090904fb40fe944165e91",
+        ),
+    ),
+    "names": Named(
+        "character",
+        PublicFile(
+            "text/names/names.txt",
+            f"{GITHUB}/karpathy/makemore/master/names.txt",
+            "401b3c4cac9e28a586ed15e81256680d",
+        ),
+    ),
+    # 50,413 molecules of ZINC (Irwin et al. 2012) and 4,989 of QM9 (Ramakrishnan et al. 2014), as ORGAN chose them
+    # (Guimaraes et al. 2017, arXiv:1705.10843)
+    "smiles": Named(
+        "character",
+        PublicFile(
+            "text/smiles/organ_zinc_50k_24heavy.csv",
+            f"{ORGAN}/zinc_50k_24heavy.csv",
+            "360fb303c8ddbcb25b07466d561a4088",
+            header=True,
+        ),
+    ),
+    "smiles_qm9": Named(
+        "character",
+        PublicFile(
+            "text/smiles/organ_qm9_5k.csv", f"{ORGAN}/qm9_5k.csv", "6a8dc4ff24a9e931108c9db085405334", header=True
+        ),
+    ),
+}
+
+
+def named(
+    entry: Named,
+    folders: Folders,
+    level: str | None = None,
+    min_count: int = 2,
+    max_vocabulary: int | None = None,
+    longest_line: int = 200,
+) -> TextSplits:
+    """One of the named corpora."""
+    level = level or entry.level
+    files = []
+    for file in filter(None, (entry.train, entry.test)):
+        path = folders.fetch(file.name, [file.url], file.md5)
+        read_verified(path, file.md5)
+        files.append(read_sentences(path, level, longest_line, file.header))
+    return text_splits(files[0], files[1] if entry.test else None, level, min_count, max_vocabulary)
+
+
+for name, entry in NAMED.items():
+    TEXT_SETS.register(name)(partial(named, entry))

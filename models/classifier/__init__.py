@@ -1,0 +1,5 @@
+"""Classifiers, whose features measure samples of other models."""
+
+from .cnn import Classifier
+
+__all__ = ["Classifier"]

@@ -1,0 +1,1 @@
+"""Deterministic networks that several families share."""

@@ -1,0 +1,34 @@
+"""ReinMax: a one-hot sample forward, a second-order accurate gradient backward (Heun's method).
+
+Liu, Dong, Liu, Yu & Gao 2023 (arXiv:2304.08612), algorithm 2.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..estimator import ESTIMATORS, Estimator, NoiseSource, full_precision
+from ..sampling import gumbel_max, one_hot, straight_through, tempered_softmax
+
+
+@ESTIMATORS.register("reinmax")
+class ReinMax(Estimator):
+    """Exact for costs that are quadratic in one latent at temperature 1; worked in the literature: 1.1-1.5.
+
+    Most accurate per cost evaluation in benchmarks/estimators: temperature 0.7-1.
+    """
+
+    unbiased = False
+    pathwise = True
+    learns_temperature = False
+
+    def sample(self, logits: Tensor, temperature: Tensor | float, source: NoiseSource) -> Tensor:
+        """An exactly one-hot sample ``... k``, drawn from softmax(logits) whatever the temperature."""
+        codes = gumbel_max(logits, noise=source(logits))
+        hard = one_hot(codes, logits.shape[-1], logits.dtype)
+        scores = full_precision(logits)
+        # The softmax whose value is the midpoint of the sample and the tempered probabilities.
+        midpoint = (hard + tempered_softmax(scores, temperature)) / 2
+        shift = (midpoint.log() - scores).detach().masked_fill(logits.isneginf(), 0.0)
+        soft = 2 * (scores + shift).softmax(-1) - scores.softmax(-1) / 2
+        return straight_through(hard, soft.to(logits.dtype))

@@ -1,0 +1,135 @@
+"""The unordered set estimator: samples without replacement, with a baseline built in.
+
+Kool, van Hoof & Welling 2020 (arXiv:2002.06043); the samples of all latents jointly by stochastic beam search (Kool,
+van Hoof & Welling 2019, arXiv:1903.06059, algorithm 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..estimator import (
+    ESTIMATORS,
+    Cost,
+    Estimator,
+    NoiseSource,
+    attach_gradient,
+    check_event,
+    check_event_shape,
+    evaluate,
+    expand_event,
+    full_precision,
+)
+from ..sampling import check_finite, one_hot
+
+
+@ESTIMATORS.register("unordered")
+class Unordered(Estimator):
+    """Unbiased; with as many samples as configurations it is exact. No configuration is evaluated twice.
+
+    Args:
+        samples: different draws of z per example, 2 to 10.
+        event_shape: given by the layer.
+    """
+
+    unbiased = True
+    pathwise = False
+    learns_temperature = False
+    minimum_samples = 2
+
+    def __init__(self, samples: int = 4, event_shape: Sequence[int] | None = None) -> None:
+        super().__init__(samples)
+        self.event_shape = check_event_shape("unordered", event_shape)
+        configurations = self.event_shape[-1] ** min(10, self.event_shape[:-1].numel())  # of two and more: over 10
+        if samples > min(10, configurations):
+            raise ValueError(
+                f"estimator 'unordered' takes at most 10 different samples and at most as many as there are "
+                f"configurations ({configurations}), got samples={samples}"
+            )
+
+    def expectation(self, logits: Tensor, cost: Cost, temperature: Tensor | float, source: NoiseSource) -> Tensor:
+        """Costs weighted by the probabilities of their samples and of leaving them out."""
+        rank, latents = len(self.event_shape), self.event_shape[:-1].numel()
+        if logits.shape[-rank:] != self.event_shape:
+            raise ValueError(
+                f"estimator 'unordered' was built for event_shape={tuple(self.event_shape)}, got logits of shape "
+                f"{tuple(logits.shape)}"
+            )
+        batch, k = logits.shape[:-rank], logits.shape[-1]
+        log_p = full_precision(logits.detach()).log_softmax(-1).reshape(*batch, latents, k)  # b n k
+        check_finite(log_p.amax(-1), logits)
+        noise = source(logits.expand(self.samples, *logits.shape)).reshape(self.samples, *log_p.shape)  # s b n k
+        codes, log_joint = beam_search(log_p, noise)  # s b n, s b
+        z = one_hot(codes, k, logits.dtype)  # s b n k
+        value = evaluate(cost, z.reshape(self.samples, *logits.shape))  # s b
+        check_event(self.event_shape, logits, value[0])
+        # A masked configuration may have any cost, infinite too, and 0 * inf is NaN.
+        value = value.masked_fill(log_joint.isneginf(), 0.0)
+
+        observed = value.detach().double()
+        weights, baseline_weights = set_weights(log_joint.double())  # s b, s t b
+        baseline = (baseline_weights * observed).sum(1)
+        score = z - log_p.exp()
+        gradient = (expand_event(weights * (observed - baseline), like=score) * score).sum(0)
+        estimate = (weights * value).sum(0).to(value.dtype)
+        return attach_gradient(estimate, logits, gradient.reshape(logits.shape).to(log_p.dtype))
+
+
+def beam_search(log_p: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """The s configurations with the largest Gumbel-perturbed log-probabilities, and these log-probabilities.
+
+    Args:
+        log_p: normalised log-probabilities ``... n k``.
+        noise: standard Gumbel noise ``s ... n k``.
+
+    Returns:
+        Codes ``s ... n`` and log p ``s ...``, -inf where fewer than s configurations are allowed.
+    """
+    s, n, k = noise.shape[0], *log_p.shape[-2:]
+    log_joint = log_p.new_full((*log_p.shape[:-2], s), -torch.inf)  # ... s, beams last
+    log_joint[..., 0] = 0.0
+    perturbed = log_joint.clone()  # any number serves as the root's maximum
+    codes = torch.zeros(*log_joint.shape, n, dtype=torch.int64, device=log_p.device)
+    for i in range(n):
+        children = log_joint[..., None] + log_p[..., None, i, :]  # ... s k
+        scores = children + noise[..., i, :].movedim(0, -2)
+        scores = truncate(scores, perturbed[..., None]).masked_fill(children.isneginf(), -torch.inf)
+        perturbed, index = scores.flatten(-2).topk(s, -1)  # ... s
+        log_joint = children.flatten(-2).gather(-1, index)
+        codes = codes.gather(-2, (index // k)[..., None].expand_as(codes))
+        codes[..., i] = index % k
+    return codes.movedim(-2, 0), log_joint.movedim(-1, 0)
+
+
+def truncate(scores: Tensor, maximum: Tensor) -> Tensor:
+    """Gumbel variables ``... k`` moved, in their order, so that their largest is ``maximum`` (``... 1``)."""
+    v = maximum - scores + torch.log1p(-(scores - scores.amax(-1, keepdim=True)).exp())
+    return maximum - v.clamp(min=0.0) - torch.log1p((-v.abs()).exp())
+
+
+def set_weights(log_p: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights p(s) R(S, s) of the samples, ``s ...``, and those of their baselines p(t) R(S, s, t), ``s t ...``.
+
+    R is a ratio of the probabilities to draw the set S. With T(A) the probability that draws without replacement which
+    began with the samples A go on to complete S, T(A) = sum_{a in S - A} p(a) / (1 - p(A)) T(A + a), and the ratios are
+    R(S, s) = T({s}) / T({}) and R(S, s, t) = T({s, t}) / T({s}).
+
+    Args:
+        log_p: log-probabilities of s different samples, ``s ...``, float64.
+    """
+    log_p = log_p.clamp(min=-1e4)  # of configurations that are not allowed; products of the others may underflow
+    s = len(log_p)
+    completes = [torch.zeros_like(log_p[0])] * 2**s  # log T
+    for drawn in reversed(range(2**s - 1)):
+        rest = [a for a in range(s) if not drawn >> a & 1]
+        taken = sum((log_p[a].exp() for a in range(s) if drawn >> a & 1), torch.zeros_like(log_p[0]))
+        # 1 - p(A) is at least the rest of S, also where it rounds to nothing.
+        left = torch.maximum((1 - taken).clamp(min=0).log(), log_p[rest].logsumexp(0))
+        each = [log_p[a] - left + completes[drawn | 1 << a] for a in rest]
+        completes[drawn] = torch.stack(each).logsumexp(0)
+    single = torch.stack([completes[1 << a] for a in range(s)])
+    pair = torch.stack([torch.stack([completes[1 << a | 1 << c] for c in range(s)]) for a in range(s)])
+    return (log_p + single - completes[0]).exp(), (log_p + pair - single[:, None]).exp()

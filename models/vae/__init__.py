@@ -1,0 +1,7 @@
+"""Variational autoencoders of binary images: categorical and Gaussian latents, structured output prediction."""
+
+from .categorical import CategoricalVAE
+from .gaussian import GaussianVAE
+from .structured_prediction import StructuredPrediction
+
+__all__ = ["CategoricalVAE", "GaussianVAE", "StructuredPrediction"]

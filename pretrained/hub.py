@@ -1,0 +1,106 @@
+"""Releases on the Hugging Face hub: fetched by ``load("user/repository")``, put there by ``push_to_hub``."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .config import CARD, CONFIG, MAX_WEIGHT_BYTES, WEIGHTS, read_config
+from .saving import save_pretrained
+from .untrusted import MAX_CONFIG_BYTES, first_line
+
+if TYPE_CHECKING:
+    from ..models.base import ZooModel
+
+LIMITS = {CONFIG: MAX_CONFIG_BYTES, WEIGHTS: MAX_WEIGHT_BYTES}
+
+
+def fetch(repository: str, endpoint: str | None = None) -> Path:
+    """Download exactly the two files that are read, or return the hub's cached copy.
+
+    Args:
+        repository: ``user/repository``.
+        endpoint: address of the hub; else ``HF_ENDPOINT``, else the public one.
+
+    Raises:
+        ValueError: no such repository, no connection, no release in it, or files larger than a release's may be.
+    """
+    _check_sizes(repository, endpoint)
+    folder = _download(repository, [CONFIG], endpoint)
+    if not (folder / CONFIG).is_file():
+        raise ValueError(f"the hub's '{repository}' is no gumbelzoo release: it has no {CONFIG}")
+    read_config(folder)  # nothing large is fetched for what is no release
+    return _download(repository, [CONFIG, WEIGHTS], endpoint)
+
+
+def _check_sizes(repository: str, endpoint: str | None) -> None:
+    """ValueError for files that are too large to be fetched; nothing if the hub does not answer."""
+    from huggingface_hub import HfApi
+
+    try:
+        info = HfApi(endpoint=endpoint).model_info(repository, files_metadata=True)
+    except Exception:  # the copy in the cache may serve, and if not, the download says why
+        return
+    for file in info.siblings or []:
+        if (file.size or 0) > LIMITS.get(file.rfilename, math.inf):
+            raise ValueError(
+                f"the hub's '{repository}': {file.rfilename} has {file.size} bytes, more than the "
+                f"{LIMITS[file.rfilename]} that a release's may have"
+            )
+
+
+def _download(repository: str, names: list[str], endpoint: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(repository, allow_patterns=names, endpoint=endpoint))
+    except Exception as error:  # HTTP, offline and cache errors come from several libraries
+        raise ValueError(
+            f"no folder '{repository}' here, and the hub has no release of that name: {first_line(error)}"
+        ) from None
+
+
+def push_to_hub(
+    source: ZooModel | str | Path,
+    repository: str,
+    *,
+    private: bool = False,
+    token: str | None = None,
+    endpoint: str | None = None,
+    **options: Any,
+) -> str:
+    """Upload a release, in one commit, into a repository that is made if need be.
+
+    Args:
+        source: a release folder, or a model.
+        repository: ``user/repository``.
+        private: of a new repository.
+        token: of the user; else the one that ``hf auth login`` stored.
+        endpoint: address of the hub; else ``HF_ENDPOINT``, else the public one.
+        options: for a model: those of ``save_pretrained``, such as ``card``.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        ValueError: the folder is no release, or the hub refuses.
+    """
+    from huggingface_hub import HfApi
+
+    if not isinstance(source, (str, Path)):
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = save_pretrained(source, Path(scratch) / repository.rpartition("/")[2], **options)
+            return push_to_hub(folder, repository, private=private, token=token, endpoint=endpoint)
+    folder = Path(source)
+    if options or not all((folder / name).is_file() for name in (CONFIG, WEIGHTS)):
+        raise ValueError(f"{folder} is no release folder that could be uploaded as it is; `export` or save one first")
+    hub = HfApi(endpoint=endpoint, token=token)
+    try:
+        hub.create_repo(repository, private=private, exist_ok=True)
+        files = [CONFIG, WEIGHTS, CARD, "*.png"]
+        commit = hub.upload_folder(repo_id=repository, folder_path=folder, allow_patterns=files)
+    except Exception as error:  # HTTP, offline and authentication errors come from several libraries
+        raise ValueError(f"the hub did not take '{repository}': {first_line(error)}") from None
+    return str(commit.commit_url)

@@ -1,0 +1,170 @@
+"""Every fault in a file is one line that names the file and the fix."""
+
+import gzip
+import hashlib
+import os
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gumbelzoo.data.storage import Folders, read_idx, read_npz, user_cache
+
+
+def md5(content):
+    return hashlib.md5(content).hexdigest()
+
+
+def idx(array, magic=b"\0\0\x08"):
+    return magic + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+
+
+def one_line(error, path):
+    message = str(error.value)
+    assert "\n" not in message
+    assert str(path) in message
+    return message
+
+
+def test_idx_is_read_without_unpacking(tmp_path):
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(idx(ARRAY)))
+    assert np.array_equal(read_idx(path, md5(path.read_bytes())), ARRAY)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        gzip.compress(idx(ARRAY))[:-12],
+        idx(ARRAY),
+        gzip.compress(idx(ARRAY, b"\0\0\x0d")),
+        gzip.compress(idx(ARRAY)[:-1]),
+        gzip.compress(b"\0\0"),
+        b"",
+    ],
+    ids=["truncated", "not gzip", "magic", "too short", "no header", "empty"],
+)
+def test_a_broken_idx_file_is_named(tmp_path, content):
+    path = tmp_path / "x.gz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="delete it") as error:
+        read_idx(path, md5(content))
+    one_line(error, path)
+
+
+def test_a_wrong_checksum_is_named(tmp_path):
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(idx(ARRAY)))
+    with pytest.raises(ValueError, match="corrupt") as error:
+        read_idx(path, "0" * 32)
+    assert "delete it" in one_line(error, path)
+
+
+def test_npz_keys_types_and_shapes_are_checked(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, a=ARRAY, b=ARRAY.astype(float), label=np.arange(2))
+    assert np.array_equal(read_npz(path, a=(3, 4), label=())["a"], ARRAY)
+    for shapes in ({"missing": ()}, {"a": (4, 3)}, {"b": (3, 4)}, {"label": (1,)}):
+        with pytest.raises(ValueError, match="replace it") as error:
+            read_npz(path, **shapes)
+        assert next(iter(shapes)) in one_line(error, path)
+
+
+def test_npz_is_never_unpickled(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "trapped"),)
+
+    path = tmp_path / "x.npz"
+    np.savez(path, a=np.array([Trap()], dtype=object))
+    plain = tmp_path / "y.npz"
+    plain.write_bytes(pickle.dumps(Trap()))
+    single = tmp_path / "z.npz"
+    with single.open("wb") as file:
+        np.save(file, ARRAY)
+    for name in (path, plain, single):
+        with pytest.raises(ValueError, match="replace it") as error:
+            read_npz(name, a=())
+        one_line(error, name)
+    assert not (tmp_path / "trapped").exists()
+
+
+def test_a_truncated_npz_is_named(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, a=np.random.default_rng(0).integers(0, 9, (1000, 3)))
+    content = path.read_bytes()
+    broken = bytearray(content)
+    broken[500] ^= 255
+    for damaged in (content[:500], bytes(broken), b""):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="corrupt") as error:
+            read_npz(path, a=(3,))
+        one_line(error, path)
+
+
+def test_root_is_the_argument_then_the_variable_then_the_cache(tmp_path, monkeypatch):
+    assert Folders().root == user_cache() == tmp_path / "cache" / "gumbelzoo"
+    monkeypatch.setenv("GUMBELZOO_DATA", str(tmp_path / "variable"))
+    assert Folders().root == tmp_path / "variable"
+    assert Folders(str(tmp_path / "argument")).root == tmp_path / "argument"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert user_cache().parts[-2:] == (".cache", "gumbelzoo")
+
+
+def test_a_file_is_found_under_the_root_first_and_then_in_the_cache(tmp_path):
+    folders = Folders(str(tmp_path / "root"))
+    assert folders.find("a/b") is None
+    cached = user_cache() / "a/b"
+    cached.parent.mkdir(parents=True)
+    cached.touch()
+    assert folders.find("c", "a/b") == cached
+    own = tmp_path / "root/a/b"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    assert folders.find("a/b") == own
+
+
+def test_a_download_appears_whole_or_not_at_all(tmp_path, monkeypatch):
+    asked = []
+
+    def download(url, root, filename, md5):
+        asked.append(url)
+        Path(root, filename).write_bytes(b"half")
+        if url == "first":
+            raise RuntimeError("File not found\nor corrupted.")
+        Path(root, filename).write_bytes(b"half and half")
+
+    monkeypatch.setattr("torchvision.datasets.utils.download_url", download)
+    folders = Folders(str(tmp_path / "root"))
+    with pytest.raises(FileNotFoundError, match="download failed") as error:
+        folders.fetch("x/y.gz", ["first"], "")
+    one_line(error, tmp_path / "root/x/y.gz")
+    assert list((tmp_path / "root/x").iterdir()) == []
+    path = folders.fetch("x/y.gz", ["first", "second"], "")
+    assert (path, path.read_bytes()) == (tmp_path / "root/x/y.gz", b"half and half")
+    assert folders.fetch("x/y.gz", ["third"], "") == path
+    assert asked == ["first", "first", "second"]
+
+
+def test_a_read_only_root_is_left_alone(tmp_path, monkeypatch):
+    def download(url, root, filename, md5):
+        Path(root, filename).touch()
+
+    monkeypatch.setattr("torchvision.datasets.utils.download_url", download)
+    monkeypatch.setattr("gumbelzoo.data.storage.writable", lambda folder: False)
+    assert Folders(str(tmp_path / "root")).fetch("x/y.gz", ["url"], "") == user_cache() / "x/y.gz"
+    assert not (tmp_path / "root").exists()
+
+
+def test_a_root_that_cannot_be_made_is_not_writable(tmp_path):
+    from gumbelzoo.data.storage import writable
+
+    (tmp_path / "file").touch()
+    assert not writable(tmp_path / "file")
+    assert not writable(tmp_path / "file" / "below")
+    assert writable(tmp_path / "new" / "below")

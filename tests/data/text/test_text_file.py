@@ -1,0 +1,190 @@
+"""Text from files: bad input in one line, a vocabulary of the training split, held-out splits, and the scores."""
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from gumbelzoo.data import TextData
+from gumbelzoo.data.text.text_file import hold_out
+from gumbelzoo.data.text.tokenization import read_sentences
+from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
+
+WORDS = ["red", "green", "blue", "dog", "cat", "runs", "sleeps", "on", "the", "mat"]
+
+
+def lines(n, seed=0, words=WORDS):
+    rng = np.random.default_rng(seed)
+    return [" ".join(rng.choice(words, rng.integers(3, 8))) + "." for _ in range(n)]
+
+
+@pytest.fixture
+def write(tmp_path):
+    def put(name, content):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else "\n".join(content).encode())
+        return str(path)
+
+    return put
+
+
+def one_line(error, *parts):
+    message = str(error.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+    return message
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n  \n", b"\xef\xbb\xbf\n"])
+def test_an_empty_file(write, content):
+    path = write("empty.txt", content)
+    with pytest.raises(ValueError, match="no text") as error:
+        TextData("text", path=path).setup()
+    one_line(error, path, "line 1")
+
+
+def test_a_line_that_is_too_long(write):
+    path = write("long.txt", [*lines(20), "a " * 300, "b"])
+    with pytest.raises(ValueError, match="longest_line=200") as error:
+        TextData("text", path=path).setup()
+    one_line(error, f"{path} line 21 has 300 tokens")
+    assert TextData("text", path=path, longest_line=300, min_count=1).max_length == 301
+
+
+def test_bytes_that_are_no_text(write):
+    path = write("bytes.txt", b"good\nalso good\nbad \xff\xfe\n")
+    with pytest.raises(ValueError, match="no UTF-8") as error:
+        TextData("text", path=path).setup()
+    one_line(error, f"{path} line 3 has the byte 0xff")
+
+
+def test_a_vocabulary_that_swallows_everything(write):
+    path = write("rare.txt", [f"word{i} other{i}" for i in range(40)])
+    with pytest.raises(ValueError, match="100% of the tokens") as error:
+        TextData("text", path=path).setup()
+    one_line(error, path, "from line", "lower min_count")
+    train, foreign = write("train.txt", lines(100)), write("foreign.txt", ["ein hund bellt laut.", "red"])
+    with pytest.raises(ValueError, match="of the tokens") as error:
+        TextData("text", path=train, test_path=foreign).setup()
+    one_line(error, foreign, "from line 1 on", "known ones")
+    with pytest.raises(ValueError, match="raise max_vocabulary"):
+        TextData("text", path=train, max_vocabulary=4).setup()
+
+
+def test_other_mistakes(write, tmp_path):
+    path = write("some.txt", lines(30))
+    with pytest.raises(ValueError, match="needs a path"):
+        TextData("text").setup()
+    with pytest.raises(FileNotFoundError, match=r"nothing\.txt is no file"):
+        TextData("text", path=str(tmp_path / "nothing.txt")).setup()
+    with pytest.raises(ValueError, match="level must be one of word, character, got 'words'"):
+        TextData("text", path=path, level="words").setup()
+    for limits in ({"min_count": 0}, {"max_vocabulary": 2}):
+        with pytest.raises(ValueError, match="min_count must be >= 1 and max_vocabulary >= 3"):
+            TextData("text", path=path, **limits).setup()
+    with pytest.raises(ValueError, match="only 5 lines, the last of them line 5"):
+        TextData("text", path=write("few.txt", lines(5))).setup()
+    with pytest.raises(ValueError, match="only 10 lines, the last of them line 10"):
+        TextData("text", path=write("ten.txt", lines(10))).setup()
+    repeated = write("repeated.txt", ["a b c"] * 12)
+    with pytest.raises(ValueError, match="remove the repeated lines"):
+        TextData("text", path=repeated, test_path=write("other.txt", ["c b a", "a c b"]), min_count=1).setup()
+
+
+def test_a_test_file_that_is_the_training_file_is_refused(write):
+    whole = lines(60)
+    path, same = write("train.txt", whole), write("same.txt", [line + "  " for line in reversed(whole)])
+    with pytest.raises(ValueError, match="also in the training text") as error:
+        TextData("text", path=path, test_path=same).setup()
+    one_line(error, path, same, "line 1")
+    part = write("part.txt", whole[5:20])
+    with pytest.raises(ValueError, match="also in the training text"):
+        TextData("text", path=path, test_path=part).setup()
+    with pytest.raises(ValueError, match="also in the training text"):
+        TextData("text", path=write("again.txt", ["the same line"] * 50)).setup()
+    other = TextData("text", path=path, test_path=write("other.txt", [*lines(20, seed=1), whole[3], whole[4]]))
+    assert other.facts()["overlap"] == "2 of 22 test sentences are also in training or validation"
+
+
+def test_held_out_lines_are_the_same_ones_and_no_others(write):
+    whole = [f"{line} {i}" for i, line in enumerate(lines(200))]
+    path = write("train.txt", whole)
+    data = TextData("text", path=path, min_count=1)
+    parts = [data.splits.train, data.splits.valid, data.splits.test]
+    assert [len(part) for part in parts] == [162, 18, 20]
+    again = TextData("text", path=path, min_count=1, seed=3).splits
+    assert torch.equal(again.valid.tokens, data.splits.valid.tokens)
+    assert torch.equal(again.test.tokens, data.splits.test.tokens)
+    rest, taken = hold_out(read_sentences(Path(path), "word", 100))
+    assert (len(rest), len(taken)) == (180, 20)
+    assert sorted(rest.numbers + taken.numbers) == list(range(1, 201))
+    assert data.facts()["overlap"] == "0 of 20 test sentences are also in training or validation"
+
+
+def test_the_vocabulary_is_of_the_training_split_alone(write):
+    train = [" ".join(row) for row in product("abc", "ab", "ab", "abc")]
+    data = TextData("text", path=write("train.txt", train), test_path=write("test.txt", ["zebra a b", "a b c zebra"]))
+    assert data.vocabulary.tokens[:2] == ["<eos>", "<unk>"]
+    assert set(data.vocabulary.tokens[2:]) == {"a", "b", "c"}
+    assert data.splits.test.tokens.tolist()[0] == [1, *data.vocabulary.encode("a b"), 0, 0]
+    assert data.splits.test.lengths.tolist() == [4, 5]
+    assert data.max_length == 5
+    assert "28.57% of the test tokens" in data.facts()["unknown"]
+    small = TextData("text", path=write("again.txt", train), max_vocabulary=4)
+    assert set(small.vocabulary.tokens[2:]) == {"a", "b"}
+
+
+def test_frequent_tokens_come_first_and_ties_are_sorted(write):
+    train = ["c " * i + "b a" for i in range(30)]
+    data = TextData("text", path=write("train.txt", train), test_path=write("test.txt", ["b a c"]))
+    assert data.vocabulary.tokens == ["<eos>", "<unk>", "c", "a", "b"]
+
+
+def test_blank_lines_headers_and_windows_line_ends(write):
+    path = write("mixed.txt", b"\xef\xbb\xbfname\r\n\r\n a b \r\nc\r\n")
+    read = read_sentences(Path(path), "character", 10, header=True)
+    assert read.tokens == [["a", " ", "b"], ["c"]]
+    assert read.numbers == [3, 4]
+
+
+def test_scores_are_nltks_on_the_words(write):
+    data = TextData("text", path=write("train.txt", lines(120)), test_path=write("test.txt", lines(30, seed=1)))
+    samples = torch.cat([data.splits.valid.tokens[:6], data.splits.train.tokens[:4]])
+    figures = data.score(samples)
+
+    def words(tokens):
+        return [row[: row.index(0)] for row in tokens.tolist()]
+
+    ours, references, smooth = words(samples), words(data.splits.test.tokens), SmoothingFunction().method1
+    for n in (2, 3, 4, 5):
+        weights = (1 / n,) * n
+        quality = [sentence_bleu(references, row, weights, smooth) for row in ours]
+        sameness = [sentence_bleu(ours[:i] + ours[i + 1 :], row, weights, smooth) for i, row in enumerate(ours)]
+        assert figures[f"bleu_{n}"] == pytest.approx(np.mean(quality))
+        assert figures[f"self_bleu_{n}"] == pytest.approx(np.mean(sameness))
+    assert figures["copied"] == pytest.approx(0.4)
+    assert figures["samples"] == 10
+    anchors = data.anchors(5, torch.Generator().manual_seed(0))
+    assert anchors["training text"]["copied"] == 1
+    assert anchors["training text"]["novelty_5"] == 0
+    assert anchors["held-out text"]["novelty_5"] > 0
+
+
+def test_unknown_words_match_no_reference(write):
+    train = write("train.txt", lines(100))
+    data = TextData("text", path=train, test_path=write("test.txt", ["zebra zebra the dog", "the zebra sleeps"]))
+    unknown = data.score(torch.full((3, data.max_length), data.vocabulary.unk))
+    assert unknown["bleu_2"] == 0
+
+
+def test_what_comes_after_the_end_does_not_count(write):
+    data = TextData("text", path=write("train.txt", lines(100)), test_path=write("test.txt", lines(20, seed=1)))
+    samples = data.splits.valid.tokens.clone()
+    clean = data.score(samples)
+    behind = torch.arange(samples.shape[1]) >= data.splits.valid.lengths[:, None]
+    assert data.score(samples.masked_fill(behind, 4)) == clean
+    wide = torch.nn.functional.pad(samples, (0, 3), value=5)
+    assert data.score(wide) == clean
+    assert data.score(samples[:, : int(data.splits.valid.lengths.max())]) == clean

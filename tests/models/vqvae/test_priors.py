@@ -1,0 +1,227 @@
+"""Distributions over codes: they sum to one, what is sampled follows them, caches change nothing. Over the registry."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from gumbelzoo.models.relaxed import RelaxedCategorical
+from gumbelzoo.models.relaxed.noise import gumbel_noise
+from gumbelzoo.models.vqvae.priors.base import CODE_NETWORKS, AutoregressiveNetwork, CodeNetwork
+from gumbelzoo.models.vqvae.priors.maskgit import MaskGIT, mask_share
+from torch import Tensor
+
+AUTOREGRESSIVE = [name for name in CODE_NETWORKS.names() if issubclass(CODE_NETWORKS[name], AutoregressiveNetwork)]
+SHAPES = [(2, 2, 1), (1, 2, 2)]
+
+
+def small(name: str, shape: tuple[int, int, int] = (2, 2, 1), k: int = 3, classes: int = 2) -> CodeNetwork:
+    torch.manual_seed(0)
+    network = CODE_NETWORKS[name](shape, k, classes, width=8, depth=2).eval()  # type: ignore[call-arg]
+    with torch.no_grad():  # far from uniform
+        for parameter in network.parameters():
+            parameter.add_(0.5 * torch.randn_like(parameter))
+    return network
+
+
+def every_grid(network: CodeNetwork) -> Tensor:
+    """All grids, ``g h w q``."""
+    rows = itertools.product(range(network.codebook_size), repeat=network.codes)
+    return torch.tensor(list(rows)).unflatten(1, network.shape)
+
+
+def fixed_noise(n: int, network: CodeNetwork) -> Callable[[Tensor], Tensor]:
+    """A sampler whose noise at the i-th call is always the same."""
+    generator = torch.Generator().manual_seed(2)
+    noise = iter([gumbel_noise((n, network.codebook_size), generator=generator) for _ in range(network.codes)])
+    return lambda logits: RelaxedCategorical().sample(logits, noise=next(noise))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", AUTOREGRESSIVE)
+@torch.no_grad()
+def test_probabilities_sum_to_one_for_every_label(name: str, shape: tuple[int, int, int]) -> None:
+    network = small(name, shape)
+    grids = every_grid(network)
+    totals = [torch.exp(-network.nll(grids, torch.full((len(grids),), label))).sum() for label in (0, 1)]
+    assert torch.allclose(torch.stack(totals), torch.ones(2), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", AUTOREGRESSIVE)
+@torch.no_grad()
+def test_samples_follow_the_probabilities(name: str, shape: tuple[int, int, int]) -> None:
+    network, layer, n = small(name, shape), RelaxedCategorical(), 20_000
+    generator = torch.Generator().manual_seed(0)
+    label = torch.ones(n, dtype=torch.int64)
+    codes = network.sample(label, lambda logits: layer.sample(logits, generator=generator))
+    grids = every_grid(network)
+    p = torch.exp(-network.nll(grids, torch.ones(len(grids), dtype=torch.int64)))
+    index = (codes.flatten(1) * 3 ** torch.arange(network.codes - 1, -1, -1)).sum(1)
+    observed, expected = torch.bincount(index, minlength=len(grids)), n * p
+    frequent = expected > 5
+    chi2 = ((observed - expected).square() / expected)[frequent].sum()
+    degrees = int(frequent.sum())
+    assert chi2 < degrees + 5 * (2 * degrees) ** 0.5
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 1), (3, 2, 3)])
+@pytest.mark.parametrize("name", AUTOREGRESSIVE)
+@torch.no_grad()
+def test_cached_sampling_gives_the_codes_of_uncached_sampling(name: str, shape: tuple[int, int, int]) -> None:
+    network = small(name, shape, k=7)
+    assert isinstance(network, AutoregressiveNetwork)
+    label = torch.arange(50) % 2
+    cached = network.sample(label, fixed_noise(50, network))
+    uncached = AutoregressiveNetwork.sample(network, label, fixed_noise(50, network))
+    assert torch.equal(cached, uncached) and cached.unique().numel() == 7
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 1), (3, 2, 3)])
+@pytest.mark.parametrize("name", AUTOREGRESSIVE)
+@torch.no_grad()
+def test_cached_logits_are_those_of_the_whole_grid(name: str, shape: tuple[int, int, int]) -> None:
+    network, seen = small(name, shape, k=7), []
+    draw = fixed_noise(8, network)
+    label = torch.arange(8) % 2
+    codes = network.sample(label, lambda logits: (seen.append(logits), draw(logits))[1])
+    whole = network.logits(codes, label).flatten(1, 3)  # type: ignore[operator]
+    assert torch.allclose(torch.stack(seen, 1), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CODE_NETWORKS.names())
+def test_every_parameter_gets_a_gradient_and_the_label_matters(name: str) -> None:
+    network = small(name, (3, 2, 2)).train()
+    codes = torch.randint(3, (64, 3, 2, 2), generator=torch.Generator().manual_seed(0))
+    network.loss(codes, torch.arange(64) % 2).backward()
+    for parameter_name, parameter in network.named_parameters():
+        gradient = parameter.grad
+        assert gradient is not None and gradient.isfinite().all() and gradient.any(), parameter_name
+    network.eval()
+    torch.manual_seed(0)
+    first = network.nll(codes, torch.zeros(64, dtype=torch.int64))
+    torch.manual_seed(0)
+    second = network.nll(codes, torch.ones(64, dtype=torch.int64))
+    assert first.shape == (64,) and ((first - second).abs() > 1e-3).all()
+
+
+@pytest.mark.parametrize("name", CODE_NETWORKS.names())
+def test_the_same_code_of_another_codebook_is_another_token(name: str) -> None:
+    network = small(name, (1, 2, 2))
+    tokens = network.tokens(torch.tensor([[[[0, 0], [2, 2]]]]))
+    assert tokens.flatten().tolist() == [0, 3, 2, 5]
+
+
+# -- MaskGIT ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 12, 100])
+@pytest.mark.parametrize("choice_temperature", [0.0, 4.5])
+@torch.no_grad()
+def test_maskgit_fills_every_position_once(steps: int, choice_temperature: float) -> None:
+    torch.manual_seed(0)
+    network = MaskGIT((3, 4, 1), 5, width=8, depth=1, steps=steps, choice_temperature=choice_temperature).eval()
+    left, kept = [], []
+    inner = network.logits
+
+    def spy(codes: Tensor, masked: Tensor, label: Tensor) -> Tensor:
+        left.append(masked.sum(1).unique().tolist())
+        kept.append(codes.masked_fill(masked, -1))
+        return inner(codes, masked, label)
+
+    network.logits = spy  # type: ignore[method-assign]
+    codes = network.sample(torch.zeros(6, dtype=torch.int64), RelaxedCategorical().sample)
+    assert codes.shape == (6, 3, 4, 1) and ((codes >= 0) & (codes < 5)).all()
+    numbers = [n for (n,) in left]
+    assert numbers[0] == 12 and len(numbers) == min(steps, 12)
+    assert all(a > b > 0 for a, b in itertools.pairwise(numbers))
+    for earlier in kept:  # what is kept once stays
+        assert ((earlier == -1) | (earlier == codes.flatten(1))).all()
+
+
+@torch.no_grad()
+def test_maskgit_reports_the_bound_of_random_orders() -> None:
+    """The mean of ``nll`` against the mean over all orders of the codes, each of them an exact likelihood."""
+    network = small("maskgit", (1, 3, 1))
+    assert isinstance(network, MaskGIT)
+    codes, label = torch.tensor([[2, 0, 1]]), torch.zeros(1, dtype=torch.int64)
+    orders = list(itertools.permutations(range(3)))
+    exact = 0.0
+    for order in orders:
+        masked = torch.ones(1, 3, dtype=torch.bool)
+        for i in order:
+            logits = network.logits(codes, masked, label)
+            exact -= logits.log_softmax(-1)[0, i, codes[0, i]].item() / len(orders)
+            masked[0, i] = False
+    torch.manual_seed(0)
+    draws = network.nll(codes.expand(20_000, -1).unflatten(1, (1, 3, 1)), label.expand(20_000))
+    assert draws.mean().item() == pytest.approx(exact, abs=4 * draws.std().item() / len(draws) ** 0.5)
+
+
+def test_maskgit_trains_on_the_masked_codes_only() -> None:
+    network = small("maskgit", (2, 3, 1))
+    assert isinstance(network, MaskGIT)
+    codes = torch.randint(3, (5, 2, 3, 1))
+    torch.manual_seed(0)
+    nats, masked = network.masked_nll(codes, torch.zeros(5, dtype=torch.int64), torch.tensor([1, 2, 3, 4, 6]))
+    assert masked.sum(1).tolist() == [1, 2, 3, 4, 6] and (nats[~masked] == 0).all() and (nats[masked] > 0).all()
+    logits = network.logits(codes.flatten(1), masked, torch.zeros(5, dtype=torch.int64))
+    changed = torch.where(masked.unflatten(1, (2, 3, 1)), (codes + 1) % 3, codes)
+    assert torch.equal(logits, network.logits(changed.flatten(1), masked, torch.zeros(5, dtype=torch.int64)))
+
+
+@torch.no_grad()
+def test_maskgit_keeps_the_most_confident_codes_on_the_cosine_schedule() -> None:
+    """With fixed logits the confidence of position i grows with i, so the last ones are kept first; noise mixes."""
+    strength = torch.linspace(0.1, 6, 12)
+    logits = torch.stack([strength, torch.zeros(12)], -1)[None]  # the first code is the more probable one
+
+    def run(choice_temperature: float) -> list[Tensor]:
+        torch.manual_seed(0)
+        network = MaskGIT((3, 4, 1), 2, width=8, depth=1, steps=5, choice_temperature=choice_temperature)
+        seen: list[Tensor] = []
+
+        def fixed(codes: Tensor, masked: Tensor, label: Tensor) -> Tensor:
+            seen.append(masked[0])
+            return logits
+
+        network.logits = fixed  # type: ignore[method-assign]
+        network.sample(torch.zeros(1, dtype=torch.int64), lambda logits: logits.argmax(-1))
+        return seen
+
+    cold, warm = run(0.0), run(50.0)
+    numbers = [int(12 * math.cos(math.pi / 2 * step / 5)) for step in range(5)]
+    for masked, left in zip(cold, numbers, strict=True):
+        assert masked.tolist() == [True] * left + [False] * (12 - left)
+    assert [masked.sum() for masked in warm] == numbers
+    assert any(not torch.equal(one, other) for one, other in zip(cold, warm, strict=True))
+
+
+def test_maskgit_masks_two_over_pi_of_the_codes_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean of the cosine."""
+    network = small("maskgit", (10, 10, 1))
+    assert isinstance(network, MaskGIT)
+    asked: list[Tensor] = []
+
+    def spy(codes: Tensor, label: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
+        asked.append(number)
+        return torch.zeros(1), torch.ones(1)
+
+    monkeypatch.setattr(network, "masked_nll", spy)
+    network.loss(torch.zeros(20_000, 10, 10, 1, dtype=torch.int64), torch.zeros(20_000, dtype=torch.int64))
+    share = asked[0] / 100
+    assert share.mean().item() == pytest.approx(2 / math.pi + 0.005, abs=4 * share.std().item() / 20_000**0.5)
+
+
+def test_the_mask_schedule_is_a_cosine() -> None:
+    share = mask_share(torch.tensor([0.0, 0.5, 1.0]))
+    assert torch.allclose(share, torch.tensor([1.0, math.sqrt(0.5), 0.0]), atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"steps": 0}, {"choice_temperature": -1.0}], ids=str)
+def test_maskgit_refuses(options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        MaskGIT((2, 2, 1), 3, **options)  # type: ignore[arg-type]

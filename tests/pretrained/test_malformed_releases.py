@@ -1,0 +1,168 @@
+"""Malformed release folders: each ends in one line, soon, in little memory; nothing is executed or overwritten.
+
+They are those of ``malformed.py``, and all are read by one process of its own, without the checks of types that other
+tests run under: what refuses them is the package as users have it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import gumbelzoo
+import pytest
+from gumbelzoo.tests.pretrained.malformed import CASES, CONFIG, MODELS, WEIGHTS, Bomb, inside, put
+from gumbelzoo.train import main
+
+READER = """
+import json, resource, sys, time, warnings
+warnings.simplefilter("error")
+import gumbelzoo
+
+def read(folder):
+    try:
+        gumbelzoo.load(folder)
+    except BaseException as error:
+        return [type(error).__name__, str(error)]
+
+folders, verdicts = json.load(open(sys.argv[1])), {}
+read(folders.pop("first"))  # imports what is imported late
+for name, folder in folders.items():
+    start, memory = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    verdict = read(folder)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
+    verdicts[name] = [verdict, time.monotonic() - start, grown / 1024]
+print(json.dumps(verdicts))
+"""
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """Names, links and bytes of all files."""
+    return {
+        str(path.relative_to(folder)): path.readlink() if path.is_symlink() else path.is_file() and path.read_bytes()
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Every malformed folder, with pickles beside its files; and the valid ones under the names of their models."""
+    root = tmp_path_factory.mktemp("releases")
+    made: dict[str, Path] = {}
+    for kind, (name, arguments) in MODELS.items():
+        made[kind] = gumbelzoo.create_model(name, **arguments).save_pretrained(root / kind / "release")
+        for pickled in ("pytorch_model.bin", "model.pkl", "best.ckpt"):
+            (made[kind] / pickled).write_bytes(pickle.dumps(Bomb()))
+    for number, (name, (kind, change, _)) in enumerate(CASES.items()):
+        made[name] = root / str(number) / "release"
+        shutil.copytree(made[kind], made[name])
+        change(made[name])
+    return made
+
+
+@pytest.fixture(scope="module")
+def verdicts(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What one process says of each folder: the error's type and message (none: it was loaded), seconds, megabytes."""
+    elsewhere = tmp_path_factory.mktemp("reader")
+    (elsewhere / "reader.py").write_text(READER)
+    (elsewhere / "folders.json").write_text(
+        json.dumps({"first": str(folders["vae"])} | {k: str(v) for k, v in folders.items()})
+    )
+    before = {name: contents(folder.parent) for name, folder in folders.items()}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "reader.py", "folders.json"]
+    done = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    after = {name: contents(folder.parent) for name, folder in folders.items()}
+    unchanged = {name: before[name] == after[name] for name in folders}
+    executed = [path for place in (elsewhere, folders["vae"].parents[1]) for path in place.rglob("exploded")]
+    return {"unchanged": unchanged, "executed": executed, **json.loads(done.stdout)}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_malformed_folder_ends_in_one_line(name: str, verdicts: dict[str, Any]) -> None:
+    verdict, seconds, megabytes = verdicts[name]
+    assert verdict is not None, "it was loaded"
+    kind, message = verdict
+    assert kind == "ValueError", message
+    assert CASES[name][2] in message
+    assert "release" in message
+    assert message.isprintable()
+    assert len(message) < 800
+    assert seconds < 10
+    assert megabytes < 200
+    assert verdicts["unchanged"][name]
+
+
+def test_there_are_many_and_nothing_of_them_is_executed(verdicts: dict[str, Any]) -> None:
+    assert len(CASES) >= 100
+    assert verdicts["executed"] == []
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_valid_folder_is_loaded_whatever_lies_beside_it(kind: str, verdicts: dict[str, Any]) -> None:
+    assert verdicts[kind][0] is None
+
+
+SHOWN = (
+    "vae: a key twice",
+    "vae: a pickle",
+    "vae: a trillion latents",
+    "prior: a VQ-VAE in a folder",
+    "text: a token twice",
+)
+
+
+@pytest.mark.parametrize("command", ["sample", "reconstruct", "test"])
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_command_line_says_it_in_one_line(
+    name: str, command: str, folders: dict[str, Path], tmp_path: Path, monkeypatch: Any, capfd: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([command, str(folders[name])]) == 2
+    error = capfd.readouterr().err
+    assert CASES[name][2] in error
+    assert error.count("\n") == 1
+    assert "Traceback" not in error
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["reconstruct", "test"])
+@pytest.mark.parametrize("name", ["os.system", "gumbelzoo.data.ImageData", "ImageDat"])
+def test_only_our_data_classes_are_built(
+    name: str, command: str, folders: dict[str, Path], tmp_path: Path, monkeypatch: Any, capfd: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(folders["vae"], "release")
+    put(data={"class": name, "arguments": {}})(Path("release"))
+    assert main([command, "release"]) == 2
+    assert f"unknown data class: '{name}'" in capfd.readouterr().err
+
+
+def test_links_within_a_cache_of_the_hub_are_followed(folders: dict[str, Path], tmp_path: Path) -> None:
+    blobs, snapshot = tmp_path / "models--a--b/blobs", tmp_path / "models--a--b/snapshots/0123"
+    blobs.mkdir(parents=True)
+    snapshot.mkdir(parents=True)
+    for name in (CONFIG, WEIGHTS):
+        shutil.copy(folders["vae"] / name, blobs / f"blob-{name}")
+        (snapshot / name).symlink_to(f"../../blobs/blob-{name}")
+    assert gumbelzoo.load(snapshot).sample(1).shape == (1, 1, 8, 8)
+    (blobs / f"blob-{WEIGHTS}").rename(tmp_path / "outside")
+    (blobs / f"blob-{WEIGHTS}").symlink_to(tmp_path / "outside")
+    with pytest.raises(ValueError, match="leads out of the folder"):
+        gumbelzoo.load(snapshot)
+
+
+def test_words_do_not_command_the_terminal(folders: dict[str, Path], tmp_path: Path, capfd: Any) -> None:
+    shutil.copytree(folders["text"], tmp_path / "release")
+    inside("vocabulary", tokens=["\x1b[2J", "\x1b]0;title\x07", "a\rb", "c"])(tmp_path / "release")
+    assert main(["sample", str(tmp_path / "release"), "-n", "20"]) == 0
+    printed = capfd.readouterr().out
+    assert len(printed.splitlines()) == 20
+    assert all(letter.isprintable() for letter in printed.replace("\n", ""))
