@@ -1,6 +1,6 @@
 """gumbelzoo: discrete-latent generative models in PyTorch Lightning, on one relaxed-sampling layer.
 
-``gumbelzoo.load("catvae-mnist").sample(16)`` draws images; ``gumbelzoo.list_models()`` says what there is.
+``gumbelzoo.load("catvae-mnist").sample(16)`` draws images; ``gumbelzoo.list_models()`` names the models.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .models.hub import push_to_hub
-    from .models.pretrained import create_model, list_models, list_pretrained, load
     from .models.relaxed import RelaxedCategorical
-    from .models.saving import save_pretrained
+    from .pretrained.api import create_model, list_models, list_pretrained, load
+    from .pretrained.hub import push_to_hub
+    from .pretrained.saving import save_pretrained
 
 __version__ = "0.1.0"
 _HOMES = {
@@ -36,10 +36,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import torch and the models on first use only: ``import gumbelzoo`` alone stays fast."""
+    """Import torch and the models at first use; ``import gumbelzoo`` alone stays fast."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    importlib.import_module(".models", __name__)  # all of them, so that every name is known
+    importlib.import_module(".models", __name__)  # all of them, so that every name is registered
     return getattr(importlib.import_module(_HOMES[name], __name__), name)
 
 

@@ -34,7 +34,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         from gumbelzoo.commands.errors import explain
 
-        options = [option for action in self._actions for option in action.option_strings]
+        options = [option for action in self._actions for option in action.option_strings if option.startswith("--")]
         raise ValueError(explain(argparse.ArgumentError(None, message), options))
 
 
@@ -86,10 +86,9 @@ def _dispatch(command: str, rest: list[str]) -> None:
 
         test_source(rest[0], rest[1:])
     elif command in LIGHTNING:
-        from gumbelzoo.commands.configs import named_configs
         from gumbelzoo.commands.trainer import ZooCLI
 
-        ZooCLI([command, *named_configs(rest)])
+        ZooCLI([command, *rest])
     else:
         module = importlib.import_module(f"gumbelzoo.commands.{command}")
         parser = _Parser(prog=f"{_program()} {command}", description=module.__doc__, allow_abbrev=False)

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from gumbelzoo.benchmarks.common.readme import write_table
 from gumbelzoo.commands.list import releases
-from gumbelzoo.commands.source import open_source
+from gumbelzoo.commands.source import resolve_source
 from gumbelzoo.commands.test import measure
-from gumbelzoo.pretrained.config import CARD
+from gumbelzoo.pretrained.release import CARD
 
 ROW = re.compile(r"^\| (test/\S+) \| (-?[\d.]+|nan|inf) \|$", flags=re.MULTILINE)
 
@@ -60,7 +60,7 @@ def differences(name: str, folder: Path) -> list[str]:
     Raises:
         FileNotFoundError: its data are not there.
     """
-    found, stated = printed(measure(open_source(name))["metrics"]), card_figures(folder)
+    found, stated = printed(measure(resolve_source(name))["metrics"]), card_figures(folder)
     return [
         f"{name}: {metric} is {found.get(metric, 'missing')}, the card says {stated.get(metric, 'nothing')}"
         for metric in sorted(found.keys() | stated.keys())
@@ -70,7 +70,7 @@ def differences(name: str, folder: Path) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Test, compare, write the table; 1 if a figure differs from its card."""
-    from gumbelzoo.pretrained.api import find_release, list_pretrained
+    from gumbelzoo.pretrained.api import find, list_pretrained
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="releases (default: all)")
@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     names = [] if options.table else options.names or list_pretrained()
     try:
-        folders = {name: find_release(name) for name in names}
+        folders = {name: find(name).folder for name in names}
     except ValueError as error:
         parser.error(str(error))
     wrong: list[str] = []

@@ -1,6 +1,6 @@
-"""What happens around training: checkpoints, random state, pictures, the progress bar, logs, and the NaN guard."""
+"""Callbacks of training: checkpoints, random state, pictures, progress bar, logs, and the NaN guard."""
 
-from .checkpoints import LastCheckpoint, WholeCheckpoints
+from .checkpoints import AtomicCheckpointIO, LastCheckpoint
 from .figures import Figures
 from .loggers import run_loggers
 from .nan_guard import NanGuard, TrainingDiverged
@@ -8,12 +8,12 @@ from .progress import ProgressBar
 from .random_state import RandomState
 
 __all__ = [
+    "AtomicCheckpointIO",
     "Figures",
     "LastCheckpoint",
     "NanGuard",
     "ProgressBar",
     "RandomState",
     "TrainingDiverged",
-    "WholeCheckpoints",
     "run_loggers",
 ]

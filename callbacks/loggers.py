@@ -1,4 +1,4 @@
-"""Where numbers go: ``metrics.csv`` always, TensorBoard when it is installed, wandb when asked for."""
+"""Loggers of a run: ``metrics.csv``, TensorBoard if it is installed, wandb if asked for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ METRICS = "metrics.csv"
 
 
 def run_loggers(run: Path, wandb: str = "off") -> list[Logger]:
-    """Loggers that write into a run folder; ``wandb`` is ``off``, ``online`` or ``offline``."""
+    """Return the loggers of a run folder; ``wandb`` is ``off``, ``online`` or ``offline``."""
     loggers: list[Logger] = [RunCSV(run)]
     if find_spec("tensorboard"):
         loggers.append(TensorBoardLogger(run, name="tensorboard", version=""))
@@ -26,24 +26,26 @@ def run_loggers(run: Path, wandb: str = "off") -> list[Logger]:
 
 
 class RunCSV(CSVLogger):
-    """Lightning's CSV log as ``metrics.csv`` in the run folder; a resumed run goes on in it, not from nothing."""
+    """Lightning's CSV log as ``metrics.csv`` in the run folder; a resumed run appends to it."""
 
     def __init__(self, run: Path) -> None:
         super().__init__(run, name="", version="")
 
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
-        """Nothing: ``config.yaml`` beside the log has them."""
+        """Write nothing: ``config.yaml`` has the hyperparameters."""
 
     @property
     @rank_zero_experiment
     def experiment(self) -> ExperimentWriter:
-        """The writer, which keeps the rows that are there."""
+        """Writer that keeps existing rows."""
         if self._experiment is None:
             self._experiment = _AppendingWriter(self.log_dir)
         return self._experiment  # type: ignore[return-value]
 
 
 class _AppendingWriter(ExperimentWriter):
+    """Writer that starts from the columns of an existing log."""
+
     def __init__(self, log_dir: str) -> None:
         super().__init__(log_dir)
         path = Path(self.metrics_file_path)
@@ -52,11 +54,11 @@ class _AppendingWriter(ExperimentWriter):
                 self.metrics_keys = list(csv.DictReader(file).fieldnames or [])
 
     def _check_log_dir_exists(self) -> None:
-        """Lightning's writer deletes the old log here."""
+        """Keep the log: Lightning's writer deletes it here."""
 
 
 def read_metrics(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """Columns of ``metrics.csv`` as (step, value) pairs, blanks left out."""
+    """Return the columns of ``metrics.csv`` as (step, value) pairs, without blanks."""
     series: dict[str, list[tuple[int, float]]] = {}
     for row in _rows(path)[1]:
         for name, value in row.items():
@@ -65,21 +67,21 @@ def read_metrics(path: Path) -> dict[str, list[tuple[int, float]]]:
     return series
 
 
-def forget_after(path: Path, batches: int) -> None:
-    """Drop the rows that a run resumed after ``batches`` training batches will write again."""
+def drop_rows_after(path: Path, batches: int) -> None:
+    """Drop the rows that a run resumed after ``batches`` training batches writes again."""
     if not path.exists():
         return
     names, rows = _rows(path)
-    new = path.with_suffix(".new")
-    with new.open("w", newline="") as file:
+    scratch = path.with_suffix(".new")
+    with scratch.open("w", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(row for row in rows if int(row["step"]) < batches)
-    new.replace(path)
+    scratch.replace(path)
 
 
 def _rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """The names of the columns, and the rows but one that a full disk or a killed run left half written."""
+    """Column names, and the complete rows: a full disk or a kill may leave a partial last one."""
     with path.open(newline="") as file:
         reader = csv.DictReader(file)
         rows = [row for row in reader if None not in row.values() and (row.get("step") or "").isdigit()]

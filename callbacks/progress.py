@@ -1,4 +1,4 @@
-"""The progress bar on a terminal; a line now and then where there is none."""
+"""Progress bar on a terminal; elsewhere a line of metrics after a validation."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 
-SECONDS = 5.0
-REDRAW = 0.2
+LINE_SECONDS = 5.0  # least time between two lines
+REDRAW_SECONDS = 0.2  # least time between two drawings of the bar
 
 
 class ProgressBar(TQDMProgressBar):
-    """Lightning's bar with short names, redrawn at most every ``REDRAW`` seconds, however short the steps are.
+    """Lightning's bar with short metric names, redrawn at most every ``REDRAW_SECONDS``.
 
-    Into a file or a pipe it writes one line of the same figures after a validation, at most every ``SECONDS``.
+    Without a terminal it prints the same metrics in a line after a validation, at most every ``LINE_SECONDS``.
     """
 
     def __init__(self) -> None:
@@ -28,33 +28,38 @@ class ProgressBar(TQDMProgressBar):
             self.disable()
 
     def enable(self) -> None:
-        """Only a terminal can redraw a line."""
+        """Enable the bar on a terminal, where a line can be redrawn."""
         if self._terminal:
             super().enable()
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """The figures beside the bar, ``train/loss`` as ``loss``."""
+        """Return the metrics shown with the bar, ``train/loss`` as ``loss``."""
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
         return {name.removeprefix("train/"): value for name, value in metrics.items()}
 
     def on_train_batch_end(self, trainer: Trainer, *others: Any) -> None:
-        """Redraw, if the last time is long enough ago."""
+        """Redraw, unless it was done less than ``REDRAW_SECONDS`` ago."""
         now = time.monotonic()
-        if self.is_enabled and (now - self._drawn >= REDRAW or trainer.is_last_batch):
+        if self.is_enabled and (now - self._drawn >= REDRAW_SECONDS or trainer.is_last_batch):
             self._drawn = now
             super().on_train_batch_end(trainer, *others)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Without a terminal, one line."""
+        """Print a line if there is no terminal."""
         super().on_validation_end(trainer, pl_module)
         now = time.monotonic()
-        if self._terminal or trainer.sanity_checking or not trainer.is_global_zero or now - self._printed < SECONDS:
+        if (
+            self._terminal
+            or trainer.sanity_checking
+            or not trainer.is_global_zero
+            or now - self._printed < LINE_SECONDS
+        ):
             return
         self._printed = now
         metrics = {**self.get_metrics(trainer, pl_module), **_validation(trainer)}
-        figures = "  ".join(f"{name} {float(value):.4g}" for name, value in metrics.items())
-        print(f"epoch {trainer.current_epoch}  step {trainer.global_step}  {figures}", flush=True)
+        line = "  ".join(f"{name} {float(value):.4g}" for name, value in metrics.items())
+        print(f"epoch {trainer.current_epoch}  step {trainer.global_step}  {line}", flush=True)
 
 
 def _validation(trainer: Trainer) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Random state that a resumed run continues bit for bit, that differs per rank, and that evaluation never moves."""
+"""Random state: exact across a resume, different on each rank, unchanged by evaluation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VALIDATION_SEED = 0
 
 
 def capture() -> dict[str, Any]:
-    """State of Python's, NumPy's and torch's generators, in values that ``torch.load(weights_only=True)`` reads."""
+    """Return the state of Python's, NumPy's and torch's generators, as ``torch.load(weights_only=True)`` reads it."""
     name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 - the state to keep is the global one
     return {
         "python": random.getstate(),
@@ -26,7 +26,7 @@ def capture() -> dict[str, Any]:
 
 
 def restore(state: dict[str, Any]) -> None:
-    """Undo everything drawn since ``capture``."""
+    """Set all generators to a captured state."""
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
     name, keys, *rest = state["numpy"]
@@ -37,10 +37,9 @@ def restore(state: dict[str, Any]) -> None:
 
 
 class RandomState(Callback):
-    """Keeps the random state of every rank in each checkpoint, and offsets the noise by rank at the start of a fit.
+    """Stores the random state of every rank in each checkpoint, and offsets the seed by rank when a fit starts.
 
-    Validation draws from a stream of its own: what it draws, and whether it runs, changes nothing in training, and two
-    validations of the same weights agree.
+    Validation has a stream of its own. It does not change training, and two validations of the same weights agree.
     """
 
     def __init__(self) -> None:
@@ -48,7 +47,7 @@ class RandomState(Callback):
         self._training: dict[str, Any] = {}
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Runs on every rank, so that all can be gathered."""
+        """Gather the states of all ranks; Lightning calls this hook on each."""
         states = [capture()]
         if trainer.world_size > 1:
             states = states * trainer.world_size
@@ -56,11 +55,11 @@ class RandomState(Callback):
         checkpoint[KEY] = states
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Kept until training starts: setting up draws numbers too."""
+        """Keep the states until training starts, since setup draws random numbers."""
         self._resumed = checkpoint.get(KEY, [])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take up the stored state of this rank, or the seed offset by the rank."""
+        """Restore the state of this rank, or offset the seed by the rank."""
         rank = trainer.global_rank
         if rank < len(self._resumed):
             restore(self._resumed[rank])
@@ -69,14 +68,14 @@ class RandomState(Callback):
         self._resumed = []
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Set the training stream aside."""
+        """Switch from the training stream to that of validation."""
         self._training = capture()
         torch.manual_seed(VALIDATION_SEED + trainer.global_rank)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Go on with the training stream; checkpoints are written after this hook."""
+        """Restore the training stream. Checkpoints are written after this hook."""
         restore(self._training)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The same figures however the model was built: nothing drawn before the test counts."""
+        """Seed again: metrics do not depend on numbers drawn while the model was built."""
         torch.manual_seed(torch.initial_seed() + trainer.global_rank)

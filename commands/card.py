@@ -1,4 +1,4 @@
-"""The card of a release, written from what ``fit`` and ``test`` left in the run."""
+"""Card of a release, written from the run's ``fit.json`` and ``test.json``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models import ZooModel
-from ..models.cards import words_of
-from ..pretrained.config import WEIGHTS
+from ..pretrained.weights import WEIGHTS
 
 SENTENCES = 20
 
@@ -25,25 +24,25 @@ def write_card(
     sentences: Sequence[str] = (),
     half: bool = False,
 ) -> str:
-    """What the model is, what was measured, how it was made, what it is for.
+    """Return the card: what the model is, its test metrics, how it was trained, what it is for.
 
     Args:
         name: of the release.
         model: the released model.
-        fit: what ``fit.json`` of the run holds.
-        test: what ``test.json`` of the run holds.
+        fit: content of the run's ``fit.json``.
+        test: content of the run's ``test.json``.
         pictures: files in the release.
-        sentences: samples of a model of text.
-        half: whether the weights are stored in half precision, and ``test`` is of these.
+        sentences: samples of a text model.
+        half: whether the weights are stored in half precision; ``test`` was measured with these weights.
     """
-    words, versions = words_of(model.registry_name), test["versions"]
     overview = inspect.cleandoc(type(model).__doc__ or "").partition("\nArgs:")[0].strip()
     shown = [f"![{Path(picture).stem}]({picture})" for picture in pictures]
     if sentences:
-        shown += [f"{len(sentences)} samples, drawn with seed 0, not chosen:\n\n~~~~text", *sentences, "~~~~"]
-    figures = "\n".join(f"| {metric} | {value:.4f} |" for metric, value in test["metrics"].items())
+        shown += [f"{len(sentences)} samples, drawn with seed 0, not selected:\n\n~~~~text", *sentences, "~~~~"]
+    metrics = "\n".join(f"| {metric} | {value:.4f} |" for metric, value in test["metrics"].items())
     data = "\n".join(f"- {fact}: {value}" for fact, value in test["data"].items())
-    precision = f"half precision in `{WEIGHTS}`, float32 once loaded; the figures are of these" if half else "float32"
+    versions = ", ".join(f"{package} {version}" for package, version in test["versions"].items())
+    precision = f"half precision in `{WEIGHTS}` (float32 once loaded), with which it was tested" if half else "float32"
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return f"""---
 library_name: gumbelzoo
@@ -61,29 +60,29 @@ A `{model.registry_name}` of gumbelzoo. {overview}
 
 {data}
 
-## Measured on the test set
+## Test metrics
 
-Negative log-likelihoods are in nats, lower is better; `bound` and `elbo` bound them from above.
+Negative log-likelihoods are in nats, lower is better; `bound` and `elbo` are upper bounds on them.
 
 | metric | value |
 |---|---|
-{figures}
+{metrics}
 
-The same figures again: `gumbelzoo test {name}` (seed {test["seed"]}; {test["minutes"]} minutes on {test["hardware"]}).
+To reproduce: `gumbelzoo test {name}` (seed {test["seed"]}; {test["minutes"]} minutes on {test["hardware"]}).
 
-## How it was made
+## Training
 
 - command: `{portable(fit["command"])}`
 - seed {fit["seed"]}, {fit["batches"]} training batches, {fit["minutes"]} minutes on {fit["hardware"]}
-- commit {fit["commit"]}; {", ".join(f"{package} {version}" for package, version in versions.items())}
+- commit {fit["commit"]}; {versions}
 - tested by `{portable(test["command"])}`, commit {test["commit"]}
 - checkpoint {test["checkpoint"]} after {test["batches"]} batches
 
 ## Intended use and limits
 
-{words.use}
+{model.card.use}
 
-{words.limits}
+{model.card.limits}
 
 ## Use
 
@@ -91,18 +90,19 @@ The same figures again: `gumbelzoo test {name}` (seed {test["seed"]}; {test["min
 import gumbelzoo
 
 model = gumbelzoo.load("{name}")
-{words.example}
+{model.card.example}
 ```
 """
 
 
 def portable(command: str) -> str:
-    """A command that begins a run, without the folders of the machine: paths begin at ``configs`` or ``runs``."""
+    """Return a command that starts a run, without this machine's folders: paths start at ``configs`` or ``runs``."""
     words = shlex.split(re.sub(r" --ckpt_path[ =](last|best)\b", "", command))
     return shlex.join(_portable(word) for word in words if not word.startswith("--trainer.default_root_dir="))
 
 
 def _portable(word: str) -> str:
+    """A word of the command line, its path shortened."""
     option, equals, value = word.rpartition("=")
     parts = Path(value).parts
     if not Path(value).is_absolute():

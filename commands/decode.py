@@ -1,4 +1,4 @@
-"""Make images of codes: a picture, or an .npz file of all their numbers."""
+"""Decode codes into images: one picture, or an .npz file with all values."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Decode, write, and say where.
+    """Decode codes, write the images, print the path.
 
     Raises:
-        ValueError: a model without codes, a file without codes, or codes that the model does not have.
+        ValueError: a model without codes, a file without codes, or codes of another shape or range.
     """
     import numpy as np
     import torch
 
     from ..callbacks.figures import sample_grid, save_picture
     from .pictures import read_codes
-    from .source import open_source, require
+    from .source import require_method, resolve_source
 
     if options.n is not None and options.n < 1:
         raise ValueError(f"-n must be >= 1, got {options.n}")
-    model = open_source(options.source).model
-    require(model, "decode")
+    model = resolve_source(options.source).model
+    require_method(model, "decode")
     arrays = options.out.suffix == ".npz"
     codes = read_codes(options.codes)[: options.n or (None if arrays else 64)]
     images = torch.cat([model.decode(part) for part in codes.split(500)]) if codes.ndim > 1 else codes

@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="folder of pictures of the model's size, or .npz file with 'images' (default: the test set)",
     )
-    parser.add_argument("-n", type=int, metavar="N", help="so many test images, spread over the set (default: all)")
+    parser.add_argument("-n", type=int, metavar="N", help="number of test images, spread over the set (default: all)")
     parser.add_argument(
         "--out", type=Path, default=Path("codes.npz"), help="default: codes.npz, with the array 'codes'"
     )
@@ -22,25 +22,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Encode, write, and say where; ``decode`` reads it.
+    """Encode images, write the codes, print the path; ``decode`` reads the file.
 
     Raises:
-        ValueError: a model without codes, images that it does not take, a file of another ending.
+        ValueError: a model without codes, images that it does not take, another suffix than .npz.
     """
     import numpy as np
     import torch
 
     from .pictures import read_images
-    from .source import images_of, open_source, require
+    from .source import read_test_images, require_method, resolve_source
 
     if options.n is not None and options.n < 1:
         raise ValueError(f"-n must be >= 1, got {options.n}")
     if options.out.suffix != ".npz":
         raise ValueError(f"codes are written to an .npz file, not to '{options.out.name}'")
-    source = open_source(options.source)
-    require(source.model, "encode")
+    source = resolve_source(options.source)
+    require_method(source.model, "encode")
     if options.images is None:
-        images = images_of(source, options.n or 10**9, options.root)
+        images = read_test_images(source, options.n or 10**9, options.root)
     else:
         images = read_images(options.images, source.model.image_shape)[: options.n]
     codes = torch.cat([source.model.encode(part) for part in images.split(500)])

@@ -1,4 +1,4 @@
-"""Write a release folder from a tested run: config.json, model.safetensors, a card with the measured figures."""
+"""Export a tested run as a release folder: config.json, model.safetensors, and a card with the measured metrics."""
 
 from __future__ import annotations
 
@@ -8,87 +8,121 @@ import shlex
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-SHOWN = ("samples", "reconstructions", "completions")  # the pictures of a card
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .source import Source
+
+SHOWN = ("samples", "reconstructions", "completions")  # pictures of a card
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("source", help="run folder, or one of its .ckpt files")
     parser.add_argument(
-        "folder", type=Path, help="where; its last part names the release, as in checkpoints/catvae-mnist"
+        "folder", type=Path, help="folder to write; its last part names the release, as in checkpoints/catvae-mnist"
     )
     parser.add_argument(
         "--half",
         action="store_true",
-        help="store weights in half precision, and test the model with them: the card states what they give",
+        help="store weights in half precision, and test the model again with them for the card",
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Export, and say where.
+    """Export, and print the folder.
 
     Raises:
         ValueError: not a run, not tested, tested with another checkpoint, or the folder exists.
     """
-    import torch
+    from .source import resolve_source
 
-    from ..callbacks.figures import IMAGES, image_figures, save_picture
-    from ..pretrained.config import PLACES
-    from ..pretrained.saving import half_precision, save_pretrained
-    from . import runs
-    from .card import SENTENCES, write_card
-    from .source import images_of, open_source
-    from .test import measure
-
-    source = open_source(options.source)
-    if source.run is None or source.checkpoint is None:
+    source = resolve_source(options.source)
+    if source.run is None:
         raise ValueError(f"{options.source} is no run folder: only what `fit` trained and `test` measured is released")
     if options.folder.exists():
         raise ValueError(f"{options.folder} exists already and is not overwritten; choose another name or remove it")
-    run = shlex.quote(str(source.run))
-    test = _read(source.run / "test.json", f"`{runs.program()} test {run}` first: the card states its figures")
-    fit = _read(source.run / "fit.json", f"let the run finish (--ckpt_path last): {source.run} has no fit.json")
-    checkpoint = runs.read_checkpoint(source.checkpoint)
-    if (test["checkpoint"], test["batches"]) != (source.checkpoint.name, runs.batches_trained(checkpoint)):
-        raise ValueError(
-            f"test.json is of another checkpoint; `{runs.program()} test {shlex.quote(str(source.checkpoint))}` "
-            "measures this"
-        )
+    fit, test = _read_records(source, source.run)
     if options.half:
-        source.model.load_state_dict(half_precision(source.model.state_dict()))
-        measured = measure(replace(source, seed=test["seed"]))
-        test |= {key: measured[key] for key in ("metrics", "data", "minutes", "versions", "commit", "hardware")}
-    figures: dict[str, Any] = {}
-    if hasattr(source.model, "reconstruct"):
-        figures = image_figures(source.model, images_of(source, IMAGES))
-    figures = {name: figure for name, figure in figures.items() if name in SHOWN}
-    samples: Any = []
-    if hasattr(source.model, "sample"):
-        samples = source.model.sample(SENTENCES, generator=torch.Generator().manual_seed(0))
-    sentences = samples if isinstance(samples, list) else []
-    names = [f"{name}.png" for name in figures]
-    text = write_card(options.folder.name, source.model, fit, test, names, sentences, options.half)
-    # where the data lie on this machine is no part of what the model was trained on
-    arguments = {key: value for key, value in source.data["arguments"].items() if key not in PLACES}
-    measured = {"metrics": test["metrics"], "seed": test["seed"], "batches": test["batches"], "facts": test["data"]}
-    with tempfile.TemporaryDirectory() as scratch:
-        pictures = {f"{name}.png": save_picture(fig, Path(scratch) / f"{name}.png") for name, fig in figures.items()}
-        print(
-            save_pretrained(
-                source.model,
-                options.folder,
-                card=text,
-                data={"class": source.data["class"], "arguments": arguments},
-                test=measured,
-                pictures=pictures,
-                half=options.half,
-            )
+        test |= _measure_half(source, test["seed"])
+    print(_write_release(source, options.folder, fit, test, options.half))
+
+
+def _read_records(source: Source, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read ``fit.json`` and ``test.json``; the latter must be of the source's checkpoint."""
+    from .runs import program
+
+    test = _read(folder / "test.json", f"`{program()} test {_quote(folder)}` first: the card states its metrics")
+    fit = _read(folder / "fit.json", f"let the run finish (--ckpt_path last): {folder} has no fit.json")
+    assert source.checkpoint is not None
+    if (test["checkpoint"], test["batches"]) != (source.checkpoint.name, source.batches):
+        raise ValueError(
+            f"test.json is of another checkpoint; `{program()} test {_quote(source.checkpoint)}` measures this one"
         )
+    return fit, test
 
 
 def _read(path: Path, remedy: str) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"{path} is missing; {remedy}")
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _quote(path: Path) -> str:
+    return shlex.quote(str(path))
+
+
+def _measure_half(source: Source, seed: int) -> dict[str, Any]:
+    """Round the model's weights to half precision, and test it again."""
+    from ..pretrained.saving import half_precision
+    from .test import measure
+
+    source.model.load_state_dict(half_precision(source.model.state_dict()))
+    tested = measure(replace(source, seed=seed))
+    return {key: tested[key] for key in ("metrics", "data", "minutes", "versions", "commit", "hardware")}
+
+
+def _write_release(source: Source, folder: Path, fit: dict[str, Any], test: dict[str, Any], half: bool) -> Path:
+    """Write the release folder with its card and pictures."""
+    from ..callbacks.figures import save_picture
+    from ..pretrained.config import PLACES
+    from ..pretrained.saving import save_pretrained
+    from .card import write_card
+
+    figures, sentences = _draw_figures(source), _draw_sentences(source.model)
+    # Where the data lie on this machine is no part of a release.
+    arguments = {key: value for key, value in source.data["arguments"].items() if key not in PLACES}
+    with tempfile.TemporaryDirectory() as scratch:
+        pictures = {f"{name}.png": save_picture(fig, Path(scratch) / f"{name}.png") for name, fig in figures.items()}
+        return save_pretrained(
+            source.model,
+            folder,
+            card=write_card(folder.name, source.model, fit, test, list(pictures), sentences, half),
+            data={"class": source.data["class"], "arguments": arguments},
+            test={key: test[key] for key in ("metrics", "seed", "batches")} | {"metadata": test["data"]},
+            pictures=pictures,
+            half=half,
+        )
+
+
+def _draw_figures(source: Source) -> dict[str, Tensor]:
+    """Pictures of an image model's test images and samples, ``c H W`` by name; none of other models."""
+    from ..callbacks.figures import IMAGES, image_figures
+    from .source import read_test_images
+
+    if not hasattr(source.model, "reconstruct"):
+        return {}
+    figures = image_figures(source.model, read_test_images(source, IMAGES))
+    return {name: figure for name, figure in figures.items() if name in SHOWN}
+
+
+def _draw_sentences(model: Any) -> list[str]:
+    """Samples of a text model for its card; none of other models."""
+    import torch
+
+    from .card import SENTENCES
+
+    samples = model.sample(SENTENCES, generator=torch.Generator().manual_seed(0)) if hasattr(model, "sample") else []
+    return samples if isinstance(samples, list) else []

@@ -1,4 +1,4 @@
-"""Images and codes that users bring: a folder of pictures, or ``.npz`` files. Nothing in them is unpickled."""
+"""Images and codes of users: a folder of pictures, or ``.npz`` files. Nothing in them is unpickled."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
 
 def read_images(path: Path, shape: Sequence[int]) -> Tensor:
-    """Images ``b c h w`` in [0, 1], as they are: nothing is resized or binarized.
+    """Read images ``b c h w`` in [0, 1]; they are neither resized nor binarized.
 
     Args:
-        path: a folder of pictures, read in the order of their names, in grey for c = 1 and else in colour; or an .npz
-            file with ``images``, ``b c h w`` (``b h w`` for c = 1), in levels 0 .. 255 if they are whole numbers.
+        path: a folder of pictures, read in the order of their names, grey for c = 1 and otherwise in colour. Or an .npz
+            file with ``images``, ``b c h w`` (``b h w`` for c = 1); integers are levels 0 .. 255.
         shape: ``c h w`` that the model takes.
 
     Raises:
-        FileNotFoundError: there is nothing.
+        FileNotFoundError: there is no such file or folder.
         ValueError: no pictures, unreadable ones, or another shape.
     """
     images = _read_folder(path, shape[0]) if path.is_dir() else read_array(path, "images")
@@ -36,16 +36,16 @@ def read_images(path: Path, shape: Sequence[int]) -> Tensor:
         raise ValueError(f"{path} has images of shape {images.shape[1:]}, the model takes {tuple(shape)}; resize them")
     levels = images.astype(np.float32) / (255 if images.dtype.kind in "iu" else 1)
     if not (levels.min() >= 0 and levels.max() <= 1):
-        raise ValueError(f"{path} has values outside [0, 1]; whole numbers are levels 0 to 255")
+        raise ValueError(f"{path} has values outside [0, 1]; integers are levels 0 to 255")
     return torch.from_numpy(levels)
 
 
 def read_codes(path: Path) -> Tensor:
-    """The ``codes`` of an .npz file as ``encode`` writes them: int64, float32 for a model whose latents are numbers.
+    """Read the ``codes`` of an .npz file, as ``encode`` writes them: int64, or float32 for continuous latents.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it holds no codes, or none that are numbers.
+        ValueError: it holds no codes, or they are not numbers.
     """
     codes = read_array(path, "codes")
     if not codes.size or codes.dtype.kind not in "iuf":
@@ -54,11 +54,11 @@ def read_codes(path: Path) -> Tensor:
 
 
 def read_array(path: Path, name: str) -> np.ndarray:
-    """One array of an .npz file.
+    """Read one array of an .npz file.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, has no array of that name, or one of objects.
+        ValueError: it is damaged, has no array of that name, or the array is of objects.
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no '{path}'; give an .npz file with '{name}'")
@@ -72,6 +72,7 @@ def read_array(path: Path, name: str) -> np.ndarray:
 
 
 def _read_folder(folder: Path, channels: int) -> np.ndarray:
+    """Read all pictures of a folder as ``b h w`` or ``b c h w``, uint8; errors are those of ``read_images``."""
     from PIL import Image, UnidentifiedImageError
 
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)

@@ -1,4 +1,4 @@
-"""Show test images beside what a trained model makes of them, as one picture."""
+"""Reconstruct test images with a trained model, in one picture with the originals."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("source", help="released name, release folder, hub id, run folder or .ckpt file")
-    parser.add_argument("-n", type=int, default=32, metavar="N", help="how many (default: 32)")
+    parser.add_argument("-n", type=int, default=32, metavar="N", help="number of images (default: 32)")
     parser.add_argument("--out", type=Path, default=Path("reconstructions.png"), help="default: reconstructions.png")
     parser.add_argument("--root", help="folder of the data sets (default: GUMBELZOO_DATA, else the cache folder)")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Reconstruct images spread over the whole test set, write, and say where."""
+    """Reconstruct images from all parts of the test set, write the picture, print its path."""
     from ..callbacks.figures import reconstruction_grid, save_picture
-    from .source import images_of, open_source, require
+    from .source import read_test_images, require_method, resolve_source
 
     if options.n < 1:
         raise ValueError(f"-n must be >= 1, got {options.n}")
-    source = open_source(options.source)
-    require(source.model, "reconstruct")
-    images = images_of(source, options.n, options.root)
+    source = resolve_source(options.source)
+    require_method(source.model, "reconstruct")
+    images = read_test_images(source, options.n, options.root)
     print(save_picture(reconstruction_grid(images, source.model.reconstruct(images)), options.out))

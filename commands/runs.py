@@ -1,4 +1,7 @@
-"""Run folders: ``runs/<configuration>/<number>/`` with config.yaml, metrics.csv, checkpoints/, figures/, test.json."""
+"""Run folders, ``runs/<configuration>/<number>/``: numbering, comparison, records and their environment.
+
+A run has config.yaml, metrics.csv, checkpoints/, figures/, fit.json and, once tested, test.json.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,16 @@ from typing import Any
 
 import torch
 
-from ..pretrained import config as release
-from ..pretrained.run import CONFIG, checkpoint_path, find_checkpoint, is_run, read_checkpoint, run_of
-
-__all__ = ["CONFIG", "checkpoint_path", "find_checkpoint", "is_run", "read_checkpoint", "run_of"]
+from ..pretrained.config import PLACES as DATA_PLACES
+from ..pretrained.run import CONFIG, checkpoint_path
 
 ROOT = Path("runs")
-PLACES = (*release.PLACES, "vqvae", "start")  # arguments that name files or folders
+PLACES = (*DATA_PLACES, "vqvae", "init_from")  # arguments that name files or folders
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def new_run(parent: Path) -> Path:
-    """Make and return the next numbered folder below ``parent``; two runs started together get two folders.
+    """Make the next numbered folder below ``parent`` and return it; two runs started together get two folders.
 
     Raises:
         PermissionError: the folder cannot be written.
@@ -45,16 +46,17 @@ def new_run(parent: Path) -> Path:
 
 
 def remove_unused(run: Path) -> None:
-    """Remove a new run that ended before it began: it holds nothing but its configuration."""
+    """Remove a new run that ended before training: it has nothing but its configuration."""
     if run.is_dir() and {path.name for path in run.rglob("*") if path.is_file()} <= {CONFIG}:
         shutil.rmtree(run, ignore_errors=True)
 
 
 def newest_run(parent: Path, checkpoint: str) -> Path:
-    """The newest run below ``parent``, which must have written ``checkpoints/<checkpoint>.ckpt``.
+    """Return the newest run below ``parent``.
 
     Raises:
-        FileNotFoundError: there is none, or it has not: an older one may be of other options.
+        FileNotFoundError: there is none, or it has no ``checkpoints/<checkpoint>.ckpt``. An older run is not taken in
+            its place, since it may have other options.
     """
     if not _numbers(parent):
         raise FileNotFoundError(f"there is no run in {parent}; train one with `fit` first")
@@ -68,9 +70,9 @@ def newest_run(parent: Path, checkpoint: str) -> Path:
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """``name=value, not value`` for what two flat configurations say differently of model, data and seed.
+    """List the differences of two flat configurations in model, data and seed, as ``name=value, not value``.
 
-    Where files lie is no difference.
+    Paths of files are not compared.
     """
     names = [name for name in sorted({*one, *other}) if name.startswith(("model", "data", "seed_everything"))]
     return [
@@ -78,11 +80,6 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
         for name in names
         if name.rpartition(".")[2] not in PLACES and one.get(name) != other.get(name)
     ]
-
-
-def batches_trained(checkpoint: dict[str, Any]) -> int:
-    """Training batches behind a checkpoint, whatever the number of optimizers."""
-    return checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["ready"]
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -98,17 +95,17 @@ def write_text(path: Path, text: str) -> None:
 
 
 def program() -> str:
-    """How the user called us, for what to type next."""
+    """Return the program as the user called it, for messages that name a command."""
     return "python train.py" if Path(sys.argv[0]).name == "train.py" else "gumbelzoo"
 
 
 def command_line(arguments: list[str]) -> str:
-    """The command as typed."""
+    """Return the command as typed."""
     return f"{program()} {shlex.join(arguments)}"
 
 
-def circumstances() -> dict[str, Any]:
-    """Versions, commit and hardware behind a figure."""
+def environment() -> dict[str, Any]:
+    """Return the versions, commit and hardware behind a result."""
     return {
         "versions": {name: version(name) for name in ("gumbelzoo", "torch", "lightning")},
         "commit": _commit(),
@@ -117,6 +114,7 @@ def circumstances() -> dict[str, Any]:
 
 
 def _commit() -> str | None:
+    """Commit of this checkout, with ``+changes`` if files differ from it; None outside of one."""
     git = ["git", "-C", str(PACKAGE)]
     try:
         top = subprocess.run([*git, "rev-parse", "--show-toplevel"], capture_output=True, text=True, check=True)
@@ -130,12 +128,14 @@ def _commit() -> str | None:
 
 
 def _hardware() -> str:
+    """Accelerator, or processor with cores and threads."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return f"{platform.machine()}, {os.cpu_count()} CPU cores, {torch.get_num_threads()} threads"
 
 
 def _numbers(parent: Path) -> list[int]:
+    """Numbers of the runs below a folder."""
     if not parent.is_dir():
         return []
     return [int(folder.name) for folder in parent.iterdir() if folder.name.isdecimal()]

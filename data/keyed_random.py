@@ -1,8 +1,8 @@
-"""Random draws that are pure functions of a key: the same on every machine, and again after a resume.
+"""Random draws that are pure functions of a key: the same on every machine, and repeatable after a resume.
 
-They use the raw output of NumPy's PCG64, whose stream is fixed for ever, and not the distributions on top of it,
-which NumPy may change. A key is a tuple of non-negative integers; its first one names the purpose (below), so that no
-two purposes ever share a stream.
+They are computed here from the raw output of NumPy's PCG64, whose stream is guaranteed never to change; NumPy's
+distributions have no such guarantee. A key is a tuple of non-negative integers. Its first entry is one of the purposes
+below, so that no two purposes share a stream.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ ORACLE_PARAMETERS, ORACLE_TEXT, GRAMMAR_TEXT = 5, 6, 7
 
 
 def permutation(n: int, key: Key) -> Tensor:
-    """A random order of ``range(n)``: int64 ``n``."""
+    """Draw a random order of ``range(n)``, int64 ``n``."""
     return torch.from_numpy(np.argsort(np.random.PCG64(key).random_raw(n), kind="stable"))
 
 
 def bernoulli(levels: Tensor, key: Key) -> Tensor:
-    """Ones with probability ``levels / 255``, for uint8 levels of any shape: uint8 0 or 1 of that shape.
+    """Draw ones with probability ``levels / 255``: uint8 levels of any shape, to uint8 0 or 1 of that shape.
 
-    16 random bits decide each pixel (65535 = 257 * 255): exact at 0 and 255, within 2e-5 between them, and a quarter of
-    the price of uniform floats.
+    16 random bits decide each pixel (65535 = 257 * 255). The probability is exact at 0 and 255 and within 2e-5 between
+    them, at a quarter of the cost of uniform floats.
     """
     grey = levels.numpy()
     raw = np.random.PCG64(key).random_raw(-(-grey.size // 4))
@@ -38,11 +38,11 @@ def bernoulli(levels: Tensor, key: Key) -> Tensor:
 
 
 def uniform(shape: tuple[int, ...], key: Key) -> Tensor:
-    """Float64 numbers of 52 random bits in the open interval (0, 1)."""
+    """Draw float64 numbers in the open interval (0, 1), from 52 random bits each."""
     raw = np.random.PCG64(key).random_raw(math.prod(shape)) >> np.uint64(12)
     return torch.from_numpy((raw + 0.5) * 2.0**-52).reshape(shape)
 
 
 def normal(shape: tuple[int, ...], key: Key) -> Tensor:
-    """Standard normal float32 numbers."""
+    """Draw standard normal float32 numbers."""
     return torch.special.ndtri(uniform(shape, key)).float()

@@ -1,29 +1,44 @@
-"""Finding, checking and fetching the files of a data set. Every fault is one line that names the file and the fix."""
+"""Files of data sets: finding, downloading, verifying, reading. Errors are one line with the file and the fix."""
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
+import io
 import os
+import pickle
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-BROKEN = (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError, zlib.error, zipfile.BadZipFile)
+# What the standard library and NumPy raise for damaged content.
+READ_ERRORS = (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError, zlib.error, zipfile.BadZipFile)
+
+# All that a pickle of NumPy arrays refers to. Arrays were pickled under the first name up to NumPy 1.
+RECONSTRUCT = np.ndarray(0).__reduce__()[0]
+ARRAY_PICKLE = {
+    ("numpy.core.multiarray", "_reconstruct"): RECONSTRUCT,
+    ("numpy._core.multiarray", "_reconstruct"): RECONSTRUCT,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("_codecs", "encode"): codecs.encode,
+}
 
 
 def user_cache() -> Path:
-    """``$XDG_CACHE_HOME/gumbelzoo``, or ``~/.cache/gumbelzoo``."""
+    """Return ``$XDG_CACHE_HOME/gumbelzoo``, or ``~/.cache/gumbelzoo``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "gumbelzoo"
 
 
-def writable(folder: Path) -> bool:
-    """Whether files can be put into ``folder``, which is made if need be."""
+def is_writable(folder: Path) -> bool:
+    """Return whether files can be written to ``folder``; it is created if possible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -32,13 +47,17 @@ def writable(folder: Path) -> bool:
 
 
 class Folders:
-    """Where data sets lie: ``root``, else ``$GUMBELZOO_DATA``, else the user's cache folder (always searched last)."""
+    """Folders that are searched for data sets: a root, then the user's cache folder.
+
+    Args:
+        root: default ``$GUMBELZOO_DATA``, else the user's cache folder.
+    """
 
     def __init__(self, root: str | None = None) -> None:
         self.root = Path(root or os.environ.get("GUMBELZOO_DATA") or user_cache()).expanduser()
 
     def find(self, *names: str) -> Path | None:
-        """The first of ``names`` (relative paths) that exists under the root, or else in the cache folder."""
+        """Return the first of ``names`` (relative paths) that exists under the root, else in the cache folder."""
         places = (folder / name for folder in (self.root, user_cache()) for name in names)
         return next((place for place in places if place.exists()), None)
 
@@ -52,12 +71,12 @@ class Folders:
             return found
         from torchvision.datasets.utils import download_url
 
-        target = (self.root if writable(self.root) else user_cache()) / name
+        target = (self.root if is_writable(self.root) else user_cache()) / name
         reason = ""
         for url in urls:
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                # Renamed when complete: what an interrupted download leaves behind is never taken for the file.
+                # Renamed when complete: an interrupted download is never taken for the file.
                 with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
                     download_url(url, scratch, target.name, md5)
                     return (Path(scratch) / target.name).replace(target)
@@ -70,11 +89,7 @@ class Folders:
 
 
 def read_verified(path: Path, md5: str) -> bytes:
-    """The bytes of a file.
-
-    Raises:
-        ValueError: its checksum is not ``md5``.
-    """
+    """Read a file whose checksum is ``md5``; ValueError if it is another one."""
     content = path.read_bytes()
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != md5:
@@ -83,10 +98,10 @@ def read_verified(path: Path, md5: str) -> bytes:
 
 
 def read_idx(path: Path, md5: str) -> np.ndarray:
-    """The uint8 array in a gzipped IDX file, the format of MNIST (LeCun et al. 1998).
+    """Read the uint8 array of a gzipped IDX file, the format of MNIST (LeCun et al. 1998).
 
     Raises:
-        ValueError: the checksum, the compression, the magic number or the size is wrong.
+        ValueError: wrong checksum, compression, magic number or size.
     """
     content = read_verified(path, md5)
     try:
@@ -95,12 +110,12 @@ def read_idx(path: Path, md5: str) -> np.ndarray:
             raise ValueError(f"magic number {raw[:4].hex()}")
         sizes = np.frombuffer(raw, ">u4", count=raw[3], offset=4)
         return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(sizes)
-    except BROKEN as error:
+    except READ_ERRORS as error:
         raise ValueError(f"{path} is not a gzipped IDX file of bytes ({error}); delete it and run again") from error
 
 
 def read_npz(path: Path, **shapes: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """The named integer arrays of an .npz file, each with any number of rows of the given shape; never unpickles.
+    """Read integer arrays of an .npz file by name, each with any number of rows of the given shape; never unpickles.
 
     Raises:
         ValueError: unreadable, or an array is missing or has another type or shape.
@@ -108,10 +123,29 @@ def read_npz(path: Path, **shapes: tuple[int, ...]) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in shapes}
-    except BROKEN as error:
+    except READ_ERRORS as error:
         raise ValueError(f"{path} is corrupt or not the expected file ({error}); replace it or delete it") from error
     for name, shape in shapes.items():
         array = arrays[name]
         if array.dtype.kind not in "iu" or array.ndim != len(shape) + 1 or array.shape[1:] != shape:
             raise ValueError(f"{path}: {name} is {array.dtype} {array.shape}, not rows of integers {shape}; replace it")
     return arrays
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in ARRAY_PICKLE:
+            raise ValueError(f"the pickle refers to {module}.{name}, which no NumPy array needs")
+        return ARRAY_PICKLE[module, name]
+
+
+def unpickle_arrays(content: bytes) -> Any:
+    """Unpickle NumPy arrays in plain containers, and nothing else: a general unpickler runs any code.
+
+    Raises:
+        ValueError: it is no pickle, or refers to anything but arrays.
+    """
+    try:
+        return _ArrayUnpickler(io.BytesIO(content), encoding="latin1").load()
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"not a pickle of NumPy arrays: {error}") from error

@@ -1,4 +1,4 @@
-"""What samples of text are worth: pure functions on arrays of token ids, which know neither data nor models."""
+"""Metrics of samples: pure functions of arrays, which import neither data nor models."""
 
 from .bleu import bleu, self_bleu
 from .ngrams import Corpus, copied, distinct, novelty

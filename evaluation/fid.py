@@ -1,7 +1,7 @@
-"""How close two sets of images are in the features of a network: Frechet distance, precision and recall.
+"""Distances of two sets of images in the features of a network: Frechet distance, precision and recall.
 
-Heusel et al. 2017 (arXiv:1706.08500), eq. 6; Kynkaanniemi et al. 2019 (arXiv:1904.06991), eq. 1 and 2. A figure means
-something only beside the feature network and the numbers of images: the Frechet distance of finite sets is biased
+Heusel et al. 2017 (arXiv:1706.08500), eq. 6; Kynkaanniemi et al. 2019 (arXiv:1904.06991), eq. 1 and 2. Results are
+comparable only for the same feature network and numbers of images: the Frechet distance of finite sets is biased
 upwards. Axes: ``n`` real and ``m`` generated images, ``d`` features.
 """
 
@@ -10,11 +10,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-ROWS = 1000  # images compared with all others at a time
+CHUNK = 1000  # images compared with all others at a time
 
 
 def frechet_distance(real: Tensor, generated: Tensor) -> float:
-    """|mu - mu'|^2 + Tr(C + C' - 2 (C C')^1/2) of the means and covariances of features ``n d`` and ``m d``.
+    """Compute |mu - mu'|^2 + Tr(C + C' - 2 (C C')^1/2) from means and covariances of features ``n d`` and ``m d``.
 
     Raises:
         ValueError: fewer than two images.
@@ -22,7 +22,7 @@ def frechet_distance(real: Tensor, generated: Tensor) -> float:
     if min(len(real), len(generated)) < 2:
         raise ValueError(f"a covariance needs two images or more, got {len(real)} and {len(generated)}")
     (mean, covariance), (other_mean, other_covariance) = _moments(real), _moments(generated)
-    # the eigenvalues of C C' are those of the symmetric C^1/2 C' C^1/2
+    # The eigenvalues of C C' are those of the symmetric C^1/2 C' C^1/2.
     values, vectors = torch.linalg.eigh(covariance)
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T
     overlap = torch.linalg.eigvalsh(root @ other_covariance @ root).clamp(min=0).sqrt().sum()
@@ -31,17 +31,18 @@ def frechet_distance(real: Tensor, generated: Tensor) -> float:
 
 
 def precision_recall(real: Tensor, generated: Tensor, k: int = 3) -> tuple[float, float]:
-    """Shares of the generated images among the real ones, and of the real among the generated.
+    """Compute the share of generated images within the real ones, and of real images within the generated ones.
 
-    An image lies among others if it is no further from one of them than that one is from its k-th nearest neighbour.
+    An image is within a set if its distance to some image of the set is at most that image's distance to its k-th
+    nearest neighbour in the set.
 
     Args:
         real: features ``n d``.
         generated: features ``m d``.
-        k: which neighbour.
+        k: index of the neighbour, from 1.
 
     Raises:
-        ValueError: k < 1, or no image has k neighbours.
+        ValueError: k < 1, or a set with at most k images.
     """
     if not 1 <= k < min(len(real), len(generated)):
         raise ValueError(f"k must be at least 1 and less than the images of a set, got {k}")
@@ -55,8 +56,8 @@ def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _share_within(images: Tensor, others: Tensor, k: int) -> float:
-    """Share of ``images`` in a ball around one of ``others`` that reaches to its k-th nearest neighbour among them."""
-    # the nearest of all is the image itself
-    radii = torch.cat([torch.cdist(rows, others).kthvalue(k + 1, dim=1).values for rows in others.split(ROWS)])
-    within = [(torch.cdist(rows, others) <= radii).any(1) for rows in images.split(ROWS)]
+    """Return the share of ``images`` in a ball around one of ``others`` that reaches to its k-th nearest neighbour."""
+    # The nearest of all is the image itself, hence k + 1.
+    radii = torch.cat([torch.cdist(chunk, others).kthvalue(k + 1, dim=1).values for chunk in others.split(CHUNK)])
+    within = [(torch.cdist(chunk, others) <= radii).any(1) for chunk in images.split(CHUNK)]
     return float(torch.cat(within).double().mean())

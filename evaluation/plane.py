@@ -1,8 +1,8 @@
-"""The plane in which text GANs on an oracle are judged: NLL_test across, NLL_oracle upwards, both lower is better.
+"""The plane that text GANs on an oracle are compared in: NLL_test across, NLL_oracle upwards, both lower is better.
 
-A model that copies one good sentence is low and far to the right; one that samples every word by its frequency is high.
-Sampling at another temperature moves any model along a curve, so a training method has shown something only where its
-curve lies below the other's at equal NLL_test (Caccia et al. 2020, arXiv:1811.02549).
+A model that repeats one good sentence is low and far to the right. One that samples every word by its frequency is
+high. Changing the sampling temperature moves any model along a curve. So a training method is better than another only
+where its curve lies below the other's at equal NLL_test (Caccia et al. 2020, arXiv:1811.02549).
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
-from .published import ANCHORS, CURVES, Point
+from .published import CURVES, REFERENCE_POINTS, Point
 
 
 def draw_plane(
     curves: Mapping[str, Sequence[Point]],
     path: str | Path,
     published: Mapping[str, Sequence[Point]] = CURVES,
-    anchors: Mapping[str, tuple[float, float | None]] = ANCHORS,
+    references: Mapping[str, tuple[float, float | None]] = REFERENCE_POINTS,
 ) -> Path:
-    """Draw temperature sweeps in the plane.
+    """Draw temperature sweeps.
 
     Args:
         curves: points (NLL_oracle, NLL_test) in nats per token, in the order of the temperatures, by name.
-        path: the picture, in a format that matplotlib knows by its ending.
+        path: picture file; its ending is a format of matplotlib.
         published: curves to compare with, drawn in grey.
-        anchors: points; a horizontal line where NLL_test is None.
+        references: single points; a horizontal line where NLL_test is None.
 
     Raises:
         ValueError: a curve without points.
@@ -41,7 +41,7 @@ def draw_plane(
         axes.plot(*_across_and_up(points), dash, marker=".", color="0.6", label=name)
     for name, points in curves.items():
         axes.plot(*_across_and_up(points), marker="o", label=name)
-    for name, (oracle, test) in anchors.items():
+    for name, (oracle, test) in references.items():
         if test is None:
             axes.axhline(oracle, color="black", linewidth=0.5)
             axes.text(0.01, oracle, name, transform=axes.get_yaxis_transform(), va="bottom", fontsize="small")

@@ -1,8 +1,8 @@
-"""Published figures on SeqGAN's oracle (vocabulary 5,000, length 20, 10,000 training sequences), in nats per token.
+"""Published results on SeqGAN's oracle (vocabulary 5,000, length 20, 10,000 training sequences), in nats per token.
 
-A curve is a temperature sweep: a model's samples are drawn at the inverse temperatures ``ALPHAS``, and each point is
-(NLL_oracle of the samples, NLL_test: the model's own loss on held-out sentences at that temperature). From Caccia et
-al. 2020, "Language GANs falling short" (arXiv:1811.02549).
+A curve is a temperature sweep over the inverse temperatures ``ALPHAS``. Each point is (NLL_oracle of the model's
+samples, NLL_test of the model on held-out sentences), both at that temperature. From Caccia et al. 2020, "Language GANs
+falling short" (arXiv:1811.02549).
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ CURVES: dict[str, list[Point]] = {
     ],
 }
 
-# Measured on the published oracle: what no training can beat, and what needs none. NLL_test of the last is infinite,
-# and of the unigram sampler a matter of smoothing.
-ANCHORS: dict[str, tuple[float, float | None]] = {
+# Measured on the published oracle: its own samples, words drawn by frequency (NLL_test depends on smoothing), and the
+# greedy sentence (NLL_test is infinite).
+REFERENCE_POINTS: dict[str, tuple[float, float | None]] = {
     "truth": (5.757, 5.757),
     "unigram": (10.28, None),
     "one greedy sentence": (2.756, None),

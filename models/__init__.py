@@ -1,8 +1,7 @@
 """What learns: LightningModules that are registered by name, each on the one relaxed-sampling layer."""
 
-from .base import ZooModel
+from .base import MODELS, ZooModel, register_model
 from .classifier.cnn import Classifier
-from .registry import MODELS, register_model
 from .text.text_gan import TextGAN
 from .vae.categorical import CategoricalVAE
 from .vae.gaussian import GaussianVAE

@@ -1,57 +1,126 @@
-"""What every model of the zoo shares: named metrics, the temperature's step, the optimizer."""
+"""Base class of all models: optimizer, named metrics, the temperature's step, the arguments that rebuild a model."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import lightning as L
 import torch
 from torch import Tensor
 
-from ..pretrained import hub, saving
+from ..interfaces import Batch
+from ..registry import Registry, from_options, plain
 from .relaxed import RelaxedCategorical
 
-Batch = dict[str, Tensor]
+# A registry, whose entries a spec chooses from, or a frozen dataclass.
+Part = Registry[Any] | type
+M = TypeVar("M", bound="type[ZooModel]")
 
 
-class ZooModel(L.LightningModule):
-    """A LightningModule whose subclasses write ``training_metrics`` and call ``save_hyperparameters``.
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW and its learning-rate schedule.
 
-    Every ``RelaxedCategorical`` inside advances once per training batch, whatever the number of optimizers, before the
-    batch ends: a checkpoint written at the end of a batch already holds the step of the next one.
+    Args:
+        learning_rate: peak learning rate.
+        weight_decay: decoupled weight decay.
+        schedule: ``constant``, or ``cosine``, which falls to 0 at the end of training.
+        warmup: optimizer steps over which the learning rate rises linearly from 0.
+
+    Raises:
+        ValueError: an unknown schedule, a learning rate that is not > 0, a negative weight decay or warm-up.
     """
-
-    registry_name: ClassVar[str] = ""  # set by ``register_model``
-    monitor: str | None = "val/elbo"  # what ``best.ckpt`` is best in, lower is better; None keeps none
-    # what to try after a loss that is not finite
-    remedy: str = "a lower --model.learning_rate, a higher temperature, or --trainer.gradient_clip_val=1.0"
 
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
-    lr_schedule: str = "constant"
-    lr_warmup: int = 0
+    schedule: str = "constant"
+    warmup: int = 0
 
-    def configure_learning(self, learning_rate: float, weight_decay: float, lr_schedule: str, lr_warmup: int) -> None:
-        """What AdamW does and how its learning rate moves; ValueError for an unknown schedule."""
-        if lr_schedule not in ("constant", "cosine"):
-            raise ValueError(f"lr_schedule must be one of constant, cosine, got '{lr_schedule}'")
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.lr_schedule, self.lr_warmup = lr_schedule, lr_warmup
+    def __post_init__(self) -> None:
+        if self.schedule not in ("constant", "cosine"):
+            raise ValueError(f"optimizer.schedule must be one of constant, cosine, got '{self.schedule}'")
+        if not self.learning_rate > 0 or self.weight_decay < 0 or self.warmup < 0:
+            raise ValueError(
+                "optimizer.learning_rate must be > 0, optimizer.weight_decay and optimizer.warmup >= 0, got "
+                f"{self.learning_rate}, {self.weight_decay} and {self.warmup}"
+            )
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """The part of a model card that is the same for every release of a model.
+
+    Attributes:
+        use: what it is good for.
+        limits: what it is not, and what its metrics do not say.
+        example: Python that uses ``model``.
+        metrics: test metrics shown in tables, without ``test/``, most important first.
+    """
+
+    use: str = "Research and teaching."
+    limits: str = "None are known."
+    example: str = "model"
+    metrics: tuple[str, ...] = ()
+
+
+class ZooModel(L.LightningModule):
+    """Base class of all models; a subclass writes ``training_metrics`` and calls ``save_hyperparameters``.
+
+    Every ``RelaxedCategorical`` inside advances once per training batch, whatever the number of optimizers, before the
+    batch ends. A checkpoint written at the end of a batch already holds the step of the next one.
+    """
+
+    registry_name: ClassVar[str] = ""  # set by ``register_model``
+    card: ClassVar[ModelCard] = ModelCard()
+    parts: ClassVar[Mapping[str, Part]] = {"optimizer": OptimizerConfig}  # arguments that are specs or dataclasses
+    sample_options: ClassVar[frozenset[str]] = frozenset()  # of ``sample``, besides n, temperature and generator
+    monitor: str | None = "val/elbo"  # metric that selects ``best.ckpt``, lower is better; None selects none
+    # suggestions for a loss that is not finite
+    divergence_hint: str = (
+        "a lower --model.optimizer.learning_rate, a higher temperature, or --trainer.gradient_clip_val=1.0"
+    )
+    optimizer_config: OptimizerConfig = OptimizerConfig()
+
+    # -- description --------------------------------------------------------------------------------------------------
+
+    def config(self) -> dict[str, Any]:
+        """Plain arguments from which ``type(model)(**model.config())`` is the same model, up to its weights."""
+        return {name: plain(value) for name, value in self.hparams.items()}
+
+    @classmethod
+    def resolve(cls, arguments: dict[str, Any], load: Callable[[str], ZooModel]) -> dict[str, Any]:
+        """Replace arguments that name a trained model by that model; ``load`` reads it. Constructors open no file."""
+        return arguments
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Write ``config()`` as the checkpoint's arguments. Lightning calls this after it wrote its own."""
+        checkpoint["hyper_parameters"] = self.config()
+
+    # -- training -----------------------------------------------------------------------------------------------------
+
+    def use_optimizer(self, optimizer: OptimizerConfig | Mapping[str, Any]) -> None:
+        """Set the optimizer's options; ValueError for unknown or impossible ones."""
+        self.optimizer_config = from_options(OptimizerConfig, optimizer)
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
-        """Named scalars of one training batch, the objective among them as ``loss``."""
+        """Named scalars of one training batch; ``loss`` is the objective."""
         raise NotImplementedError
 
     def relaxed_layers(self) -> list[RelaxedCategorical]:
-        """Every relaxed-sampling layer of the model."""
+        """All relaxed-sampling layers of the model."""
         return [module for module in self.modules() if isinstance(module, RelaxedCategorical)]
 
+    @property
+    def source(self) -> Any:
+        """The trainer's data module, an ``ImageSource`` or a ``TextSource``; None without one."""
+        return getattr(self.trainer, "datamodule", None)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Log the batch's metrics and temperature, advance the temperature, return the loss."""
+        """Log metrics and temperature, advance the temperature, return the loss."""
         layers = self.relaxed_layers()
         metrics = self.training_metrics(batch)
         if self._logs_are_due():
@@ -63,54 +132,61 @@ class ZooModel(L.LightningModule):
         return metrics["loss"]
 
     def _logs_are_due(self) -> bool:
-        """In batches that Lightning writes down (each one with ``log_every_n_steps=1``), and in an epoch's last.
-
-        A value that is logged and dropped costs as much as a layer of the network.
-        """
+        """True every ``log_every_n_steps`` steps and on the last batch of an epoch."""
+        # A value that is logged and dropped costs as much as a layer of the network.
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         written = every > 0 and (self.trainer.fit_loop.total_batch_idx + 1) % every == 0
         return written or self.trainer.is_last_batch
 
-    def save_pretrained(self, folder: str | Path, **options: Any) -> Path:
-        """Write a release folder; options and errors are those of ``saving.save_pretrained``."""
-        return saving.save_pretrained(self, folder, **options)
-
-    def push_to_hub(self, repository: str, **options: Any) -> str:
-        """Upload as a release to the Hugging Face hub; options and errors are those of ``hub.push_to_hub``."""
-        return hub.push_to_hub(self, repository, **options)
-
     def configure_optimizers(self) -> Any:
-        """AdamW; the learning rate follows ``learning_rate_factor`` step by step.
+        """AdamW with a learning rate that is scheduled per step.
 
         Raises:
             ValueError: a cosine over a run that has no end.
         """
+        config = self.optimizer_config
         fused = self.device.type == "cpu" or None  # a sixth of a small model's step; elsewhere torch chooses
         optimizer = torch.optim.AdamW(
-            self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=fused
+            self.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=fused
         )
-        factor = partial(learning_rate_factor, warmup=self.lr_warmup, total=self.schedule_length())
+        factor = partial(learning_rate_factor, warmup=config.warmup, total=self.schedule_length())
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def schedule_length(self) -> float:
-        """Steps until the schedule is at its end; infinite for a constant one."""
-        if self.lr_schedule == "constant":
+        """Steps until the learning-rate schedule ends; infinite for a constant one."""
+        if self.optimizer_config.schedule == "constant":
             return math.inf
         total = self.trainer.estimated_stepping_batches
         if math.isinf(total):
-            raise ValueError("lr_schedule 'cosine' needs an end: set --trainer.max_steps or --trainer.max_epochs")
+            raise ValueError(
+                "optimizer.schedule 'cosine' needs an end: set --trainer.max_steps or --trainer.max_epochs"
+            )
         return float(total)
 
 
+MODELS: Registry[type[ZooModel]] = Registry("model")
+
+
+def register_model(name: str) -> Callable[[M], M]:
+    """Class decorator that registers a model under ``name`` and sets its ``registry_name``."""
+
+    def add(model: M) -> M:
+        model.registry_name = name
+        MODELS.register(name)(model)
+        return model
+
+    return add
+
+
 def learning_rate_factor(step: int, warmup: int, total: float) -> float:
-    """A straight line up to 1 over ``warmup`` steps, times half a cosine down to 0 over ``total`` (may be infinite)."""
+    """Multiplier of the peak learning rate: linear warm-up times half a cosine over ``total`` steps (or none)."""
     rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
     return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(total, 1.0))))
 
 
 def check_images(x: Tensor, image_shape: Sequence[int]) -> None:
-    """ValueError naming the fix for images ``b c h w`` of another shape than ``c h w``."""
+    """Check that images ``b c h w`` have the shape ``c h w``; the ValueError names the fix."""
     if x.shape[1:] != tuple(image_shape):
         raise ValueError(
             f"this model takes images of shape {tuple(image_shape)}, got {tuple(x.shape[1:])}; "
@@ -119,14 +195,14 @@ def check_images(x: Tensor, image_shape: Sequence[int]) -> None:
 
 
 def check_draws(n: int, temperature: float) -> None:
-    """ValueError for a number of samples below 1 or a temperature that is not a positive number."""
+    """Check that n >= 1 and that the temperature is a positive number, else ValueError."""
     if n < 1:
         raise ValueError(f"n must be >= 1, got {n}")
     if not 0 < temperature < math.inf:
         raise ValueError(f"temperature must be > 0, got {temperature}")
 
 
-def straight_line(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """Points at equal distances from ``start`` to ``end``, both among them, ``b ...`` twice ``-> b s ...``."""
+def lerp_path(start: Tensor, end: Tensor, steps: int) -> Tensor:
+    """Equally spaced points from ``start`` to ``end``, both included, ``b ...`` twice ``-> b s ...``."""
     weight = torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device).reshape(-1, *[1] * (start.ndim - 1))
     return torch.lerp(start[:, None], end[:, None], weight)

@@ -1,1 +1,1 @@
-"""Trained models on disk and on the hub: list, create, load, save; run folders and releases."""
+"""Trained models on disk and on the hub: list, create, find, load, save."""

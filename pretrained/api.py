@@ -1,59 +1,56 @@
-"""The verbs of the zoo: ``list_models``, ``list_pretrained``, ``create_model``, ``load``.
-
-``release`` says what a release is and reads it, ``saving`` writes it; the hub's part is in ``hub``, that of runs in
-``run_folder``.
-"""
+"""The verbs of the zoo: ``list_models``, ``list_pretrained``, ``create_model``, ``load``, ``find``."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from ..models.base import ZooModel
-from ..models.registry import MODELS
+from ..models.base import MODELS, ZooModel
 from ..registry import unknown_arguments, unknown_name
 from . import hub
-from .config import CONFIG, check_weights, read_config, read_header, read_weights
-from .run import find_checkpoint, is_run, load_checkpoint
-from .untrusted import Budget, first_line
+from .config import CONFIG
+from .release import Release
+from .run import Run, is_run
 
 RELEASED = Path(__file__).resolve().parent.parent / "checkpoints"
-_builds_release: ContextVar[bool] = ContextVar("builds a release", default=False)
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names of the models that ``create_model`` builds, by shell pattern."""
+    """Return the names of the models that ``create_model`` builds, by shell pattern."""
     return MODELS.names(pattern)
 
 
 def list_pretrained(pattern: str = "*") -> list[str]:
-    """Names of the released checkpoints that come with the package, by shell pattern."""
+    """Return the names of the released checkpoints that come with the package, by shell pattern."""
     return sorted(path.parent.name for path in RELEASED.glob(f"*/{CONFIG}") if fnmatch(path.parent.name, pattern))
 
 
 def create_model(name: str, pretrained: bool = False, **arguments: Any) -> ZooModel:
-    """Build a model: untrained from its registry name, or a released one with some arguments changed.
+    """Build an untrained model from its registry name, or a released one with some arguments changed.
 
     Args:
-        name: of ``list_models()``; with ``pretrained`` what ``load`` takes for a release, such as ``catvae-mnist``.
+        name: one of ``list_models()``; with ``pretrained`` a release as ``load`` takes it, such as ``catvae-mnist``.
         pretrained: load the weights of the release ``name``; the model is in eval mode.
-        arguments: constructor arguments, beside the defaults or over those of the release. The weights must still fit.
+        arguments: constructor arguments, in place of the defaults or of the release's. Its weights must still fit.
 
     Raises:
-        ValueError: unknown name or argument (the nearest one is named), arguments that the model refuses or that the
+        ValueError: an unknown name or argument (the nearest is named), arguments that the model refuses or that the
             weights do not fit, a damaged release.
+
+    Example:
+        >>> import gumbelzoo
+        >>> model = gumbelzoo.create_model("categorical_vae", latents=30)
+        >>> model = gumbelzoo.create_model("catvae-digits", pretrained=True, bound_samples=10)
     """
     if pretrained:
         if name in MODELS:
-            raise ValueError(f"'{name}' is a model, and its releases have names of their own: {_released(name)}")
-        return _load_release(find_release(name), arguments)
+            raise ValueError(f"'{name}' is a model, and its releases have names of their own: {_releases_of(name)}")
+        found = find(name)
+        if isinstance(found, Run):
+            raise ValueError(f"'{name}' is a run, not a release: load('{name}') gives its model as it was trained")
+        return found.load_model(**arguments)
     if name not in MODELS and name in list_pretrained():
         raise ValueError(f"'{name}' is a released checkpoint: add pretrained=True, or use load('{name}')")
     model = MODELS[name]
@@ -71,66 +68,40 @@ def load(source: str | Path) -> ZooModel:
     Raises:
         ValueError: no such release or run, or one that is damaged, foreign or of another format.
         FileNotFoundError: a run without a checkpoint.
+
+    Example:
+        >>> import gumbelzoo
+        >>> images = gumbelzoo.load("catvae-digits").sample(4)  # b c h w
     """
-    if _builds_release.get():
-        raise ValueError(f"its arguments name another model, '{source}'; a release is complete in itself")
-    if (checkpoint := find_checkpoint(source)) is not None:
-        return load_checkpoint(checkpoint)
-    return _load_release(find_release(source), {})
+    return find(source).load_model()
 
 
-def find_release(source: str | Path) -> Path:
-    """Folder of a release: by name, as a folder, or fetched from the hub.
+def find(source: str | Path) -> Run | Release:
+    """Find what ``load`` takes, without reading it; only a hub id is fetched.
 
     Raises:
-        ValueError: there is none, naming the nearest released name.
+        ValueError: there is no such release or run; the nearest released name is given.
+        FileNotFoundError: there is no such ``.ckpt`` file.
     """
     name, folder = str(source), Path(source)
+    if folder.suffix == ".ckpt":
+        return Run.of(folder)
+    if is_run(folder):
+        return Run(folder)
     if name in list_pretrained():
-        return RELEASED / name
+        return Release(RELEASED / name)
+    if (folder / CONFIG).exists():
+        return Release(folder)
     if folder.is_dir():
-        if not (folder / CONFIG).exists():
-            runs = [int(path.name) for path in folder.iterdir() if path.name.isdecimal() and is_run(path)]
-            hint = f"; did you mean its newest run, '{folder / str(max(runs))}'?" if runs else ""
-            raise ValueError(f"{folder} is no release folder: it has no {CONFIG}{hint}")
-        return folder
+        runs = [int(path.name) for path in folder.iterdir() if path.name.isdecimal() and is_run(path)]
+        hint = f"; did you mean its newest run, '{folder / str(max(runs))}'?" if runs else ""
+        raise ValueError(f"{folder} is no release folder: it has no {CONFIG}{hint}")
     if isinstance(source, str) and re.fullmatch(r"[\w.-]+/[\w.-]+", source):
         return hub.fetch(source)
     raise ValueError(unknown_name("released checkpoint or folder", name, list_pretrained()))
 
 
-def _load_release(folder: Path, changes: Mapping[str, Any]) -> ZooModel:
-    """Build twice: first without memory, to see whether the weights fit, then to be filled."""
-    config, header = read_config(folder), read_header(folder)
-    arguments = {**config.arguments, **changes}
-    unknown_arguments(config.model, MODELS[config.model], arguments)
-    changed = f" with {', '.join(f'{name}={value!r}' for name, value in changes.items())}" if changes else ""
-    try:
-        with _building(), Budget(len(header.shapes), header.elements), torch.device("meta"):
-            skeleton = MODELS[config.model](**arguments)
-        check_weights(header, skeleton.state_dict())
-        with _building():
-            model = MODELS[config.model](**arguments)
-    except ValueError as error:
-        raise ValueError(f"{folder}{changed}: {first_line(error)}") from None
-    except Exception as error:  # whatever a constructor does with arguments of the wrong kind
-        raise ValueError(
-            f"{folder / CONFIG}{changed}: {config.model} refuses these arguments: {first_line(error)}"
-        ) from error
-    model.load_state_dict(read_weights(folder))
-    return model.eval()
-
-
-@contextmanager
-def _building() -> Iterator[None]:
-    """Inside, nothing else is loaded: the arguments of a release must not make us read other files."""
-    token = _builds_release.set(True)
-    try:
-        yield
-    finally:
-        _builds_release.reset(token)
-
-
-def _released(model: str) -> str:
-    names = [name for name in list_pretrained() if read_config(RELEASED / name).model == model]
+def _releases_of(model: str) -> str:
+    """Names of the releases of a model, for a message."""
+    names = [name for name in list_pretrained() if Release(RELEASED / name).config.model == model]
     return ", ".join(names) or "none yet"

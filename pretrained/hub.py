@@ -1,38 +1,39 @@
-"""Releases on the Hugging Face hub: fetched by ``load("user/repository")``, put there by ``push_to_hub``."""
+"""Releases on the Hugging Face hub: fetched by ``load("user/repository")``, uploaded by ``push_to_hub``."""
 
 from __future__ import annotations
 
 import math
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .config import CARD, CONFIG, MAX_WEIGHT_BYTES, WEIGHTS, read_config
+from ..models.base import ZooModel
+from .config import CONFIG
+from .release import CARD, Release
 from .saving import save_pretrained
 from .untrusted import MAX_CONFIG_BYTES, first_line
-
-if TYPE_CHECKING:
-    from ..models.base import ZooModel
+from .weights import MAX_WEIGHT_BYTES, WEIGHTS
 
 LIMITS = {CONFIG: MAX_CONFIG_BYTES, WEIGHTS: MAX_WEIGHT_BYTES}
 
 
-def fetch(repository: str, endpoint: str | None = None) -> Path:
-    """Download exactly the two files that are read, or return the hub's cached copy.
+def fetch(repository: str, endpoint: str | None = None) -> Release:
+    """Download the two files of a release that are read, or use the hub's cached copy.
 
     Args:
         repository: ``user/repository``.
-        endpoint: address of the hub; else ``HF_ENDPOINT``, else the public one.
+        endpoint: address of the hub; default ``HF_ENDPOINT``, else the public one.
 
     Raises:
-        ValueError: no such repository, no connection, no release in it, or files larger than a release's may be.
+        ValueError: no such repository, no connection, no release in it, or a file larger than a release's may be.
     """
     _check_sizes(repository, endpoint)
-    folder = _download(repository, [CONFIG], endpoint)
-    if not (folder / CONFIG).is_file():
+    release = Release(_download(repository, [CONFIG], endpoint))
+    if not (release.folder / CONFIG).is_file():
         raise ValueError(f"the hub's '{repository}' is no gumbelzoo release: it has no {CONFIG}")
-    read_config(folder)  # nothing large is fetched for what is no release
-    return _download(repository, [CONFIG, WEIGHTS], endpoint)
+    release.config  # noqa: B018  (read first: no weights are fetched for what is no release)
+    folder = _download(repository, [CONFIG, WEIGHTS], endpoint)
+    return release if folder == release.folder else Release(folder)  # another folder: a commit in between
 
 
 def _check_sizes(repository: str, endpoint: str | None) -> None:
@@ -41,7 +42,7 @@ def _check_sizes(repository: str, endpoint: str | None) -> None:
 
     try:
         info = HfApi(endpoint=endpoint).model_info(repository, files_metadata=True)
-    except Exception:  # the copy in the cache may serve, and if not, the download says why
+    except Exception:  # the cached copy may serve; if not, the download says why
         return
     for file in info.siblings or []:
         if (file.size or 0) > LIMITS.get(file.rfilename, math.inf):
@@ -71,15 +72,15 @@ def push_to_hub(
     endpoint: str | None = None,
     **options: Any,
 ) -> str:
-    """Upload a release, in one commit, into a repository that is made if need be.
+    """Upload a release in one commit; the repository is created if there is none.
 
     Args:
         source: a release folder, or a model.
         repository: ``user/repository``.
-        private: of a new repository.
-        token: of the user; else the one that ``hf auth login`` stored.
-        endpoint: address of the hub; else ``HF_ENDPOINT``, else the public one.
-        options: for a model: those of ``save_pretrained``, such as ``card``.
+        private: whether a new repository is private.
+        token: of the user; default: the one that ``hf auth login`` stored.
+        endpoint: address of the hub; default ``HF_ENDPOINT``, else the public one.
+        options: of ``save_pretrained``, such as ``card``; for a model only.
 
     Returns:
         The address of the commit.
@@ -89,7 +90,7 @@ def push_to_hub(
     """
     from huggingface_hub import HfApi
 
-    if not isinstance(source, (str, Path)):
+    if isinstance(source, ZooModel):
         with tempfile.TemporaryDirectory() as scratch:
             folder = save_pretrained(source, Path(scratch) / repository.rpartition("/")[2], **options)
             return push_to_hub(folder, repository, private=private, token=token, endpoint=endpoint)

@@ -1,47 +1,153 @@
-"""Run folders, as ``fit`` writes them, read back as models: ``config.yaml`` names the class, a checkpoint fills it."""
+"""Run folder as ``fit`` writes it: ``config.yaml`` names the model and its data, a checkpoint has its weights."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
-from ..models.base import ZooModel
-from ..models.registry import MODELS
+from ..models.base import MODELS, ZooModel
 from ..registry import unknown_arguments, unknown_name
 from . import config as release
+from .plain_yaml import read_yaml
 from .untrusted import first_line
 
 CONFIG = "config.yaml"
+PACKAGE = __name__.partition(".")[0]
+CHECKPOINTS = ("best", "last")
+
+
+class Run:
+    """A run folder; each of its files is read once, at first use.
+
+    Args:
+        folder: ``runs/<configuration>/<number>``.
+        checkpoint: one of its ``.ckpt`` files; default: the best, else the last.
+    """
+
+    def __init__(self, folder: Path, checkpoint: Path | None = None) -> None:
+        best, last = (checkpoint_path(folder, name) for name in CHECKPOINTS)
+        self.folder, self.checkpoint = folder, checkpoint or (best if best.is_file() else last)
+
+    @classmethod
+    def of(cls, checkpoint: Path) -> Run:
+        """Return the run that a checkpoint lies in.
+
+        Raises:
+            FileNotFoundError: there is no such checkpoint.
+            ValueError: it lies in no run folder.
+        """
+        _check_exists(checkpoint)
+        folder = run_of(checkpoint)
+        if folder is None:
+            raise ValueError(f"{checkpoint} does not lie in a run folder: {CONFIG} is missing two folders above")
+        return cls(folder, checkpoint)
+
+    # -- config.yaml --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """Content of ``config.yaml``; errors are those of ``read_yaml``."""
+        return read_yaml(self.folder / CONFIG)
+
+    @property
+    def model_class(self) -> type[ZooModel]:
+        """Class of the model.
+
+        Raises:
+            ValueError: no model of that name is registered, nor a class of that path imported.
+        """
+        name = self._entry("model")["class_path"]
+        if name in MODELS:
+            return MODELS[name]
+        module, _, attribute = name.rpartition(".")
+        renamed = {MODELS[known].__name__: known for known in MODELS}
+        if module.split(".")[0] in ("", PACKAGE) and attribute in renamed:
+            raise ValueError(
+                f"{self.folder / CONFIG} has the layout of an earlier gumbelzoo ('{name}' is now "
+                f"'{renamed[attribute]}'); train the model again, or take a current release"
+            )
+        # A user's own class is found if it is imported. Nothing is imported on behalf of a file.
+        found = vars(sys.modules[module]).get(attribute) if module in sys.modules else None
+        if isinstance(found, type) and issubclass(found, ZooModel):
+            return found
+        remedy = f"; or import {module} first" if module else ""
+        raise ValueError(f"{self.folder / CONFIG}: {unknown_name('model', name, MODELS)}{remedy}")
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Data of the run, ``{"class": name, "arguments": {...}}``."""
+        entry = self._entry("data")
+        return {"class": entry["class_path"], "arguments": dict(entry.get("init_args") or {})}
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run; 0 if none was set."""
+        seed = self.config.get("seed_everything", 0)
+        return seed if type(seed) is int else 0
+
+    def _entry(self, part: str) -> dict[str, Any]:
+        """``class_path`` and ``init_args`` of the model or of the data."""
+        entry = self.config.get(part)
+        if not isinstance(entry, dict) or not isinstance(entry.get("class_path"), str):
+            raise ValueError(f"{self.folder / CONFIG} was not written by `fit`: it names no {part}")
+        if not isinstance(entry.get("init_args") or {}, dict):
+            raise ValueError(f"{self.folder / CONFIG} was not written by `fit`: init_args of {part} is no mapping")
+        return entry
+
+    # -- checkpoint ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """Content of the checkpoint; errors are those of ``read_checkpoint``."""
+        return read_checkpoint(self.checkpoint)
+
+    @property
+    def batches(self) -> int:
+        """Training batches behind the checkpoint."""
+        return batches_trained(self.content)
+
+    def load_model(self) -> ZooModel:
+        """Build the model in eval mode, on the CPU.
+
+        Raises:
+            FileNotFoundError: there is no checkpoint.
+            ValueError: it is damaged, of another layout, or its run names no known model.
+        """
+        model_class, content = self.model_class, self.content
+        arguments = content.get("hyper_parameters", {})
+        try:
+            unknown_arguments(model_class.registry_name or model_class.__name__, model_class, arguments)
+            model = model_class(**arguments)
+            model.load_state_dict(content["state_dict"])
+        except Exception as error:  # whatever a constructor does with arguments of an earlier version
+            message = ValueError(" ".join(str(error).split()))
+            raise ValueError(
+                f"{self.checkpoint} does not fit this version of gumbelzoo: {first_line(message)}"
+            ) from error
+        return model.eval()
 
 
 def checkpoint_path(run: Path, name: str) -> Path:
-    """Where a run keeps ``best.ckpt`` and ``last.ckpt``."""
+    """Return the path of ``best.ckpt`` or ``last.ckpt``."""
     return run / "checkpoints" / f"{name}.ckpt"
 
 
-def run_of(checkpoint: Path) -> Path | None:
-    """The run folder a checkpoint lies in, if it does."""
-    run = checkpoint.resolve().parent.parent
-    return _short(run) if is_run(run) else None
-
-
 def is_run(folder: Path) -> bool:
-    """Whether a folder was written by ``fit``; one that has a release's configuration is a release, whatever else."""
+    """Return True for a folder that ``fit`` wrote; a folder that has a ``config.json`` as well is a release."""
     return (folder / CONFIG).is_file() and not (folder / release.CONFIG).exists()
 
 
-def find_checkpoint(source: str | Path) -> Path | None:
-    """The checkpoint that a run folder (its best, else its last) or a ``.ckpt`` file stands for; None for all else."""
-    path = Path(source)
-    if path.suffix == ".ckpt":
-        return path
-    if not is_run(path):
+def run_of(checkpoint: Path) -> Path | None:
+    """Return the run folder that a checkpoint lies in, relative to the working folder if inside; None if in none."""
+    run = checkpoint.resolve().parent.parent
+    if not is_run(run):
         return None
-    best, last = (checkpoint_path(path, kind) for kind in ("best", "last"))
-    return best if best.is_file() else last
+    return run.relative_to(Path.cwd()) if run.is_relative_to(Path.cwd()) else run
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -51,72 +157,21 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         ValueError: it is truncated, or was not written by ``fit``.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no checkpoint '{path}'; --ckpt_path takes best, last or a .ckpt file")
+    _check_exists(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # zip, pickle and torch each complain in their own way
+    except Exception as error:  # zip, pickle and torch raise errors of their own types
         raise ValueError(f"{path} is truncated or no checkpoint of `fit` ({type(error).__name__})") from None
     if not isinstance(content, dict) or not {"state_dict", "loops", "global_step"} <= content.keys():
         raise ValueError(f"{path} is no checkpoint of `fit`: it lacks weights or the trainer's state")
     return content
 
 
-def load_checkpoint(path: Path) -> ZooModel:
-    """The model of a run's checkpoint, in eval mode, on the CPU.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is damaged, lies in no run folder, or its run names no model that is known here.
-    """
-    content = read_checkpoint(path)
-    run = run_of(path)
-    if run is None:
-        raise ValueError(f"{path} does not lie in a run folder: {CONFIG} is missing two folders above")
-    name = entry_of(run, "model")["class_path"].rpartition(".")[2]
-    by_class = {MODELS[known].__name__: MODELS[known] for known in MODELS.names()}
-    if name not in by_class:
-        raise ValueError(unknown_name("model class", name, by_class))
-    arguments = content.get("hyper_parameters", {})
-    try:
-        unknown_arguments(name, by_class[name], arguments)
-        model = by_class[name](**arguments)
-        model.load_state_dict(content["state_dict"])
-    except (RuntimeError, TypeError, ValueError) as error:
-        said = " ".join(str(error).split())
-        raise ValueError(f"{path} does not fit this version of gumbelzoo: {first_line(ValueError(said))}") from None
-    return model.eval()
+def batches_trained(checkpoint: Mapping[str, Any]) -> int:
+    """Return the training batches behind a checkpoint, whatever the number of optimizers."""
+    return checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["ready"]
 
 
-def entry_of(run: Path, part: str) -> dict[str, Any]:
-    """What a run's configuration says of its model or of its data.
-
-    Raises:
-        ValueError: it is no YAML, or says nothing of them.
-    """
-    try:
-        entry = config_of(run)[part]
-        if not isinstance(entry["class_path"], str) or not isinstance(entry.get("init_args") or {}, dict):
-            raise TypeError("class_path")
-    except (LookupError, TypeError) as error:
-        raise ValueError(f"{run / CONFIG} was not written by `fit` ({type(error).__name__})") from None
-    return entry
-
-
-def config_of(run: Path) -> dict[str, Any]:
-    """A run's configuration, as plain values.
-
-    Raises:
-        ValueError: it is no YAML of named values.
-    """
-    try:
-        content = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(f"{run / CONFIG} was not written by `fit` ({type(error).__name__})") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{run / CONFIG} was not written by `fit` ({type(content).__name__})")
-    return content
-
-
-def _short(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+def _check_exists(checkpoint: Path) -> None:
+    if not checkpoint.is_file():
+        raise FileNotFoundError(f"there is no checkpoint '{checkpoint}'; --ckpt_path takes best, last or a .ckpt file")

@@ -1,4 +1,4 @@
-"""Write the folder of a released model, whole or not at all, in full or in half precision."""
+"""Writing a release folder, whole or not at all, in full or in half precision."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from .config import CARD, CONFIG, FORMAT, WEIGHTS, check_finite_weights, check_weights, read_config, read_header
-
-if TYPE_CHECKING:
-    from ..models.base import ZooModel
+from ..models.base import ZooModel
+from .config import CONFIG, FORMAT, parse_config
+from .release import CARD
+from .weights import WEIGHTS, check_finite, check_types
 
 
 def save_pretrained(
@@ -31,18 +31,27 @@ def save_pretrained(
     """Write a release folder in one move; an existing folder is never touched.
 
     Args:
-        model: its ``hparams`` must be its constructor arguments, in plain values.
-        folder: where; its last part is the release's name.
-        card: text of ``README.md``; a few lines if left out.
-        data: what ``ReleaseConfig.data`` says.
-        test: what ``ReleaseConfig.test`` says.
-        pictures: files to copy into the folder, by the name they get there.
-        half: store the weights as ``half_precision`` gives them; loading makes them float32 again. Else they are
-            stored in float32, whatever the model is in.
+        model: of a registered class; ``model.config()`` is what is written.
+        folder: its last part is the release's name.
+        card: text of ``README.md``; default: a few lines.
+        data: ``ReleaseConfig.data``.
+        test: ``ReleaseConfig.test``.
+        pictures: files to copy into the folder, by their name there.
+        half: store weights in half precision; loading makes them float32 again. Otherwise they are stored in float32,
+            whatever precision the model is in.
+
+    Returns:
+        The folder.
 
     Raises:
-        ValueError: the folder exists, an argument or a figure is no plain value, a weight is not finite, a picture's
-            name leads elsewhere; whatever would keep ``load`` from reading it.
+        ValueError: the folder exists, a value is not plain, a weight is not finite, a picture's name leads out of the
+            folder; or ``load`` could not read the release.
+
+    Example:
+        >>> import gumbelzoo, tempfile
+        >>> model = gumbelzoo.create_model("categorical_vae", latents=30)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     release = gumbelzoo.save_pretrained(model, f"{folder}/catvae-30", card="# A VAE with 30 latents")
     """
     folder = Path(folder)
     if folder.exists() or folder.is_symlink():
@@ -50,45 +59,24 @@ def save_pretrained(
     for name in pictures or {}:
         if Path(name).name != name or name in (CONFIG, WEIGHTS, CARD):
             raise ValueError(f"a picture of a release lies in its folder under a name of its own, not '{name}'")
-    config = {
-        "format": FORMAT,
-        "model": model.registry_name,
-        "arguments": dict(model.hparams),
-        "data": dict(data or {}),
-    }
-    config |= {"precision": "half"} if half else {}
-    config |= {"test": dict(test)} if test else {}
-    for part, content in config.items():
-        try:
-            json.dumps(content, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"'{part}' of a {model.registry_name} holds what is no plain value: {error}") from None
-    text = json.dumps(config, indent=2) + "\n"
-    state = {name: _full(tensor.detach().cpu()) for name, tensor in model.state_dict().items()}
-    check_finite_weights(state, f"this {model.registry_name} cannot be released")
-    weights = half_precision(state) if half else state
+    config = _config_text(model, data, test, half)
+    weights = _stored_weights(model, half)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         release = Path(scratch) / folder.name
         release.mkdir()
-        (release / CONFIG).write_text(text, encoding="utf-8")
+        (release / CONFIG).write_text(config, encoding="utf-8")
         (release / CARD).write_text(card or _short_card(model, folder.name), encoding="utf-8")
-        (release / WEIGHTS).write_bytes(save({name: tensor.contiguous() for name, tensor in weights.items()}))
+        (release / WEIGHTS).write_bytes(save(weights))
         for name, picture in (pictures or {}).items():
             (release / name).write_bytes(Path(picture).read_bytes())
-        check_weights(read_header(release), state)
-        read_config(release)  # nothing is released that could not be loaded
         release.rename(folder)
     return folder
 
 
 def half_precision(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of float32 in float16, or in bfloat16 where a number is too large for that; scalars stay as they are."""
+    """Convert float32 tensors to float16, or to bfloat16 where a number is too large; scalars stay as they are."""
     return {name: _half(tensor) for name, tensor in weights.items()}
-
-
-def _full(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def _half(tensor: Tensor) -> Tensor:
@@ -96,6 +84,36 @@ def _half(tensor: Tensor) -> Tensor:
         return tensor
     half = tensor.half()
     return tensor.bfloat16() if bool((half.isinf() & tensor.isfinite()).any()) else half
+
+
+def _config_text(model: ZooModel, data: Mapping[str, Any] | None, test: Mapping[str, Any] | None, half: bool) -> str:
+    """Text of ``config.json``, checked as it is when it is loaded."""
+    config = {
+        "format": FORMAT,
+        "model": model.registry_name,
+        "arguments": model.config(),
+        "data": dict(data or {}),
+        **({"precision": "half"} if half else {}),
+        **({"test": dict(test)} if test else {}),
+    }
+    for part, content in config.items():
+        try:
+            json.dumps(content, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"'{part}' of a {model.registry_name} is not plain: {error}") from None
+    text = json.dumps(config, indent=2) + "\n"
+    parse_config(text)
+    return text
+
+
+def _stored_weights(model: ZooModel, half: bool) -> dict[str, Tensor]:
+    """Weights as they are stored: finite, on the CPU, in float32 or half precision."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    full = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    owner = f"this {model.registry_name} cannot be released"
+    check_types(full, owner)
+    check_finite(full, owner)
+    return half_precision(full) if half else full
 
 
 def _short_card(model: ZooModel, name: str) -> str:

@@ -1,4 +1,4 @@
-"""What a release folder may make us do: read two plain files of its own, and build no more than its weights fill."""
+"""Checks of files from elsewhere: where they lie, what JSON they hold, how large a model they may ask for."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 MAX_CONFIG_BYTES = 1 << 22
-MAX_NUMBER = 10**7  # of a whole number among a model's arguments: sizes and counts
-MAX_NUMBERS = 256  # in one list; a vocabulary's words may be more
+MAX_NUMBER = 10**7  # largest whole number in a model's arguments: sizes and counts
+MAX_NUMBERS = 256  # longest list in a model's arguments, except lists of texts such as a vocabulary
 MAX_DEPTH = 16
-MAX_MESSAGE = 400  # characters: what is quoted from a foreign file may be long
+MAX_MESSAGE = 400  # characters quoted from a foreign file
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one printable line."""
+    """Return an error's message as one printable line."""
     lines = str(error).strip().splitlines()
     text = printable(lines[0] if lines else type(error).__name__)
     return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}..."
 
 
 def printable(text: str) -> str:
-    """A text without what a terminal would obey."""
+    """Replace characters that a terminal would obey."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
-def own_file(folder: Path, name: str) -> Path:
-    """The path of a file that really lies in the folder, or where the hub's cache keeps what its folders link to.
+def resolve_inside(folder: Path, name: str) -> Path:
+    """Return the real path of a file that lies in ``folder``, or in the hub cache that the folder links to.
 
     Raises:
-        ValueError: there is none, or it leads elsewhere.
+        ValueError: there is no such file, it is no regular file, or a link leads out of the folder.
     """
     try:
         home = folder.resolve()
         path = (home / name).resolve()
-    except (OSError, RuntimeError) as error:  # links that lead in a circle
+    except (OSError, RuntimeError) as error:  # a circle of links
         raise ValueError(f"{name} leads nowhere: {first_line(error)}") from None
     cached = home.parent.name == "snapshots" and path.parent == home.parent.parent / "blobs"
     if path.parent != home and not cached:
@@ -51,44 +51,51 @@ def own_file(folder: Path, name: str) -> Path:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The one object of a JSON file of finite numbers and bounded depth.
-
-    Raises:
-        ValueError: too large, not UTF-8, not JSON, a key that is there twice, NaN or infinity, too deep.
-    """
+    """Read a JSON file; errors are those of ``parse_json``."""
     if path.stat().st_size > MAX_CONFIG_BYTES:
         raise ValueError(f"it is larger than {MAX_CONFIG_BYTES} bytes")
+    return parse_json(path.read_bytes())
+
+
+def parse_json(data: bytes) -> dict[str, Any]:
+    """Parse one JSON object of finite numbers and bounded depth.
+
+    Raises:
+        ValueError: not UTF-8, not JSON, no object, a repeated key, NaN or infinity, too deep.
+    """
     try:
-        text = path.read_bytes().decode("utf-8")
-        content = json.loads(text, object_pairs_hook=_unique)
+        content = json.loads(data.decode("utf-8"), object_pairs_hook=_unique_keys)
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(content, dict):
         raise ValueError("it must hold one JSON object")
-    check_plain(content)
+    _check_json(content)
     return content
 
 
-def check_plain(value: Any, key: str = "", largest: int | None = None, depth: int = 0) -> None:
-    """ValueError naming the key if a value is not finite, too deep or, given ``largest``, a size beyond reason."""
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        repeated = next(name for number, (name, _) in enumerate(pairs) if name in dict(pairs[:number]))
+        raise ValueError(f"the key '{repeated}' is there twice")
+    return found
+
+
+def _check_json(value: Any, key: str = "", depth: int = 0) -> None:
+    """ValueError naming the key of a number that is not finite, of half a character, or of too deep a nesting."""
     if depth > MAX_DEPTH:
         raise ValueError(f"'{key}' is nested too deeply")
     if isinstance(value, dict):
         for name, item in value.items():
-            check_plain(name, f"{key}.{name}".lstrip("."))
-            check_plain(item, f"{key}.{name}".lstrip("."), largest, depth + 1)
+            _check_json(name, key)
+            _check_json(item, f"{key}.{name}".lstrip("."), depth + 1)
     elif isinstance(value, list):
-        if largest is not None and len(value) > MAX_NUMBERS and not all(isinstance(item, str) for item in value):
-            raise ValueError(f"'{key}' lists {len(value)} values, more than {MAX_NUMBERS}")
         for item in value:
-            check_plain(item, key, largest, depth + 1)
+            _check_json(item, key, depth + 1)
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"'{key}' is {value}, no finite number")
-    elif isinstance(value, int) and largest is not None and abs(value) > largest:
-        size = f"{value:.3g}" if abs(value) < 1e300 else "of many digits"  # no float is so large
-        raise ValueError(f"'{key}' is {size}, beyond {largest}")
     elif isinstance(value, str) and not value.isascii():
         try:
             value.encode("utf-8")
@@ -96,26 +103,39 @@ def check_plain(value: Any, key: str = "", largest: int | None = None, depth: in
             raise ValueError(f"'{key[:40]}' holds half a character") from None
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(name for number, (name, _) in enumerate(pairs) if name in dict(pairs[:number]))
-        raise ValueError(f"the key '{twice}' is there twice")
-    return found
+def check_arguments(value: Any, key: str = "arguments") -> None:
+    """Check a model's arguments at every level of their specs.
+
+    Raises:
+        ValueError: an import path, a number or a list beyond reason; the key is named.
+    """
+    if isinstance(value, dict):
+        if "class_path" in value:
+            raise ValueError(f"'{key}.class_path' is an import path; parts of a model are given by name")
+        for name, item in value.items():
+            check_arguments(item, f"{key}.{name}")
+    elif isinstance(value, list):
+        if len(value) > MAX_NUMBERS and not all(isinstance(item, str) for item in value):
+            raise ValueError(f"'{key}' lists {len(value)} values, more than {MAX_NUMBERS}")
+        for item in value:
+            check_arguments(item, key)
+    elif isinstance(value, int) and abs(value) > MAX_NUMBER:
+        size = f"{value:.3g}" if abs(value) < 1e300 else "of many digits"  # beyond 1e308 no float can show it
+        raise ValueError(f"'{key}' is {size}, beyond {MAX_NUMBER}")
 
 
 class Budget(TorchFunctionMode):
-    """Inside it, building a model on the device ``meta`` ends as soon as it needs far more than some weights fill.
+    """Context in which building a model on the device ``meta`` stops once the model outgrows its weights.
 
-    On that device nothing is allocated; what is bounded is the time, and what a second building would allocate beside
-    its weights.
+    Nothing is allocated on that device. The budget bounds the time of this first build, and what a second, real build
+    would allocate in addition to its weights.
 
     Args:
-        tensors: number of the weights' tensors; building one takes six calls of torch or so.
-        elements: of all of them.
+        tensors: number of tensors in the weights; building one takes about six calls of torch.
+        elements: number of elements in all of them.
 
     Raises:
-        ValueError: more calls of torch than so many tensors need, or one tensor far larger than the weights.
+        ValueError: more calls of torch than so many tensors need, or a tensor far larger than the weights.
     """
 
     def __init__(self, tensors: int, elements: int) -> None:

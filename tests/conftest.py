@@ -1,4 +1,4 @@
-"""Shapes and types are checked in every test; one thread, so that timings and sums do not depend on the machine."""
+"""Settings of all tests: shapes and types are checked at run time, and torch uses one thread."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ REAL = os.environ.get("GUMBELZOO_DATA")
 
 TINY = """\
 model:
-  class_path: CategoricalVAE
+  class_path: categorical_vae
   init_args:
     image_shape: [1, 8, 8]
     latents: 4
     categories: 3
-    hidden: [16]
+    encoder: {name: mlp, hidden: [16]}
+    decoder: {name: mlp, hidden: [16]}
     temperature: {name: exponential, initial: 1.0, minimum: 0.5, rate: 0.01}
-    lr_schedule: cosine
+    optimizer: {schedule: cosine}
     bound_samples: 5
 data:
-  class_path: ImageData
+  class_path: images
   init_args: {name: digits, binarization: dynamic}
 trainer:
   accelerator: cpu
@@ -41,13 +42,13 @@ trainer:
 
 @pytest.fixture(scope="session")
 def tiny_config() -> str:
-    """Digits, 13 batches an epoch, three epochs."""
+    """Configuration of a tiny model of digits: 13 batches an epoch, three epochs."""
     return TINY
 
 
 @pytest.fixture
 def real() -> Callable[[str], str]:
-    """Finds a file or folder of the real data and gives their root, or skips with the reason."""
+    """Find a file or folder of the real data and return their root; skip the test without it."""
 
     def find(name: str) -> str:
         if REAL is None or not (Path(REAL) / name).exists():
@@ -59,7 +60,7 @@ def real() -> Callable[[str], str]:
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder with ``tiny.yaml``."""
+    """Working folder with ``tiny.yaml`` in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["gumbelzoo"])
     (tmp_path / "tiny.yaml").write_text(TINY)
@@ -68,7 +69,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def _levels() -> object:
-    """The command line quiets Lightning's loggers; give them back."""
+    """Restore the levels of Lightning's loggers, which the command line changes."""
     names = ("lightning.pytorch", "lightning.fabric")
     levels = [logging.getLogger(name).level for name in names]
     yield

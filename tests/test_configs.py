@@ -1,71 +1,95 @@
-"""Every configuration trains two steps and is tested, on a few digits in the place of its data."""
+"""Every configuration is parsed without its data, builds its model, and trains two steps on a small data set."""
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
+from typing import Any
 
 import gumbelzoo
 import pytest
 import yaml
-from gumbelzoo import data, models
-from gumbelzoo.commands.configs import config_names, named_configs
+from gumbelzoo import data
+from gumbelzoo.commands.configs import FOLDER, config_names, find_config
+from gumbelzoo.commands.configuration import Configuration
+from gumbelzoo.models import MODELS
 from gumbelzoo.train import main
 
-FOLDER = Path(gumbelzoo.__file__).parent / "configs"
+NAMES = {"images": "digits", "text": "grammar"}
+# options of those configurations that have them
 SMALL = {
-    "data": {"name": "digits", "batch_size": 8, "eval_batch_size": 4},
-    "model": {"image_shape": [1, 8, 8], "bound_samples": 2, "widths": [8, 16]},
-    "TextData": {"name": "grammar", "eval_batch_size": 500},
-    "TextGAN": {"pretrain_steps": 1, "discriminator_pretrain_steps": 1, "test_samples": 20},
+    "data.batch_size": 8,
+    "data.eval_batch_size": 4,
+    "model.image_shape": [1, 8, 8],
+    "model.bound_samples": 2,
+    "model.widths": [8, 16],
+    "model.encoder.widths": [8, 16],
+    "model.decoder.widths": [16, 8],
+    "model.pretraining.steps": 1,
+    "model.pretraining.discriminator_steps": 1,
+    "model.test_samples": 20,
 }
-QUICK = ["--trainer.accelerator=cpu", "--trainer.limit_test_batches=2"]
+SHORT = [
+    *("--trainer.max_steps=2", "--trainer.limit_train_batches=2", "--trainer.limit_val_batches=2"),
+    "--trainer.check_val_every_n_epoch=1",
+]
 
 
-def small(path: Path, trained: dict[str, Path]) -> list[str]:
-    """Of ``SMALL``, what the classes of a configuration take; and a model for those that build on another."""
-    content, options = yaml.safe_load(path.read_text()), []
-    for part, package in (("data", data), ("model", models)):
-        name = content[part]["class_path"]
-        takes = inspect.signature(getattr(package, name)).parameters
-        given = {**SMALL[part], **SMALL.get(name, {}), "vqvae": trained["vqvae"]}
-        if "start" in content[part]["init_args"]:
-            given["start"] = trained["start"]
-        options += [f"--{part}.{name}={value}" for name, value in given.items() if name in takes]
-    return options
-
-
-@pytest.fixture
-def trained(tmp_path: Path) -> dict[str, Path]:
-    """By the argument that takes them, an untrained VQ-VAE of digits and a generator of the grammar, both released."""
-    vqvae = gumbelzoo.create_model("vq_vae", image_shape=[1, 8, 8], quantizer_options={"codebook_size": 8})
+def untrained_vqvae(folder: Path) -> Path:
+    """Release of a VQ-VAE of digits."""
+    quantizer = {"name": "gumbel", "codebook_size": 8}
+    model = gumbelzoo.create_model("vq_vae", image_shape=[1, 8, 8], quantizer=quantizer)
     digits = data.ImageData("digits", "none")
-    vqvae.initialise(float(digits.mean.mean()), digits.variance)
-    text = {"vocabulary": data.TextData("grammar").vocabulary.config(), "length": 12}
-    start = gumbelzoo.create_model("text_gan", **text, generator_options={"width": 4, "hidden": 6})
-    models = {"vqvae": vqvae, "start": start}
-    return {name: gumbelzoo.save_pretrained(model, tmp_path / name) for name, model in models.items()}
+    model.initialise(float(digits.mean.mean()), digits.variance)
+    return gumbelzoo.save_pretrained(model, folder)
+
+
+def untrained_generator(folder: Path) -> Path:
+    """Release of a generator of the grammar."""
+    text = {"vocabulary": data.TextData("grammar").vocabulary.config(), "max_length": 12}
+    generator = {"name": "lstm", "width": 4, "hidden": 6}
+    return gumbelzoo.save_pretrained(gumbelzoo.create_model("text_gan", **text, generator=generator), folder)
+
+
+def small(name: str) -> list[str]:
+    """Options that make a configuration small, of those that it has; a trained model in it becomes an untrained one."""
+    configuration = Configuration.read(["fit", "--config", name])
+    content = yaml.safe_load(find_config(name).read_text())
+    kind = content["data"]["class_path"]
+    options: dict[str, Any] = {"data.name": NAMES[kind], **SMALL}
+    if kind == "text":
+        options["data.eval_batch_size"] = 500
+    if "init_from" in content["model"]["init_args"]:
+        options["model.init_from"] = untrained_generator(Path("start"))
+    if content["model"]["class_path"] == "code_prior":
+        options["model.vqvae"] = untrained_vqvae(Path("vqvae"))
+    return [f"--{option}={value}" for option, value in options.items() if option in configuration.known]
 
 
 @pytest.mark.parametrize("name", config_names())
-def test_config(
-    name: str,
-    trained: dict[str, Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+def test_config_is_parsed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    """It needs neither its data nor a trained model, and names classes as the registries do."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["gumbelzoo"])
-    path = FOLDER / f"{name}.yaml"
-    options = ["--config", str(path), *small(path, trained), *QUICK]
-    length = ["--trainer.max_steps=2", "--trainer.limit_val_batches=2", "--trainer.check_val_every_n_epoch=1"]
-    assert main(["fit", *options, *length, "--trainer.limit_train_batches=2"]) == 0, capfd.readouterr().err
+    monkeypatch.setenv("GUMBELZOO_DATA", str(tmp_path / "nothing"))
+    assert main(["fit", "--config", name, "--print_config"]) == 0, capfd.readouterr().err
+    printed = yaml.safe_load(capfd.readouterr().out)
+    assert printed["model"]["class_path"] in MODELS and printed["data"]["class_path"] in NAMES
+    section = Configuration.read(["fit", "--config", name]).sections["model"]
+    if printed["model"]["class_path"] != "code_prior" and "init_from" not in section.arguments:
+        model = section.kind(**section.arguments)
+        assert type(model)(**model.config()).config() == model.config()
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_config_trains(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    """Two steps, then a test, on a few digits or sentences."""
+    monkeypatch.chdir(tmp_path)
+    options = ["--config", name, *small(name), "--trainer.accelerator=cpu", "--trainer.limit_test_batches=2"]
+    assert main(["fit", *options, *SHORT]) == 0, capfd.readouterr().err
     assert main(["test", *options]) == 0, capfd.readouterr().err
     assert "test/" in capfd.readouterr().out
 
 
-def test_there_are_configs_and_each_says_how_to_run_it() -> None:
+def test_header_gives_the_command() -> None:
     assert "catvae_digits" in config_names()
     for name in config_names():
         header = (FOLDER / f"{name}.yaml").read_text().partition("seed_everything")[0]
@@ -73,10 +97,9 @@ def test_there_are_configs_and_each_says_how_to_run_it() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("sweep_*.yaml")), ids=lambda path: path.stem)
-def test_a_sweep_calls_the_command_line(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command that wandb would run with the first value of each parameter, but offline and for one step."""
+def test_sweep_calls_the_command_line(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command that wandb runs with the first value of each parameter, but offline and for one step."""
     monkeypatch.chdir(FOLDER.parent)
-    monkeypatch.setattr("sys.argv", ["train.py"])
     sweep = yaml.safe_load(path.read_text())
     chosen = [f"--{name}={value['values'][0]}" for name, value in sweep["parameters"].items()]
     assert sweep["command"][:3] == ["${env}", "python", "${program}"]
@@ -85,9 +108,12 @@ def test_a_sweep_calls_the_command_line(path: Path, tmp_path: Path, monkeypatch:
     assert main([*arguments, *chosen, runs, "--trainer.max_steps=1", "--trainer.accelerator=cpu"]) == 0
 
 
-@pytest.mark.parametrize(("given", "expected"), [("catvae_digits", "catvae_digits.yaml"), ("own.yaml", "own.yaml")])
-def test_a_name_or_a_file(given: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_config_by_name_or_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file in the working folder comes before the packaged one of that name."""
     monkeypatch.chdir(tmp_path)
-    Path("own.yaml").write_text("")
-    for form in (["--config", given], ["-c", given], [f"--config={given}"]):
-        assert named_configs(form)[-1].endswith(expected)
+    assert find_config("catvae_digits") == FOLDER / "catvae_digits.yaml"
+    for name in ("own.yaml", "catvae_digits"):
+        Path(name).write_text("")
+        assert find_config(name) == Path(name)
+    with pytest.raises(ValueError, match=r"no file 'configs/catvae_digits.yaml' here; `--config catvae_digits`"):
+        find_config("configs/catvae_digits.yaml")

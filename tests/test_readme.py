@@ -1,53 +1,130 @@
-"""The Python of the README runs as written, and the commands and links of both README pages name what exists."""
+"""The pages: their Python runs, their commands and options exist, their links lead somewhere."""
 
+from __future__ import annotations
+
+import argparse
+import importlib
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gumbelzoo
 import pytest
+import yaml
+from gumbelzoo.commands.catalogue import Catalogue
 from gumbelzoo.commands.configs import config_names
+from gumbelzoo.commands.entries import Entry
 from gumbelzoo.train import COMMANDS
 
 ROOT = Path(gumbelzoo.__file__).parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-RESULTS = (ROOT / "benchmarks/README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
-LINES = [line for language, block in BLOCKS if language == "bash" for line in block.splitlines() if "train.py" in line]
-LINK, SCRIPT = r"\]\((?!http)([^)]+)\)", r"`([\w/]+\.py)[` ]"
-CONFIG = r"`((?:catvae|structured|vqvae|prior|textgan)_\w+)`"
+PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
+PAGES |= {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "benchmarks/README.md")}
+RESULTS = PAGES["benchmarks/README.md"]
+CATALOGUE = Catalogue()
+LINK, SCRIPT = r"\]\((?!http)([^)#]+)\)", r"`([\w/]+\.py)[` ]"
+CONFIG = r"`((?:catvae|vqvae|prior|textgan)_\w+|structured_mnist\w*)`"
 
 
-@pytest.mark.parametrize("block", [text for language, text in BLOCKS if language == "python"])
-def test_python_blocks_run(block: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Pages and texts of their blocks in a language."""
+    found = [(page, re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)) for page, text in PAGES.items()]
+    return [(page, block) for page, texts in found for block in texts]
+
+
+def commands() -> Iterator[list[str]]:
+    """Arguments behind ``train.py`` or ``main()`` in shell blocks, and of ``gumbelzoo COMMAND ...`` in the text."""
+    for _, block in blocks("bash"):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            start = next((i for i, word in enumerate(words) if re.search(r"train\.py$|main\(\)$", word)), None)
+            if start is not None:
+                yield words[start + 1 :]
+    for text in PAGES.values():
+        for line in re.findall(r"`(?:gumbelzoo|python train\.py) ([a-z][^`A-Z]*)`", text.replace("\n", " ")):
+            yield shlex.split(line)
+
+
+def links() -> list[tuple[str, str]]:
+    return [(page, link) for page, text in PAGES.items() for link in re.findall(LINK, text)]
+
+
+@pytest.mark.parametrize(("page", "block"), blocks("python"), ids=lambda text: text[:20])
+def test_python_runs(page: str, block: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    exec(compile(block, "README.md", "exec"), {})
+    exec(compile(block, page, "exec"), {})
 
 
-@pytest.mark.parametrize("line", LINES)
-def test_commands_and_configurations_exist(line: str) -> None:
-    words = shlex.split(line, comments=True)
-    words = words[words.index("train.py") + 1 :]
-    assert words[0] in COMMANDS
-    if "--config" in words:
-        assert Path(words[words.index("--config") + 1]).stem in config_names()
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+def test_command_and_its_options_exist(words: list[str]) -> None:
+    command, *rest = words
+    assert command in COMMANDS
+    if command not in ("fit", "validate", "test"):
+        module, parser = importlib.import_module(f"gumbelzoo.commands.{command}"), argparse.ArgumentParser()
+        module.add_arguments(parser)
+        options = vars(parser.parse_args(rest))
+        if command == "list" and options["name"]:
+            assert options["name"] in CATALOGUE.find(options["kind"]).entries
+        return
+    if "--config" in rest:
+        config = Path(rest[rest.index("--config") + 1])
+        assert config.stem in config_names() and config.suffix in ("", ".yaml")
+        check_options(config.stem, [word.lstrip("-").partition("=")[::2] for word in rest if word.startswith("--")])
 
 
-@pytest.mark.parametrize("link", re.findall(LINK, README))
-def test_links_lead_somewhere(link: str) -> None:
-    assert (ROOT / link).exists()
+def check_options(config: str, options: list[tuple[str, str]]) -> None:
+    """Options of the model and the data are arguments of those of the configuration, at every level."""
+    text = (ROOT / f"configs/{config}.yaml").read_text(encoding="utf-8")
+    for name, value in options:
+        part, *path = name.split(".")
+        if part in ("model", "data") and path:
+            kind = CATALOGUE.registries["MODELS" if part == "model" else "DATA"]
+            check_option(kind.entries[yaml.safe_load(text)[part]["class_path"]], path, yaml.safe_load(value))
 
 
-@pytest.mark.parametrize("name", sorted({*re.findall(LINK, RESULTS), *re.findall(SCRIPT, RESULTS)}))
-def test_pages_and_scripts_of_the_results_exist(name: str) -> None:
-    assert (ROOT / "benchmarks" / name).exists()
+def check_option(entry: Entry, path: list[str], value: Any) -> None:
+    """``a=value``, or ``a.b=value`` of a group of options; the value for a part is a name or ``{name: ...}``."""
+    option, *inner = path
+    assert option in [known.name for known in entry.options]
+    part = entry.parts.get(option)
+    if inner:
+        assert part is not None
+        check_option(part.entries[""], inner, value)
+    elif part is not None and isinstance(value, (str, dict)) and value != "mine":
+        name, options = (value, {}) if isinstance(value, str) else (value["name"], value)
+        assert {*options} - {"name"} <= {known.name for known in part.entries[name].options}
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(CONFIG, RESULTS))))
-def test_configurations_of_the_results_exist(name: str) -> None:
+@pytest.mark.parametrize(("page", "link"), links(), ids=lambda text: text)
+def test_link_leads_somewhere(page: str, link: str) -> None:
+    assert (ROOT / page).parent.joinpath(link).exists()
+
+
+@pytest.mark.parametrize("script", sorted(set(re.findall(SCRIPT, RESULTS))))
+def test_script_of_the_results_exists(script: str) -> None:
+    assert (ROOT / "benchmarks" / script).exists()
+
+
+@pytest.mark.parametrize("name", sorted({name for text in PAGES.values() for name in re.findall(CONFIG, text)}))
+def test_named_configuration_exists(name: str) -> None:
     assert name in config_names()
 
 
-def test_every_page_of_the_results_is_linked() -> None:
-    pages = {str(path.relative_to(ROOT / "benchmarks")) for path in (ROOT / "benchmarks").glob("*/*.md")}
-    assert pages <= set(re.findall(LINK, RESULTS))
+def test_every_page_is_linked() -> None:
+    """Results from ``benchmarks/README.md``, the others from the README."""
+    results = {str(path.relative_to(ROOT / "benchmarks")) for path in (ROOT / "benchmarks").glob("*/*.md")}
+    assert results <= set(re.findall(LINK, RESULTS))
+    assert {page for page in PAGES if page.startswith("docs/")} <= set(re.findall(LINK, PAGES["README.md"]))
+
+
+def test_papers_of_every_part_are_cited() -> None:
+    for kind in CATALOGUE.kinds.values():
+        for name, entry in kind.entries.items():
+            assert [paper for paper in entry.papers if paper not in PAGES["docs/citing.md"]] == [], (kind.name, name)
+
+
+def test_readme_fits_the_screen() -> None:
+    lines = PAGES["README.md"].splitlines()
+    assert len(lines) <= 140
+    assert [line for line in lines if len(line) > 100 and not line.startswith("|")] == []

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gumbelzoo.commands.configs import named_configs
 from gumbelzoo.train import main as gumbelzoo
 
 
@@ -21,7 +20,7 @@ def finish(root: Path, config: str, options: Sequence[str], test: bool) -> Path:
         RuntimeError: a command failed; its output is in ``<root>/log.txt``.
     """
     run = root / config / "1"
-    arguments = [*named_configs(["--config", config]), f"--trainer.default_root_dir={root}", *options]
+    arguments = ["--config", config, f"--trainer.default_root_dir={root}", *options]
     if not (run / "fit.json").is_file():
         started = (run / "checkpoints" / "last.ckpt").is_file()
         if run.is_dir() and not started:  # killed before its first checkpoint
@@ -59,7 +58,7 @@ def fit_facts(run: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def circumstances(fits: Sequence[Mapping[str, Any]]) -> str:
+def environment(fits: Sequence[Mapping[str, Any]]) -> str:
     """Machine, versions and commits of runs, each what ``fit_facts`` said of it, in one line."""
     machines = sorted({fit["hardware"] for fit in fits})
     versions = sorted({", ".join(f"{name} {number}" for name, number in fit["versions"].items()) for fit in fits})

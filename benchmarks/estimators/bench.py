@@ -14,6 +14,7 @@ import torch
 from gumbelzoo.benchmarks.estimators.gradient_quality import DECODED, figures, gradient_draws, seconds_per_call
 from gumbelzoo.benchmarks.estimators.report import Row, label
 from gumbelzoo.data import ImageData
+from gumbelzoo.models.base import OptimizerConfig
 from gumbelzoo.models.relaxed import ESTIMATORS, RelaxedCategorical
 from gumbelzoo.models.relaxed.densities import entropy
 from gumbelzoo.models.vae.categorical import CategoricalVAE
@@ -36,7 +37,12 @@ class Variant:
 
     def layer(self, n: int, k: int) -> RelaxedCategorical:
         """For n latents of k categories, in training mode."""
-        return RelaxedCategorical(self.estimator, self.temperature or 1.0, self.options, (n, k))
+        return RelaxedCategorical(self.spec, self.temperature or 1.0, (n, k))
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The estimator with its options."""
+        return {"name": self.estimator, **self.options}
 
     def with_samples(self, samples: int) -> Variant:
         """The same with another number of draws."""
@@ -66,11 +72,9 @@ class Bench:
         self.model = CategoricalVAE(
             latents=self.n,
             categories=self.k,
-            estimator=setup.trainer.estimator,
+            estimator=setup.trainer.spec,
             temperature=setup.trainer.temperature or 1.0,
-            estimator_options=setup.trainer.options,
-            lr_schedule="cosine",
-            lr_warmup=100,
+            optimizer=OptimizerConfig(schedule="cosine", warmup=100),
         )
         if not (weights := folder / "vae.pt").exists():
             extras = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
@@ -106,7 +110,7 @@ class Bench:
         if repr(single) not in self.states:
             torch.manual_seed(0)
             teacher = single.layer(self.n, self.k)
-            optimizer = torch.optim.AdamW([{"params": list(teacher.parameters())}], self.model.learning_rate)
+            optimizer = torch.optim.AdamW([{"params": list(teacher.parameters())}], self.model.optimizer_config.learning_rate)
             batches = chain.from_iterable(repeat(self.data.train_dataloader()))
             for batch in islice(batches, LEARNING_STEPS):
                 logits = self.model.posterior(batch["image"]).requires_grad_()

@@ -29,7 +29,7 @@ from pathlib import Path
 import torch
 from gumbelzoo.benchmarks.common.measure import write_page
 from gumbelzoo.benchmarks.common.readme import write_table
-from gumbelzoo.benchmarks.common.runs import circumstances, finish
+from gumbelzoo.benchmarks.common.runs import environment, finish
 from gumbelzoo.benchmarks.leaderboard.table import COLUMNS, OTHERS, README_COLUMNS, Record, collect, measure, table
 
 STEPS, TUNING_STEPS, SEVERAL_STEPS = 25_000, 2_000, 5_000
@@ -84,13 +84,17 @@ ANNEALED = "--model.temperature={name: exponential, initial: 1.0, minimum: 0.5, 
 
 
 def _several(estimator: str, m: int) -> Row:
-    options = [f"--model.training_samples={m}", f"--trainer.max_steps={SEVERAL_STEPS}", "--model.learning_rate=0.002"]
+    options = [f"--model.training_samples={m}", f"--trainer.max_steps={SEVERAL_STEPS}", "--model.optimizer.learning_rate=0.002"]
     if estimator != "vimco":
         options.append("--model.temperature=0.5")
     elif m == 1:
-        options.append("--model.estimator_options={samples: 2}")
+        options.append("--model.estimator.samples=2")
     note = "2 draws, each the other's baseline" if estimator == "vimco" and m == 1 else ""
     return Row(estimator, tuple(options), section="several", learning_rates=(), note=note)
+
+
+def _baseline(name: str) -> tuple[str, ...]:
+    return "--model.estimator.samples=1", f"--model.estimator.baseline={name}"
 
 
 ROWS: dict[str, Row] = {
@@ -102,9 +106,9 @@ ROWS: dict[str, Row] = {
     "rebar": Row(temperatures=TEMPERATURES),
     "relax": Row(temperatures=TEMPERATURES),
     "reinforce_leave_one_out": Row("reinforce", note="4 samples"),
-    "reinforce_learned": Row("reinforce", ("--model.estimator_options={samples: 1, baseline: learned}",)),
-    "reinforce_moving_average": Row("reinforce", ("--model.estimator_options={samples: 1, baseline: moving_average}",)),
-    "reinforce_none": Row("reinforce", ("--model.estimator_options={samples: 1, baseline: none}",)),
+    "reinforce_learned": Row("reinforce", _baseline("learned")),
+    "reinforce_moving_average": Row("reinforce", _baseline("moving_average")),
+    "reinforce_none": Row("reinforce", _baseline("none")),
     "muprop": Row(),
     "gapped_straight_through": Row(temperatures=TEMPERATURES),
     "decoupled_straight_through_gumbel_softmax": Row(temperatures=TEMPERATURES, note="drawn at temperature 0.7"),
@@ -126,7 +130,7 @@ def train(out: Path, name: str, what: str, options: Sequence[str], test: bool) -
     """Train (and test) one run of a row in ``<out>/<name>/<what>``, or finish it; the run folder."""
     row = ROWS[name]
     own = [f"--model.estimator={row.estimator or name}"] if row.config == "catvae_mnist" else []
-    return finish(out / name / what, row.config, [*row.options, *options, *own], test)
+    return finish(out / name / what, row.config, [*own, *row.options, *options], test)
 
 
 def validation_elbo(run: Path) -> float:
@@ -148,7 +152,7 @@ def tune(out: Path, name: str) -> list[str]:
 
     def options(temperature: float | None, rate: float) -> list[str]:
         tau = [] if temperature is None else [f"--model.temperature={temperature}"]
-        return [*tau, f"--model.learning_rate={rate}"]
+        return [*tau, f"--model.optimizer.learning_rate={rate}"]
 
     if not row.learning_rates:
         return []
@@ -239,7 +243,7 @@ def page(record: Record) -> list[str]:
     parts = [
         "# Leaderboard: one categorical VAE, every estimator",
         HEAD,
-        circumstances([run for entry in record.values() for run in entry["seeds"].values()]),
+        environment([run for entry in record.values() for run in entry["seeds"].values()]),
         table(section(record, "one"), *words(), (*COLUMNS, "published")),
         SEVERAL,
         table(several, *words()) if several else "Not run yet.",

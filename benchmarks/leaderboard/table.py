@@ -17,7 +17,7 @@ import yaml
 from gumbelzoo.benchmarks.common.measure import in_turns, mean_and_error
 from gumbelzoo.benchmarks.common.measure import table as markdown
 from gumbelzoo.benchmarks.common.runs import fit_facts, test_metrics
-from gumbelzoo.commands.source import build_data, open_source
+from gumbelzoo.commands.source import build_data, resolve_source
 from gumbelzoo.models import CategoricalVAE, ZooModel
 from gumbelzoo.models.relaxed import ESTIMATORS
 from torch import Tensor
@@ -53,7 +53,7 @@ OTHERS = """\
 def measure(runs: Mapping[str, Path], reference: str) -> dict[str, dict[str, float | None]]:
     """Step time relative to a reference, a release or a run, and the gradient's variance at its weights, by row."""
     torch.set_num_threads(1)
-    source = open_source(reference)
+    source = resolve_source(reference)
     weights = {name: value.clone() for name, value in source.model.state_dict().items()}
     data = build_data(source.data)
     data.setup("fit")
@@ -70,7 +70,7 @@ def measure(runs: Mapping[str, Path], reference: str) -> dict[str, dict[str, flo
 
 def _model(run: Path, weights: dict[str, Tensor]) -> ZooModel:
     """A run's model in training mode, with its own estimator and the given networks."""
-    model = open_source(str(run)).model
+    model = resolve_source(str(run)).model
     if isinstance(model, CategoricalVAE):
         own = {name: value for name, value in model.state_dict().items() if name.startswith("relaxed.")}
         model.load_state_dict({**weights, **own}, strict=False)
@@ -116,7 +116,12 @@ def collect(record: Record, name: str, runs: Mapping[int, Path]) -> None:
     """
     for seed, run in runs.items():
         arguments = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["model"]["init_args"]
-        choice = {key: arguments.get(key) for key in ("estimator", "temperature", "learning_rate")}
+        estimator = arguments.get("estimator")
+        choice = {
+            "estimator": estimator["name"] if isinstance(estimator, dict) else estimator,
+            "temperature": arguments.get("temperature"),
+            "learning_rate": arguments["optimizer"]["learning_rate"],
+        }
         if name not in record or record[name]["choice"] != choice:
             record[name] = {"choice": choice, "seeds": {}}
         metrics = {key: test_metrics(run)[f"test/{key}"] for key in ("bound", "elbo")}

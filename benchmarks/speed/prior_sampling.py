@@ -43,7 +43,7 @@ def main() -> None:
 def measure(name: str, shape: tuple[int, int, int], k: int, images: int, turns: int) -> list[str]:
     """One row of the table; a ValueError if the two ways disagree."""
     torch.manual_seed(0)
-    network = CODE_NETWORKS[name](shape, k).eval().to(DEVICE)
+    network = CODE_NETWORKS.build(name, shape=shape, codebook_size=k, classes=1).eval().to(DEVICE)
     assert isinstance(network, AutoregressiveNetwork)
     label, layer = torch.zeros(images, dtype=torch.int64, device=DEVICE), RelaxedCategorical()
 

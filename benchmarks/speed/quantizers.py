@@ -118,8 +118,8 @@ def one_hot_step(n: int, k: int) -> Callable[[], None]:
 
 def our_step(n: int, k: int) -> Callable[[], None]:
     """Ours."""
-    options: dict[str, Any] = {"decay": DECAY, "commitment": COMMITMENT, "start_batches": 0}
-    quantizer = QUANTIZERS["vector"](D, codebook_size=k, **options)
+    options = {"codebook_size": k, "decay": DECAY, "commitment": COMMITMENT, "kmeans_batches": 0}
+    quantizer = QUANTIZERS.build({"name": "vector", **options}, dim=D, positions=None)
 
     def run(z: Tensor) -> Tensor:
         quantized = quantizer(z)

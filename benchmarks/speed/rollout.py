@@ -20,6 +20,7 @@ from gumbelzoo.benchmarks.common.measure import facts, in_turns, line
 from gumbelzoo.models.relaxed import RelaxedCategorical
 from gumbelzoo.models.text.discriminators import CNNDiscriminator
 from gumbelzoo.models.text.generators.lstm import LSTMGenerator
+from gumbelzoo.vocabulary import Vocabulary
 from torch import Tensor, nn
 
 SIZE, LENGTH, BATCH, HIDDEN = 5000, 20, 64, 32
@@ -58,8 +59,9 @@ def main() -> None:
     print(facts(), *map(line, rows), sep="\n")
     for kind, estimator in KINDS.items():
         torch.manual_seed(0)
-        generator = LSTMGenerator(SIZE, LENGTH, width=HIDDEN, hidden=HIDDEN)
-        discriminator = CNNDiscriminator(SIZE, LENGTH)
+        vocabulary = Vocabulary([str(token) for token in range(SIZE)])
+        generator = LSTMGenerator(vocabulary, LENGTH, width=HIDDEN, hidden=HIDDEN)
+        discriminator = CNNDiscriminator(vocabulary, LENGTH)
         layer, weight = RelaxedCategorical(estimator, TEMPERATURE), torch.randn(LENGTH, SIZE)
         costs = {"a linear cost": partial(linear, weight), "the discriminator": partial(adversarial, discriminator)}
         samplers = Peer(generator, kind == "hard"), partial(generator.rollout, BATCH, layer)

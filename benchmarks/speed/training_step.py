@@ -19,7 +19,6 @@ from typing import Any
 
 import lightning
 import torch
-from gumbelzoo.commands.configs import named_configs
 from gumbelzoo.commands.trainer import ZooCLI
 from lightning.pytorch import Callback
 from torch import Tensor
@@ -68,7 +67,8 @@ def bare(arguments: list[str], warm_up: int, steps: int) -> float:
     cli = TimedCLI([*arguments, "--trainer.fast_dev_run=1"])
     model, data = cli.model, cli.datamodule
     model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=model.learning_rate, weight_decay=model.weight_decay)
+    config = model.optimizer_config
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     loader = data.train_dataloader()
     done, start = 0, 0.0
     while True:
@@ -96,7 +96,7 @@ def main() -> None:
     options, rest = parser.parse_known_args()
     sys.argv = sys.argv[:1]
     with tempfile.TemporaryDirectory() as scratch:
-        common = ["fit", *named_configs(["--config", options.config]), f"--trainer.default_root_dir={scratch}"]
+        common = ["fit", "--config", options.config, f"--trainer.default_root_dir={scratch}"]
         common += [f"--trainer.max_steps={options.steps + options.warm_up}", "--trainer.max_epochs=-1", *rest]
         TimedCLI.clock = Clock(0)
         through, loop = [], []

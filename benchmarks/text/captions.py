@@ -24,9 +24,9 @@ import torch
 from gumbelzoo.benchmarks.common.runs import fit_facts
 from gumbelzoo.benchmarks.text.report import Row, at_equal_variety, origin, sweep_table
 from gumbelzoo.commands.errors import exit_code, explain
-from gumbelzoo.commands.source import build_data, open_source
+from gumbelzoo.commands.source import build_data, resolve_source
 from gumbelzoo.evaluation import draw_plane
-from gumbelzoo.evaluation.published import ALPHAS, ANCHORS, CURVES, Point
+from gumbelzoo.evaluation.published import ALPHAS, CURVES, REFERENCE_POINTS, Point
 from gumbelzoo.models.text.base import TextModel
 from gumbelzoo.models.text.reverse_nll import reverse_nll
 from torch import Tensor
@@ -57,13 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     learnt = partial(reverse, models[0], data, options.reverse, options.seed)
     for name, model in zip(options.runs, models, strict=True):
         rows += sweep(name, model, data, options.alphas, options.n, options.seed, learnt)
-    for name, real in data.splits.anchors(options.n, seeded(options.seed)).items():
+    for name, real in data.splits.reference_samples(options.n, seeded(options.seed)).items():
         rows.append({"model": name, **data.score(real), **learnt(again(real, options.seed))})
     samples = {
         name: model.sample(SHOWN, generator=seeded(options.seed))
         for name, model in zip(options.runs, models, strict=True)
     }
-    print(write(options.out, rows, data.facts(), samples, options.n))
+    print(write(options.out, rows, data.metadata(), samples, options.n))
 
 
 def write(out: Path, rows: Sequence[Row], facts: Mapping[str, str], samples: Mapping[str, list[str]], n: int) -> str:
@@ -96,7 +96,7 @@ def open_all(names: Sequence[str], root: str | None) -> tuple[list[TextModel], A
     models: list[TextModel] = []
     data: Any = None
     for name in names:
-        source = open_source(name)
+        source = resolve_source(name)
         if not isinstance(source.model, TextModel):
             raise ValueError(f"{name} is a {source.model.registry_name}; sweep models of text")
         own: Any = build_data(source.data, root=root)
@@ -112,8 +112,8 @@ def differences(own: Any, data: Any) -> list[str]:
     """What is said of two data sets that differ; that the text does, where nothing that is said of it is different."""
     if own.name != data.name:
         return [f"{own.name}, not {data.name}"]
-    said = data.facts()
-    others = [f"{key} {value}, not {said[key]}" for key, value in own.facts().items() if value != said[key]]
+    said = data.metadata()
+    others = [f"{key} {value}, not {said[key]}" for key, value in own.metadata().items() if value != said[key]]
     texts = ([part.tokens for part in (x.splits.train, x.splits.valid, x.splits.test)] for x in (own, data))
     same = own.vocabulary == data.vocabulary and all(map(torch.equal, *texts))
     return others or ([] if same else ["other sentences or another vocabulary of the same sizes"])
@@ -149,8 +149,10 @@ def reverse(like: TextModel, data: Any, steps: int, seed: int, draw: Draw) -> Ro
     if not steps:
         return {}
     torch.manual_seed(seed)
-    held, lengths, rate = data.splits.test, data.vocabulary.lengths, like.learning_rate
-    return {"reverse_nll": reverse_nll(like.make_generator, draw, held.tokens, held.lengths, lengths, steps, rate)}
+    tokens, lengths = data.test_sequences()
+    rate = like.likelihood_learning_rate
+    nll = reverse_nll(like.make_generator, draw, tokens, lengths, data.vocabulary.lengths, steps, rate)
+    return {"reverse_nll": nll}
 
 
 def again(real: Tensor, seed: int) -> Draw:
@@ -176,7 +178,7 @@ def picture(rows: Sequence[Row], data: str, path: Path) -> Path:
         if "alpha" in row:
             curves.setdefault(row["model"], []).append((row["nll_oracle"], row["nll_test"]))
     if data == PUBLISHED:
-        return draw_plane(curves, path, CURVES, ANCHORS)
+        return draw_plane(curves, path, CURVES, REFERENCE_POINTS)
     levels = {row["model"]: (row["nll_oracle"], None) for row in rows if "alpha" not in row}
     return draw_plane(curves, path, {}, levels)
 

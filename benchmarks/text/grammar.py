@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from gumbelzoo.benchmarks.common.measure import table, write_page
-from gumbelzoo.benchmarks.common.runs import circumstances, finish, fit_facts, row_folder, test_metrics
+from gumbelzoo.benchmarks.common.runs import environment, finish, fit_facts, row_folder, test_metrics
 from gumbelzoo.data import TextData
 from gumbelzoo.data.text.grammar import language
 
@@ -28,12 +28,12 @@ SHORT = [f"--trainer.max_steps={STEPS}"]
 ROWS: dict[str, list[str]] = {
     "straight-through, 6,000 steps": [],
     "straight-through": SHORT,
-    "soft": [*SHORT, "--model.estimator=gumbel_softmax"],
-    "soft, one-hot feedback": [*SHORT, "--model.estimator=gumbel_softmax", "--model.feedback=straight_through"],
-    "ReinMax": [*SHORT, "--model.estimator=reinmax"],
-    "straight-through, no packs": [*SHORT, "--model.discriminator_options={hidden: 64, pack: 1}"],
-    "straight-through, convolutions": [*SHORT, "--model.discriminator=cnn", "--model.discriminator_options=null"],
-    "maximum likelihood": [*SHORT, "--model.objective=mle", "--model.learning_rate=2e-3"],
+    "soft": [*SHORT, "--model.objective.estimator=gumbel_softmax"],
+    "soft, one-hot feedback": [*SHORT, "--model.objective.estimator=gumbel_softmax", "--model.objective.feedback=straight_through"],
+    "ReinMax": [*SHORT, "--model.objective.estimator=reinmax"],
+    "straight-through, no packs": [*SHORT, "--model.objective.adversary.discriminator.pack=1"],
+    "straight-through, convolutions": [*SHORT, "--model.objective.adversary.discriminator=cnn"],
+    "maximum likelihood": [*SHORT, "--model.objective=mle", "--model.optimizer.learning_rate=2e-3"],
 }
 HEADER = ["generator", "valid", "distinct valid strings", "of the grammar's own", "total variation", "NLL, nats/token"]
 HEAD = f"""\
@@ -61,10 +61,10 @@ def main() -> None:
     data = TextData("grammar")
     data.prepare_data()
     data.setup("test")
-    own = data.anchors(SAMPLES, torch.Generator().manual_seed(0))["grammar"]
+    own = data.score(data.reference_samples(SAMPLES, torch.Generator().manual_seed(0))["grammar"])
     rows = [cells(name, test_metrics(run), own["distinct_valid"]) for name, run in runs.items()]
     rows.append(cells(TRUTH, {f"test/{name}": figure for name, figure in own.items()}, own["distinct_valid"]))
-    made = circumstances([fit_facts(run) for run in runs.values()])
+    made = environment([fit_facts(run) for run in runs.values()])
     parts = ["# A Gumbel GAN on a grammar", HEAD, made, table(HEADER, rows)]
     if missing := [name for name in ROWS if name not in runs]:
         parts.append(f"Not run yet: {'; '.join(missing)}.")

@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from gumbelzoo.benchmarks.common.measure import mean_and_error, table, write_page
-from gumbelzoo.benchmarks.common.runs import circumstances, finish, fit_facts, row_folder, test_metrics
+from gumbelzoo.benchmarks.common.runs import environment, finish, fit_facts, row_folder, test_metrics
 from gumbelzoo.benchmarks.text.captions import sweep
 from gumbelzoo.benchmarks.text.report import Row
-from gumbelzoo.commands.source import build_data, open_source
+from gumbelzoo.commands.source import build_data, resolve_source
 from gumbelzoo.evaluation import draw_plane
 from gumbelzoo.evaluation.published import ALPHAS, CURVES, Point
 from torchmetrics.functional.classification import binary_auroc
@@ -37,28 +37,28 @@ GUMBEL, SEQGAN = "textgan_oracle_gumbel", "textgan_oracle_seqgan"
 # row: configuration, options. A constant reward gives the Gumbel GAN no gradient: that control is the start itself.
 ROWS: dict[str, tuple[str, list[str]]] = {
     "Gumbel GAN": (GUMBEL, []),
-    "Gumbel GAN, shuffled reward": (GUMBEL, ["--model.reward=shuffled"]),
+    "Gumbel GAN, shuffled reward": (GUMBEL, ["--model.objective.adversary.reward=shuffled"]),
     "SeqGAN": (SEQGAN, []),
-    "SeqGAN, shuffled reward": (SEQGAN, ["--model.reward=shuffled"]),
-    "SeqGAN, constant reward": (SEQGAN, ["--model.reward=constant"]),
+    "SeqGAN, shuffled reward": (SEQGAN, ["--model.objective.adversary.reward=shuffled"]),
+    "SeqGAN, constant reward": (SEQGAN, ["--model.objective.adversary.reward=constant"]),
 }
 TRIED: dict[str, tuple[str, list[str]]] = {
-    "standard loss": (GUMBEL, ["--model.loss=standard"]),
-    "hinge loss": (GUMBEL, ["--model.loss=hinge"]),
-    "Wasserstein loss with penalty": (GUMBEL, ["--model.loss=wasserstein"]),
-    "temperature 1": (GUMBEL, ["--model.temperature=1.0"]),
-    "temperature 0.3": (GUMBEL, ["--model.temperature=0.3"]),
-    "soft samples, soft feedback": (GUMBEL, ["--model.estimator=gumbel_softmax", "--model.feedback=soft"]),
-    "soft samples, straight-through feedback": (GUMBEL, ["--model.estimator=gumbel_softmax"]),
-    "detached feedback": (GUMBEL, ["--model.feedback=detached"]),
-    "ReinMax": (GUMBEL, ["--model.estimator=reinmax", "--model.temperature=1.3"]),
-    "Gumbel-Rao": (GUMBEL, ["--model.estimator=gumbel_rao"]),
-    "generator's rate 3e-4": (GUMBEL, ["--model.adversarial_learning_rate=3.0e-4"]),
+    "standard loss": (GUMBEL, ["--model.objective.adversary.loss=standard"]),
+    "hinge loss": (GUMBEL, ["--model.objective.adversary.loss=hinge"]),
+    "Wasserstein loss with penalty": (GUMBEL, ["--model.objective.adversary.loss=wasserstein"]),
+    "temperature 1": (GUMBEL, ["--model.objective.temperature=1.0"]),
+    "temperature 0.3": (GUMBEL, ["--model.objective.temperature=0.3"]),
+    "soft samples, soft feedback": (GUMBEL, ["--model.objective.estimator=gumbel_softmax", "--model.objective.feedback=soft"]),
+    "soft samples, straight-through feedback": (GUMBEL, ["--model.objective.estimator=gumbel_softmax"]),
+    "detached feedback": (GUMBEL, ["--model.objective.feedback=detached"]),
+    "ReinMax": (GUMBEL, ["--model.objective.estimator=reinmax", "--model.objective.temperature=1.3"]),
+    "Gumbel-Rao": (GUMBEL, ["--model.objective.estimator=gumbel_rao"]),
+    "generator's rate 3e-4": (GUMBEL, ["--model.optimizer.learning_rate=3.0e-4"]),
     "generator's rate 1e-4, 1,000 steps": (
         GUMBEL,
-        ["--model.adversarial_learning_rate=1.0e-4", "--trainer.max_steps=1000"],
+        ["--model.optimizer.learning_rate=1.0e-4", "--trainer.max_steps=1000"],
     ),
-    "5 steps of the discriminator": (GUMBEL, ["--model.discriminator_steps=5"]),
+    "5 steps of the discriminator": (GUMBEL, ["--model.objective.adversary.steps=5"]),
 }
 HEADER = ["generator", "alpha", "NLL_oracle", "NLL_test", "distinct", "below the start's curve", "told apart", "seeds"]
 HEAD = f"""\
@@ -93,10 +93,10 @@ def main() -> None:
         by_alpha = list(zip(*sweeps, strict=True))
         rows += [cells(name, same, curve, [] if i else found) for i, same in enumerate(by_alpha)]
         curves[name] = [tuple(np.mean([point(row) for row in same], 0)) for same in by_alpha]
-    made = circumstances([fit_facts(run) for found in runs.values() for run in found])
+    made = environment([fit_facts(run) for found in runs.values() for run in found])
     parts = ["# Text GANs and their controls", HEAD, made, table(HEADER, rows), "![The plane](oracle_gans.png)"]
     others = [cells(name, [at_one(run) for run in found], curve, found) for name, found in tried.items()]
-    made = circumstances([fit_facts(run) for found in tried.values() for run in found])
+    made = environment([fit_facts(run) for found in tried.values() for run in found])
     parts += ["## What else was tried", TRIED_HEAD, made, table(HEADER, others)]
     write_page(__file__, parts)
     published = {name: line for name, line in CURVES.items() if name.startswith("MLE")}
@@ -120,7 +120,7 @@ def at_one(run: Path) -> Row:
 def swept(name: str, kept: Path, alphas: Sequence[float]) -> list[Row]:
     """The temperature sweep of a model, made once."""
     if not kept.is_file():
-        source = open_source(name)
+        source = resolve_source(name)
         rows = sweep(name, source.model, build_data(source.data), alphas, SAMPLES, 0)
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
@@ -130,7 +130,7 @@ def swept(name: str, kept: Path, alphas: Sequence[float]) -> list[Row]:
 def cells(name: str, seeds: Sequence[Row], curve: Sequence[Point], judged: Sequence[Path]) -> list[str]:
     """A line of the table: the rows of all seeds at one alpha, and the discriminators of the runs ``judged``."""
     heights = [height for row in seeds if (height := below(point(row), curve)) is not None]
-    areas = [area for run in judged if (area := told_apart(run)) is not None]
+    areas = [area for run in judged if (area := discriminator_auroc(run)) is not None]
     figures = [*([row[key] for row in seeds] for key in SCORES), heights, areas]
     return [name, f"{seeds[0]['alpha']:g}", *(mean_and_error(values, 3) for values in figures), str(len(seeds))]
 
@@ -141,9 +141,9 @@ def point(row: Row) -> Point:
 
 
 @torch.no_grad()
-def told_apart(run: Path) -> float | None:
+def discriminator_auroc(run: Path) -> float | None:
     """How well a run's discriminator ranks held-out sentences above samples; None if it has none that learned."""
-    source = open_source(str(run))
+    source = resolve_source(str(run))
     model = source.model
     if not model.objective.discriminator_parameters():
         return None

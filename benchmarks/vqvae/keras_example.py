@@ -14,13 +14,13 @@ from pathlib import Path
 
 import torch
 from gumbelzoo.benchmarks.common.measure import table, write_page
-from gumbelzoo.benchmarks.common.runs import circumstances, finish, fit_facts, test_metrics
+from gumbelzoo.benchmarks.common.runs import environment, finish, fit_facts, test_metrics
 from gumbelzoo.models.quantizers import QUANTIZERS
 from gumbelzoo.models.quantizers.vector import VectorQuantizer
-from gumbelzoo.pretrained.api import find_release
+from gumbelzoo.pretrained.api import RELEASED
 from gumbelzoo.pretrained.config import read_config
 
-OPTIMIZER = ["--model.learning_rate=1e-3", "--model.lr_schedule=constant"]
+OPTIMIZER = ["--model.optimizer.learning_rate=1e-3", "--model.optimizer.schedule=constant"]
 HEADER = ["codebook", "NMSE", "usage", "perplexity", "nats per code", "nats per image"]
 POSITIONS = 7 * 7
 HEAD = f"""\
@@ -38,10 +38,11 @@ class KerasExample(VectorQuantizer):
     Args:
         dim: width d of the vectors.
         codebook_size: number of codes k.
+        positions: unused.
     """
 
-    def __init__(self, dim: int, codebook_size: int) -> None:
-        super().__init__(dim, codebook_size, update="loss", start_batches=0, revive=0.0)
+    def __init__(self, dim: int, codebook_size: int, positions: int | None = None) -> None:
+        super().__init__(dim, codebook_size, update="loss", kmeans_batches=0, dead_code_threshold=0.0)
         torch.nn.init.uniform_(self.codebook.weight, -0.05, 0.05)
 
 
@@ -53,14 +54,14 @@ def main() -> None:
     sys.argv = sys.argv[:1]
     torch.set_num_threads(1)
     QUANTIZERS.register("keras_example")(KerasExample)
-    vqvae = finish(out, "vqvae_mnist_ema", ["--model.quantizer=keras_example", *OPTIMIZER], test=True)
+    vqvae = finish(out, "vqvae_mnist_ema", ["--model.quantizer={name: keras_example, codebook_size: 128}", *OPTIMIZER], test=True)
     prior = finish(out, "prior_mnist", [f"--model.vqvae={vqvae}"], test=True)
-    ours = [read_config(find_release(name)).test["metrics"] for name in ("vqvae-mnist-ema", "vqvae-mnist")]
+    ours = [read_config(RELEASED / name).metrics for name in ("vqvae-mnist-ema", "vqvae-mnist")]
     rows = [
         row("of the Keras example", test_metrics(vqvae), test_metrics(prior)),
         row("`vqvae_mnist_ema`, `prior_mnist` (released)", *ours),
     ]
-    made = circumstances([fit_facts(vqvae), fit_facts(prior)])
+    made = environment([fit_facts(vqvae), fit_facts(prior)])
     parts = ["# The Keras example in its own setting", HEAD, made, table(HEADER, rows)]
     write_page(__file__, parts)
 

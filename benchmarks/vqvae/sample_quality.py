@@ -18,7 +18,7 @@ from typing import Any
 import gumbelzoo
 import torch
 from gumbelzoo.benchmarks.common.measure import line
-from gumbelzoo.commands.source import build_data, open_source
+from gumbelzoo.commands.source import build_data, resolve_source
 from gumbelzoo.evaluation.fid import frechet_distance, precision_recall
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
@@ -41,7 +41,7 @@ def main() -> None:
     def features(batches: Iterable[Tensor]) -> Tensor:
         return torch.cat([classifier.features(images.clamp(0, 1)) for images in batches])  # type: ignore[operator]
 
-    sources = {name: open_source(name) for name in options.sources}
+    sources = {name: resolve_source(name) for name in options.sources}
     data = build_data(next(iter(sources.values())).data)
     data.setup("test")
     test = [batch["image"] for batch in data.test_dataloader()]

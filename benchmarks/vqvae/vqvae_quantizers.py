@@ -19,14 +19,14 @@ from typing import Any
 
 import torch
 from gumbelzoo.benchmarks.common.measure import in_turns, peak, table, write_page
-from gumbelzoo.benchmarks.common.runs import circumstances, finish, fit_facts, row_folder, test_metrics
-from gumbelzoo.commands.source import build_data, open_source
+from gumbelzoo.benchmarks.common.runs import environment, finish, fit_facts, row_folder, test_metrics
+from gumbelzoo.commands.source import build_data, resolve_source
 
 CONFIG, EPOCHS, TURNS = "vqvae_mnist_ema", 5, 7
 SCHEDULE = {"name": "exponential", "initial": 2.0, "minimum": 0.3, "rate": 1.2e-3}
 NAMED: dict[str, Any] = {"codebook_size": 128}
-GUMBEL = {**NAMED, "kl_weight": 0.05, "revive": 0.0}
-PAIR = {"codebooks": 2, "quantizer_options": {"codebook_size": 11}}
+GUMBEL = {**NAMED, "kl_weight": 0.05, "dead_code_threshold": 0.0}
+PAIR = {"codebooks": 2, "quantizer": {"name": "vector", "codebook_size": 11}}
 
 # row: quantizer, its options
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -74,15 +74,15 @@ def main() -> None:
         [name, *figures(test_metrics(run)), f"{seconds[name] / base:.2f}", f"{peak(steps[name]) / 2**20:.0f}"]
         for name, run in runs.items()
     ]
-    made = circumstances([fit_facts(run) for run in runs.values()])
+    made = environment([fit_facts(run) for run in runs.values()])
     parts = ["# Quantizers in one VQ-VAE", HEAD, made, table(HEADER, rows)]
     write_page(__file__, parts)
 
 
 def train(out: Path, name: str, quantizer: str, options: dict[str, Any]) -> Path:
     """A row's run."""
-    chosen = [f"--model.quantizer={quantizer}", f"--model.quantizer_options={json.dumps(options)}"]
-    return finish(row_folder(out, name), CONFIG, [*chosen, f"--trainer.max_epochs={EPOCHS}"], test=True)
+    chosen = f"--model.quantizer={json.dumps({'name': quantizer, **options})}"
+    return finish(row_folder(out, name), CONFIG, [chosen, f"--trainer.max_epochs={EPOCHS}"], test=True)
 
 
 def figures(metrics: dict[str, float]) -> list[str]:
@@ -97,7 +97,7 @@ def figures(metrics: dict[str, float]) -> list[str]:
 
 def training_step(run: Path) -> Callable[[], None]:
     """A step of a trained model on one batch, at a learning rate that changes nothing."""
-    source = open_source(str(run))
+    source = resolve_source(str(run))
     data = build_data(source.data)
     data.setup("fit")
     batch = next(iter(data.train_dataloader()))

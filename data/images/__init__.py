@@ -1,4 +1,4 @@
-"""Images: one LightningDataModule, one reader per data set."""
+"""Images: the data module, and one reader per data set."""
 
 from .datamodule import ImageData
 

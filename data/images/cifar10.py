@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..storage import BROKEN, Folders, read_verified
+from ..storage import READ_ERRORS, Folders, read_verified, unpickle_arrays
 from .splits import Split, Splits, image_set
 
 RECORD = 1 + 3 * 32 * 32
@@ -26,19 +25,19 @@ BINARY_MD5 = {
 
 
 def decode_binary(content: bytes) -> Split:
-    """Records of one label byte and three 32 x 32 planes."""
+    """Decode records of one label byte and three 32 x 32 planes."""
     records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
-    return Split.of(records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0])
+    return Split.from_numpy(records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0])
 
 
 def decode_pickle(content: bytes) -> Split:
-    """A pickled dictionary of ``data`` and ``labels``. Only for content with a known checksum: unpickling runs code."""
-    batch = pickle.loads(content, encoding="latin1")
-    return Split.of(batch["data"].reshape(-1, 3, 32, 32), np.asarray(batch["labels"]))
+    """Decode a pickled dictionary of ``data`` and ``labels``."""
+    batch = unpickle_arrays(content)
+    return Split.from_numpy(batch["data"].reshape(-1, 3, 32, 32), np.asarray(batch["labels"]))
 
 
 def read_folder(folder: Path, checksums: dict[str, str], decode: Callable[[bytes], Split]) -> list[Split]:
-    """The six batches in a folder, the test batch last."""
+    """Read the six batches in a folder, the test batch last."""
     for name in checksums:
         if not (folder / name).exists():
             raise FileNotFoundError(
@@ -48,31 +47,31 @@ def read_folder(folder: Path, checksums: dict[str, str], decode: Callable[[bytes
 
 
 def read_archive(path: Path, md5: str, names: list[str]) -> list[Split]:
-    """The six batches in torchvision's archive, the test batch last."""
+    """Read the six batches in torchvision's archive, the test batch last."""
     content = read_verified(path, md5)
     try:
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             members = {Path(member.name).name: member for member in archive.getmembers() if member.isfile()}
             return [decode_pickle(archive.extractfile(members[name]).read()) for name in names]  # type: ignore[union-attr]
-    except (*BROKEN, tarfile.TarError) as error:
+    except (*READ_ERRORS, tarfile.TarError) as error:
         raise ValueError(f"{path} is not the archive of CIFAR-10 ({error}); delete it and run again") from error
 
 
 @image_set("cifar10", (3, 32, 32))
 def cifar10(folders: Folders, published: bool = False) -> Splits:
-    """45,000 training, 5,000 validation (the last tenth) and 10,000 test images in colour."""
+    """Read 45,000 training, 5,000 validation (the last tenth) and 10,000 test images in colour."""
     from torchvision.datasets import CIFAR10
 
     pickled = dict(CIFAR10.train_list + CIFAR10.test_list)
     binary = "cifar-10-batches-bin"
     if folder := folders.find(binary, f"cifar10/{binary}"):
-        parts, source = read_folder(folder, BINARY_MD5, decode_binary), binary
+        batches, source = read_folder(folder, BINARY_MD5, decode_binary), binary
     elif folder := folders.find(CIFAR10.base_folder):
-        parts, source = read_folder(folder, pickled, decode_pickle), CIFAR10.base_folder
+        batches, source = read_folder(folder, pickled, decode_pickle), CIFAR10.base_folder
     else:
         path = folders.fetch(CIFAR10.filename, [CIFAR10.url], CIFAR10.tgz_md5)
-        parts, source = read_archive(path, CIFAR10.tgz_md5, list(pickled)), CIFAR10.filename
-    *training, test = parts
-    train = Split(torch.cat([part.images for part in training]), torch.cat([part.labels for part in training]))
+        batches, source = read_archive(path, CIFAR10.tgz_md5, list(pickled)), CIFAR10.filename
+    *training, test = batches
+    train = Split(torch.cat([batch.images for batch in training]), torch.cat([batch.labels for batch in training]))
     cut = len(train) - len(train) // 10
-    return Splits(train.rows(slice(cut)), train.rows(slice(cut, None)), test, source)
+    return Splits(train.select(slice(cut)), train.select(slice(cut, None)), test, source)

@@ -1,35 +1,46 @@
-"""Images in memory, as one LightningDataModule for every data set and every binarization."""
+"""Data module of images: every data set with every binarization."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from ..licences import licence_of
-from ..loader import Prepare, TensorLoader
+from ...interfaces import Batch
+from ..base import InMemoryData, register_data
+from ..keyed_random import Key
+from ..loader import TensorLoader
 from ..storage import Folders
 from . import cifar10, digits, mnist, omniglot  # noqa: F401  (importing a reader registers its data set)
 from .binarization import BINARIZATIONS, to_float
-from .splits import IMAGE_SETS, Split, Splits
+from .splits import IMAGE_SETS, Splits
 
 
-class ImageData(LightningDataModule):
-    """Batches of ``{"image": float32 b c h w in [0, 1], "label": int64 b}``.
+@register_data("images")
+class ImageData(InMemoryData):
+    """Images in batches of ``{"image": float32 b c h w in [0, 1], "label": int64 b}``.
 
     Args:
-        name: digits (needs no download), mnist, fashion_mnist, omniglot or cifar10.
-        binarization: static (one draw for ever: the literature's file for MNIST, if it is there), dynamic (a fresh draw
-            in every training batch, the static one for validation and test), threshold, or none. Colour needs none.
-        batch_size: Images in a training batch, per process; the remainder of an epoch is dropped.
-        eval_batch_size: Images in a validation or test batch, per process, at most.
-        root: Folder of the data sets; else GUMBELZOO_DATA, else the user's cache folder. What is missing is downloaded.
-        seed: Of the order of the training images and of the dynamic draws.
+        name: digits (no download), mnist, fashion_mnist, omniglot or cifar10.
+        binarization: static (one fixed draw; for MNIST the published file, if present), dynamic (a fresh draw for
+            every training batch, the static draw for validation and test), threshold, or none (the only one for colour
+            images).
+        batch_size: images in a training batch, per process; the remainder of an epoch is dropped.
+        eval_batch_size: most images in a validation or test batch, per process.
+        root: folder of the data sets; default GUMBELZOO_DATA, else the user's cache folder. Missing files are
+            downloaded.
+        seed: seed of the order of training images and of dynamic draws.
 
     Raises:
         ValueError: unknown name, binarization of colour images, a corrupt file, a batch size that does not fit.
         FileNotFoundError: a file is missing and could not be downloaded.
+
+    Example:
+        >>> data = ImageData("digits", binarization="dynamic", batch_size=50)
+        >>> batch = next(iter(data.train_dataloader()))
+        >>> batch["image"].shape, batch["label"].shape
+        (torch.Size([50, 1, 8, 8]), torch.Size([50]))
     """
 
     def __init__(
@@ -41,13 +52,8 @@ class ImageData(LightningDataModule):
         root: str | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.name: str = name
+        super().__init__(name, batch_size, eval_batch_size, root, seed)
         self.binarization = binarization
-        self.batch_size = batch_size
-        self.eval_batch_size = eval_batch_size
-        self.root = root
-        self.seed = seed
         self._set = IMAGE_SETS[name]
         self._rule = BINARIZATIONS[binarization]
         if self.shape[0] > 1 and not self._rule.colour:
@@ -57,76 +63,45 @@ class ImageData(LightningDataModule):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """The shape of an image, ``(c, h, w)``, known without reading."""
+        """Shape of an image, ``(c, h, w)``, known without reading."""
         return self._set.shape
 
     @cached_property
     def splits(self) -> Splits:
-        """The images as they are stored, after the draws that are made once. Read, and downloaded, at the first use."""
-        read = self._set.read(Folders(self.root), self._rule.published)
-        parts = zip(
-            ("train", "valid", "test"), (self._rule.train, self._rule.evaluation, self._rule.evaluation), strict=True
+        """Stored images: uint8 levels after the draws that are made once. Read or downloaded at first use."""
+        read, rule = self._set.read(Folders(self.root), self._rule.published), self._rule
+        return replace(
+            read,
+            train=replace(read.train, images=rule.train(read.train.images, 0)),
+            valid=replace(read.valid, images=rule.evaluation(read.valid.images, 1)),
+            test=replace(read.test, images=rule.evaluation(read.test.images, 2)),
         )
-        fixed = {}
-        for number, (split, rule) in enumerate(parts):
-            rows: Split = getattr(read, split)
-            fixed[split] = Split(rule(rows.images, number), rows.labels)
-        return Splits(**fixed, source=read.source, binarized=read.binarized)
 
     @cached_property
     def mean(self) -> Tensor:
-        """Mean of the training images as the model sees them: float32 ``c h w``."""
+        """Mean training image as the model sees it, float32 ``c h w``."""
         images = self.splits.train.images
         return images.sum(0).float() / (255 * len(images))
 
     @cached_property
     def variance(self) -> float:
-        """Variance of all training pixels, of all channels, around their one mean, as the model sees them."""
+        """Variance of all training pixels, over all channels, around their one mean, as the model sees them."""
         images = self.splits.train.images
         total = squares = 0.0
-        for batch in TensorLoader({"image": images}, 1000, self._rule.batch, seed=self.seed):
+        for batch in TensorLoader({"image": images}, 1000, self.train_transform, seed=self.seed):
             pixels = batch["image"].double()
             total += float(pixels.sum())
             squares += float(pixels.square().sum())
         return squares / images.numel() - (total / images.numel()) ** 2
 
-    def facts(self) -> dict[str, str]:
-        """What is printed beside every result."""
-        splits = self.splits
-        sizes = f"{len(splits.train):,} training, {len(splits.valid):,} validation, {len(splits.test):,} test"
-        how = splits.binarized or self._rule.fact
-        return {
-            "data set": self.name,
-            "binarization": f"{self.binarization}: {how}",
-            "source": splits.source,
-            "split": sizes,
-            "licence": licence_of(self.name),
-        }
+    def train_transform(self, batch: Batch, key: Key) -> Batch:
+        """Scale or binarize a batch of uint8 levels, as float32."""
+        return self._rule.transform(batch, key)
 
-    def prepare_data(self) -> None:
-        """Download what is missing, in one process per machine."""
-        self.splits  # noqa: B018
+    def eval_transform(self, batch: Batch, key: Key) -> Batch:
+        """Scale a batch of uint8 levels to float32 in [0, 1]; binarized ones become exactly 0 and 1."""
+        return to_float(batch, key)
 
-    def setup(self, stage: str | None = None) -> None:
-        """Read the images; nothing happens the second time."""
-        self.splits  # noqa: B018
-
-    def train_dataloader(self) -> TensorLoader:
-        """Shuffled batches, except where the trainer overfits a few of them."""
-        shuffle = not getattr(self.trainer, "overfit_batches", 0)
-        return self._loader(self.splits.train, self.batch_size, self._rule.batch, shuffle)
-
-    def val_dataloader(self) -> TensorLoader:
-        """Every validation image once."""
-        return self._loader(self.splits.valid, self.eval_batch_size, to_float)
-
-    def test_dataloader(self) -> TensorLoader:
-        """Every test image once."""
-        return self._loader(self.splits.test, self.eval_batch_size, to_float)
-
-    def _loader(self, split: Split, batch_size: int, prepare: Prepare, shuffle: bool = False) -> TensorLoader:
-        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        tensors = {"image": split.images, "label": split.labels}
-        return TensorLoader(
-            tensors, batch_size, prepare, shuffle=shuffle, seed=self.seed, rank=rank, world_size=world_size
-        )
+    def details(self) -> dict[str, str]:
+        """Return the binarization."""
+        return {"binarization": f"{self.binarization}: {self.splits.binarized or self._rule.description}"}

@@ -1,6 +1,7 @@
 """The form that every image data set is read into, and the registry of their readers.
 
-A new data set is one file with one decorated function that returns ``Splits``, and its import in ``images.py``.
+A new data set is one file with one function, decorated with ``image_set``, that returns ``Splits``; and its import in
+``datamodule.py``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...interfaces import Batch
 from ...registry import Registry
 from ..keyed_random import SPLIT, permutation
 from ..storage import Folders
@@ -25,13 +27,17 @@ class Split:
     labels: Tensor
 
     @classmethod
-    def of(cls, images: np.ndarray, labels: np.ndarray) -> Split:
-        """Copy integer arrays ``b c h w`` and ``b`` into a split."""
+    def from_numpy(cls, images: np.ndarray, labels: np.ndarray) -> Split:
+        """Copy integer arrays ``b c h w`` and ``b``."""
         return cls(torch.tensor(images, dtype=torch.uint8), torch.tensor(labels, dtype=torch.int64))
 
-    def rows(self, chosen: slice | Tensor) -> Split:
-        """Return the split of only these rows."""
-        return Split(self.images[chosen], self.labels[chosen])
+    def select(self, rows: slice | Tensor) -> Split:
+        """Return the split of these rows only."""
+        return Split(self.images[rows], self.labels[rows])
+
+    def tensors(self) -> Batch:
+        """Return all rows by batch key."""
+        return {"image": self.images, "label": self.labels}
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -39,7 +45,13 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """A data set as it was read; ``source`` says from what, and ``binarized`` how, if the files were binary already."""
+    """A data set as it was read.
+
+    Attributes:
+        train, valid, test: images and labels.
+        source: files they come from.
+        binarized: how the files were binarized; None for grey and colour images.
+    """
 
     train: Split
     valid: Split
@@ -53,10 +65,12 @@ Reader = Callable[[Folders, bool], Splits]
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A data set's image shape ``(c, h, w)``, known without reading, and its reader.
+    """Reader of a data set.
 
-    ``read(folders, published)`` downloads what is missing; ``published`` asks for the published binary version, if the
-    data set has one and it is there.
+    Attributes:
+        shape: shape of an image, ``(c, h, w)``, known without reading.
+        read: ``read(folders, published)`` reads the images and downloads missing files; ``published`` asks for the
+            published binary version where there is one.
     """
 
     shape: tuple[int, int, int]
@@ -76,7 +90,7 @@ def image_set(name: str, shape: tuple[int, int, int]) -> Callable[[Reader], Read
     return add
 
 
-def held_out(rows: Split, n: int) -> tuple[Split, Split]:
-    """Take ``n`` rows out of a split, always the same ones: the rest and the rows taken."""
-    order = permutation(len(rows), (SPLIT, len(rows)))
-    return rows.rows(order[n:]), rows.rows(order[:n])
+def hold_out(split: Split, n: int) -> tuple[Split, Split]:
+    """Split off ``n`` rows, the same ones every time: the remaining rows and those held out."""
+    order = permutation(len(split), (SPLIT, len(split)))
+    return split.select(order[n:]), split.select(order[:n])

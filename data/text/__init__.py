@@ -1,4 +1,4 @@
-"""Text: one LightningDataModule, one maker per text set."""
+"""Text: the data module, and one reader per text set."""
 
 from .datamodule import TextData
 

@@ -1,13 +1,14 @@
-"""Named corpora: text files from their public places, found under the root or downloaded."""
+"""Named corpora: public text files, found under the root or downloaded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
 
+from ...vocabulary import Tokenization
 from ..storage import Folders, read_verified
-from .splits import TEXT_SETS, TextSplits
-from .text_file import text_splits
+from .splits import TextSplits, text_set
+from .text_file import FILE_OPTIONS, text_splits
 from .tokenization import read_sentences
 
 GITHUB = "https://raw.githubusercontent.com"
@@ -15,7 +16,7 @@ GITHUB = "https://raw.githubusercontent.com"
 
 @dataclass(frozen=True)
 class PublicFile:
-    """A file by its place under the root, its public place and its checksum."""
+    """A public file: its path under the root, its address, its checksum, and whether its first line is a header."""
 
     name: str
     url: str
@@ -24,8 +25,8 @@ class PublicFile:
 
 
 @dataclass(frozen=True)
-class Named:
-    """A named corpus: its level, its training file, and its test file if it has one."""
+class NamedCorpus:
+    """A corpus: its level of tokens, its training file, and its test file if there is one."""
 
     level: str
     train: PublicFile
@@ -34,16 +35,16 @@ class Named:
 
 COCO = f"{GITHUB}/geek-ai/Texygen/master/data"
 ORGAN = f"{GITHUB}/gablg1/ORGAN/master/data"
-NAMED = {
+NAMED_CORPORA = {
     # Chen et al. 2015 (arXiv:1504.00325); the 10,000 + 10,000 captions of Texygen (Zhu et al. 2018, arXiv:1802.01886)
-    "captions": Named(
+    "captions": NamedCorpus(
         "word",
         PublicFile("text/image_coco/image_coco.txt", f"{COCO}/image_coco.txt", "931ec7d2b37cc8e1fb584154909abe75"),
         PublicFile(
             "text/image_coco/test_coco.txt", f"{COCO}/testdata/test_coco.txt", "ffc977caa4cfe9dda1c644e154d7f9c9"
         ),
     ),
-    "tinyshakespeare": Named(
+    "tinyshakespeare": NamedCorpus(
         "character",
         PublicFile(
             "text/tinyshakespeare/input.txt",
@@ -51,7 +52,7 @@ NAMED = {
             "6fb458f1232090904fb40fe944165e91",
         ),
     ),
-    "names": Named(
+    "names": NamedCorpus(
         "character",
         PublicFile(
             "text/names/names.txt",
@@ -59,9 +60,9 @@ NAMED = {
             "401b3c4cac9e28a586ed15e81256680d",
         ),
     ),
-    # 50,413 molecules of ZINC (Irwin et al. 2012) and 4,989 of QM9 (Ramakrishnan et al. 2014), as ORGAN chose them
+    # 50,413 molecules of ZINC (Irwin et al. 2012) and 4,989 of QM9 (Ramakrishnan et al. 2014), the selection of ORGAN
     # (Guimaraes et al. 2017, arXiv:1705.10843)
-    "smiles": Named(
+    "smiles": NamedCorpus(
         "character",
         PublicFile(
             "text/smiles/organ_zinc_50k_24heavy.csv",
@@ -70,7 +71,7 @@ NAMED = {
             header=True,
         ),
     ),
-    "smiles_qm9": Named(
+    "smiles_qm9": NamedCorpus(
         "character",
         PublicFile(
             "text/smiles/organ_qm9_5k.csv", f"{ORGAN}/qm9_5k.csv", "6a8dc4ff24a9e931108c9db085405334", header=True
@@ -79,23 +80,23 @@ NAMED = {
 }
 
 
-def named(
-    entry: Named,
+def read_corpus(
+    corpus: NamedCorpus,
     folders: Folders,
     level: str | None = None,
     min_count: int = 2,
     max_vocabulary: int | None = None,
     longest_line: int = 200,
 ) -> TextSplits:
-    """One of the named corpora."""
-    level = level or entry.level
-    files = []
-    for file in filter(None, (entry.train, entry.test)):
+    """Read a named corpus; its files are downloaded if missing."""
+    tokenization = Tokenization(level or corpus.level)
+    parts = []
+    for file in filter(None, (corpus.train, corpus.test)):
         path = folders.fetch(file.name, [file.url], file.md5)
         read_verified(path, file.md5)
-        files.append(read_sentences(path, level, longest_line, file.header))
-    return text_splits(files[0], files[1] if entry.test else None, level, min_count, max_vocabulary)
+        parts.append(read_sentences(path, tokenization, longest_line, file.header))
+    return text_splits(parts[0], parts[1] if corpus.test else None, min_count, max_vocabulary)
 
 
-for name, entry in NAMED.items():
-    TEXT_SETS.register(name)(partial(named, entry))
+for name, corpus in NAMED_CORPORA.items():
+    text_set(name, *FILE_OPTIONS)(partial(read_corpus, corpus))

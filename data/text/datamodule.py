@@ -1,43 +1,56 @@
-"""Text in memory, as one LightningDataModule for everything that is a sequence of tokens."""
+"""Data module of text: every data set that is sequences of tokens."""
 
 from __future__ import annotations
 
-import inspect
 from functools import cached_property
 
 import torch
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from ...vocabulary import Vocabulary
-from ..licences import licence_of
-from ..loader import TensorLoader
+from ..base import InMemoryData, register_data
 from ..storage import Folders
-from . import corpora, grammar, oracle  # noqa: F401  (importing a maker registers its text set)
-from .splits import TEXT_SETS, Sequences, TextSplits
+from . import corpora, grammar, oracle, text_file  # noqa: F401  (importing a reader registers its text sets)
+from .splits import TEXT_SETS, TextSplits
 
 
-class TextData(LightningDataModule):
-    """Batches of ``{"tokens": int64 b t, "length": int64 b}``; the conventions are those of ``gumbelzoo.data``.
+@register_data("text")
+class TextData(InMemoryData):
+    """Text in batches of ``{"tokens": int64 b t, "length": int64 b}``; conventions in ``interfaces.TextSource``.
 
     Args:
-        name: oracle (SeqGAN's synthetic benchmark, drawn), oracle_published (the authors' own oracle), grammar
+        name: oracle (SeqGAN's synthetic benchmark, drawn), oracle_published (its authors' oracle), grammar
             (arithmetic strings, drawn), text (any file), captions, tinyshakespeare, names, smiles or smiles_qm9.
-        path: For text: the training file, UTF-8, one sentence a line.
-        test_path: For text: the test file; without it the test split is a tenth of the lines of ``path``. A tenth of
-            those that are left is the validation split, with a test file too.
-        level: For files: word or character; the named corpora have their own.
-        min_count: For files: tokens that the training split has less often are unknown; 2 if not given.
-        max_vocabulary: For files: so many tokens at most, with end and unknown.
-        longest_line: For files: tokens that a line may have; 200 if not given.
-        batch_size: Sequences in a training batch, per process; the remainder of an epoch is dropped.
-        eval_batch_size: Sequences in a validation or test batch, per process, at most.
-        root: Folder of the data sets; else GUMBELZOO_DATA, else the user's cache folder. What is missing is downloaded.
-        seed: Of the order of the training sequences.
+        path: training file, for name=text: UTF-8, one sentence a line. At most 128 MiB and 2 million lines.
+        test_path: test file, for name=text; default: a tenth of the lines of ``path``. Validation is a tenth of the
+            remaining lines of ``path``.
+        level: rule that splits a line into tokens, for files. lossless_word, the default for name=text: words of any
+            script with their marks, single characters elsewhere, each with the space before it, so that samples are
+            spaced as the text is. word: ASCII hyphens and apostrophes, no combining marks; spaces around punctuation
+            are lost. character: every code point. Each named corpus has its own default. A model's vocabulary
+            records the rule; that of name=text also the normal form, NFC.
+        min_count: fewest occurrences in the training split, for files; rarer tokens become ``<unk>``. Default 2.
+        max_vocabulary: most tokens in the vocabulary, for files, with ``<eos>`` and ``<unk>``.
+        longest_line: most tokens in a line, for files; a longer line is an error. Default 200.
+        batch_size: sequences in a training batch, per process; the remainder of an epoch is dropped.
+        eval_batch_size: most sequences in a validation or test batch, per process.
+        root: folder of the data sets; default GUMBELZOO_DATA, else the user's cache folder. Missing files are
+            downloaded.
+        seed: seed of the order of training sequences.
 
     Raises:
-        ValueError: unknown name, an argument that the set has no use for, a bad file, a batch size that does not fit.
+        ValueError: unknown name, an argument that the text set does not take, a bad file, a batch size that does not
+            fit.
         FileNotFoundError: a file is missing and could not be downloaded.
+
+    Example:
+        >>> data = TextData("grammar", batch_size=20)
+        >>> batch = next(iter(data.train_dataloader()))
+        >>> batch["tokens"].shape, data.max_length
+        (torch.Size([20, 12]), 12)
+        >>> metrics = data.score(batch["tokens"])
+        >>> metrics["valid"]
+        1.0
     """
 
     def __init__(
@@ -54,13 +67,7 @@ class TextData(LightningDataModule):
         root: str | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.name: str = name
-        self.batch_size = batch_size
-        self.eval_batch_size = eval_batch_size
-        self.root = root
-        self.seed = seed
-        self._make = TEXT_SETS[name]
+        super().__init__(name, batch_size, eval_batch_size, root, seed)
         optional = {
             "path": path,
             "test_path": test_path,
@@ -69,34 +76,45 @@ class TextData(LightningDataModule):
             "max_vocabulary": max_vocabulary,
             "longest_line": longest_line,
         }
+        self._set = TEXT_SETS[name]
         self._options = {key: value for key, value in optional.items() if value is not None}
-        known = inspect.signature(self._make).parameters
-        if useless := [key for key in self._options if key not in known]:
-            raise ValueError(f"the text set '{name}' takes no {useless[0]}; leave it out, or use name='text'")
+        if unknown := [key for key in self._options if key not in self._set.options]:
+            raise ValueError(f"the text set '{name}' takes no {unknown[0]}; leave it out, or use name='text'")
 
     @cached_property
     def splits(self) -> TextSplits:
-        """The sequences. Read, drawn or downloaded at the first use."""
-        return self._make(Folders(self.root), **self._options)
+        """The sequences. Read, drawn or downloaded at first use."""
+        return self._set.read(Folders(self.root), **self._options)
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """What the ids mean."""
+        """The tokens by id."""
         return self.splits.vocabulary
 
     @property
     def max_length(self) -> int:
-        """The width t of every batch."""
+        """Width t of every batch."""
         return self.splits.train.tokens.shape[1]
 
+    def test_sequences(self) -> tuple[Tensor, Tensor]:
+        """Return token ids ``b t`` and lengths ``b`` of the test split."""
+        return self.splits.test.tokens, self.splits.test.lengths
+
+    def reference_samples(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return up to ``n`` sequences ``n t`` from each source that a model is compared with, by name.
+
+        ``score`` gives their metrics.
+        """
+        return self.splits.reference_samples(n, generator)
+
     def score(self, samples: Tensor) -> dict[str, float]:
-        """What the set knows about samples of a model, by name; the function of each set says what its figures are.
+        """Return metrics of generated samples by name; each text set documents its own in ``score``.
 
         Args:
-            samples: token ids ``b t``; what comes after the first end does not count.
+            samples: token ids ``b t``; tokens after the first EOS are ignored.
 
         Raises:
-            ValueError: another shape or type, no samples, or ids that are no tokens.
+            ValueError: another shape or type, no samples, or ids outside the vocabulary.
         """
         size = len(self.vocabulary)
         if samples.ndim != 2 or samples.dtype != torch.int64 or samples.numel() == 0:
@@ -104,42 +122,9 @@ class TextData(LightningDataModule):
         if samples.min() < 0 or samples.max() >= size:
             raise ValueError(f"samples must be ids in [0, {size}), got {int(samples.min())} to {int(samples.max())}")
         samples = samples.cpu()
-        behind = torch.arange(samples.shape[1]) >= self.vocabulary.lengths(samples)[:, None]  # b t
-        return self.splits.score(samples.masked_fill(behind, self.vocabulary.pad))
+        padding = torch.arange(samples.shape[1]) >= self.vocabulary.lengths(samples)[:, None]  # b t
+        return self.splits.score(samples.masked_fill(padding, self.vocabulary.pad))
 
-    def anchors(self, n: int, generator: torch.Generator) -> dict[str, dict[str, float]]:
-        """The scores of what a model is compared with, such as the truth itself, from ``n`` sequences each."""
-        return {name: self.score(samples) for name, samples in self.splits.anchors(n, generator).items()}
-
-    def facts(self) -> dict[str, str]:
-        """What is printed beside every result."""
-        splits = self.splits
-        sizes = f"{len(splits.train):,} training, {len(splits.valid):,} validation, {len(splits.test):,} test"
-        licence = licence_of(self.name)
-        return {"data set": self.name, "source": splits.source, "split": sizes, **splits.facts, "licence": licence}
-
-    def prepare_data(self) -> None:
-        """Download what is missing, in one process per machine."""
-        self.splits  # noqa: B018
-
-    def setup(self, stage: str | None = None) -> None:
-        """Read or draw the sequences; nothing happens the second time."""
-        self.splits  # noqa: B018
-
-    def train_dataloader(self) -> TensorLoader:
-        """Shuffled batches, except where the trainer overfits a few of them."""
-        shuffle = not getattr(self.trainer, "overfit_batches", 0)
-        return self._loader(self.splits.train, self.batch_size, shuffle)
-
-    def val_dataloader(self) -> TensorLoader:
-        """Every validation sequence once."""
-        return self._loader(self.splits.valid, self.eval_batch_size)
-
-    def test_dataloader(self) -> TensorLoader:
-        """Every test sequence once."""
-        return self._loader(self.splits.test, self.eval_batch_size)
-
-    def _loader(self, split: Sequences, batch_size: int, shuffle: bool = False) -> TensorLoader:
-        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        tensors = {"tokens": split.tokens, "length": split.lengths}
-        return TensorLoader(tensors, batch_size, shuffle=shuffle, seed=self.seed, rank=rank, world_size=world_size)
+    def details(self) -> dict[str, str]:
+        """Return the metadata of the text set."""
+        return dict(self.splits.metadata)

@@ -1,7 +1,7 @@
-"""The form that every text set is made into, and the registry of what makes them.
+"""The form that every text set is read into, and the registry of their readers.
 
-A new one is one file with one decorated function that returns ``TextSplits``, and its import in ``text.py``. It takes
-``folders`` and, by name, those optional arguments of ``TextData`` that it has a use for.
+A new text set is one file with one function, decorated with ``text_set``, that returns ``TextSplits``; and its import
+in ``datamodule.py``.
 """
 
 from __future__ import annotations
@@ -13,37 +13,38 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...interfaces import Batch
 from ...registry import Registry
 from ...vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """Token ids ``b t`` and how many of each row count, ``b``, both int64."""
+    """Padded sequences: token ids ``b t`` and lengths ``b``, both int64."""
 
     tokens: Tensor
     lengths: Tensor
 
     @classmethod
-    def ended(cls, rows: Iterable[Sequence[int]], width: int, vocabulary: Vocabulary) -> Sequences:
-        """Sentences with an end put behind each, padded to ``width``."""
-        rows = list(rows)
-        tokens = np.full((len(rows), width), vocabulary.pad, np.int64)
-        for number, row in enumerate(rows):
-            tokens[number, : len(row)] = row
-        return cls.of(torch.from_numpy(tokens), vocabulary)
+    def from_tokens(cls, tokens: Tensor, vocabulary: Vocabulary) -> Sequences:
+        """Compute the lengths of token ids ``b t``."""
+        return cls(tokens, vocabulary.lengths(tokens))
 
     @classmethod
-    def of(cls, tokens: Tensor, vocabulary: Vocabulary) -> Sequences:
-        """Whole rows ``b t`` of tokens."""
-        return cls(tokens, vocabulary.lengths(tokens))
+    def from_sentences(cls, sentences: Iterable[Sequence[int]], width: int, vocabulary: Vocabulary) -> Sequences:
+        """End each sentence with EOS and pad it to ``width``."""
+        sentences = list(sentences)
+        tokens = np.full((len(sentences), width), vocabulary.pad, np.int64)
+        for row, sentence in zip(tokens, sentences, strict=True):
+            row[: len(sentence)] = sentence
+        return cls.from_tokens(torch.from_numpy(tokens), vocabulary)
+
+    def tensors(self) -> Batch:
+        """Return all sequences by batch key."""
+        return {"tokens": self.tokens, "length": self.lengths}
 
     def __len__(self) -> int:
         return len(self.tokens)
-
-
-Score = Callable[[Tensor], dict[str, float]]
-Anchors = Callable[[int, torch.Generator], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,12 @@ class TextSplits:
     """A text set as it was read or drawn.
 
     Attributes:
-        vocabulary: what the ids mean.
-        train, valid, test: the sequences, all of one width.
-        source: from what.
-        score: what the set knows about samples ``b t``, by name.
-        anchors: ``n`` sequences ``n t`` from each source that a model is compared with, by name.
-        facts: more to print beside results.
+        vocabulary: the tokens.
+        train, valid, test: sequences, all of one width t.
+        source: where they come from.
+        score: metrics of padded samples ``b t``, by name.
+        reference_samples: up to ``n`` sequences ``n t`` from each source that a model is compared with, by name.
+        metadata: further facts printed with results.
     """
 
     vocabulary: Vocabulary
@@ -64,9 +65,32 @@ class TextSplits:
     valid: Sequences
     test: Sequences
     source: str
-    score: Score
-    anchors: Anchors
-    facts: Mapping[str, str] = field(default_factory=dict)
+    score: Callable[[Tensor], dict[str, float]]
+    reference_samples: Callable[[int, torch.Generator], dict[str, Tensor]]
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-TEXT_SETS: Registry[Callable[..., TextSplits]] = Registry("text set")
+@dataclass(frozen=True)
+class TextSet:
+    """Reader of a text set.
+
+    Attributes:
+        read: ``read(folders, **options)`` reads, draws or downloads the sequences.
+        options: optional arguments of ``TextData`` that ``read`` takes.
+    """
+
+    read: Callable[..., TextSplits]
+    options: tuple[str, ...] = ()
+
+
+TEXT_SETS: Registry[TextSet] = Registry("text set")
+
+
+def text_set(name: str, *options: str) -> Callable[[Callable[..., TextSplits]], Callable[..., TextSplits]]:
+    """Decorator that registers a reader under ``name``, with the optional arguments of ``TextData`` that it takes."""
+
+    def add(read: Callable[..., TextSplits]) -> Callable[..., TextSplits]:
+        TEXT_SETS.register(name)(TextSet(read, options))
+        return read
+
+    return add

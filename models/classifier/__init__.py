@@ -1,4 +1,4 @@
-"""Classifiers, whose features measure samples of other models."""
+"""Image classifiers; their features compare samples of other models with data."""
 
 from .cnn import Classifier
 

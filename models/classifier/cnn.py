@@ -1,37 +1,49 @@
-"""A small convolutional classifier of images: its features tell how close samples are to data (``evaluation/fid.py``).
+"""Small convolutional classifier of images, whose features compare samples with data (``evaluation/fid.py``).
 
-Axes: ``b`` batch, ``c h w`` image, ``d`` features.
+Axes: ``b`` batch, ``c h w`` image, ``d`` features, ``y`` classes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import ClassVar
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..base import Batch, ZooModel, check_images
-from ..registry import register_model
+from ..base import ModelCard, OptimizerConfig, check_images, register_model
+from ..networks.image_classifier import ImageClassifier
 
 
 @register_model("classifier")
-class Classifier(ZooModel):
-    """Convolutions of stride 2, a layer of features, and a linear layer of logits.
+class Classifier(ImageClassifier):
+    """Convolutions of stride 2, a hidden layer of features, and a linear layer of logits.
 
     Args:
         image_shape: ``c h w`` of the images.
-        classes: number of labels.
-        widths: channels behind each convolution.
-        features: d, what samples are compared in.
-        dropout: of the features, in training.
-        learning_rate: of AdamW.
-        weight_decay: of AdamW.
-        lr_schedule: ``constant``, or ``cosine`` (to 0 over the whole run).
-        lr_warmup: training steps over which the learning rate rises from 0.
+        classes: number of classes y.
+        widths: output channels of each convolution.
+        features: width d of the feature layer.
+        dropout: dropout probability of the features in training mode.
+        optimizer: AdamW and its learning-rate schedule; options of ``OptimizerConfig``.
+
+    Raises:
+        ValueError: an unknown option of the optimizer (the nearest known one is named).
+
+    Example:
+        >>> model = Classifier((1, 28, 28), classes=10, optimizer={"learning_rate": 2e-3, "weight_decay": 0.01})
+        >>> images = torch.rand(4, 1, 28, 28)  # b c h w in [0, 1]
+        >>> metrics = model.training_metrics({"image": images, "label": torch.tensor([3, 1, 4, 1])})
+        >>> features = model.features(images)  # b d
     """
 
-    monitor = "val/loss"
+    card: ClassVar[ModelCard] = ModelCard(
+        use="Features in which samples of other models are compared with data (Frechet distance).",
+        limits="It is small and not state of the art. Distances in its features are comparable with no distances in "
+        "other features.",
+        example="features = model.features(images)  # b d, for images b c h w in [0, 1]",
+        metrics=("accuracy", "loss"),
+    )
 
     def __init__(
         self,
@@ -40,14 +52,11 @@ class Classifier(ZooModel):
         widths: Sequence[int] = (16, 32, 64),
         features: int = 64,
         dropout: float = 0.3,
-        learning_rate: float = 2e-3,
-        weight_decay: float = 0.01,
-        lr_schedule: str = "constant",
-        lr_warmup: int = 0,
+        optimizer: OptimizerConfig | dict = ImageClassifier.optimizer_config,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.configure_learning(learning_rate, weight_decay, lr_schedule, lr_warmup)
+        self.use_optimizer(optimizer)
         self.image_shape = tuple(image_shape)
         channels, height, width = image_shape
         layers: list[nn.Module] = []
@@ -60,24 +69,10 @@ class Classifier(ZooModel):
         self.head = nn.Linear(features, classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """``b c h w -> b d``; ValueError for images of another shape."""
+        """Return features of images, ``b c h w -> b d``; ValueError for images of another shape."""
         check_images(x, self.image_shape)
         return self.network(x - 0.5)
 
-    def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
-        """-log p(label | image) in nats, and the share of images whose label is the most probable one."""
-        logits = self.head(self.dropout(self.features(batch["image"])))
-        accuracy = (logits.argmax(-1) == batch["label"]).float().mean()
-        return {"loss": F.cross_entropy(logits, batch["label"]), "accuracy": accuracy}
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log what training lowers, without dropout, and the accuracy."""
-        self._evaluate(batch, "val")
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log what validation does."""
-        self._evaluate(batch, "test")
-
-    def _evaluate(self, batch: Batch, stage: str) -> None:
-        named = {f"{stage}/{name}": value for name, value in self.training_metrics(batch).items()}
-        self.log_dict(named, on_epoch=True, batch_size=len(batch["image"]), sync_dist=True)
+    def logits(self, x: Tensor) -> Tensor:
+        """Return unnormalised log-probabilities of the classes, ``b c h w -> b y``."""
+        return self.head(self.dropout(self.features(x)))

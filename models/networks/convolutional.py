@@ -1,20 +1,36 @@
-"""A convolutional encoder and decoder between images ``b c h w`` and a grid of feature vectors.
+"""Convolutional networks between images and a grid of vectors, by name.
 
-Strided convolutions halve the image once for each width, residual blocks work on the grid, and the decoder mirrors that
-with transposed convolutions: van den Oord, Vinyals & Kavukcuoglu 2017 (arXiv:1711.00937), section 4.1. The arguments
-also cover its two smaller public forms, without residual blocks or with a layer at the full resolution.
+Strided convolutions halve the image once per width, residual blocks work on the grid, and transposed convolutions
+double it again: van den Oord, Vinyals & Kavukcuoglu 2017 (arXiv:1711.00937), section 4.1. Options also cover two
+smaller published forms: without residual blocks, and with a last convolution at full resolution.
+
+Axes: ``b`` batch, ``c h w`` image, ``d h' w'`` grid of vectors, ``o`` outputs per pixel position.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
+
+from ...registry import Registry, Spec
+
+# Modules ``b c h w -> b d h' w'`` with an attribute ``grid``, (h', w'); ``dim`` is d.
+GRID_ENCODERS: Registry[Callable[..., nn.Module]] = Registry("grid encoder", context=("image_shape", "dim"))
+# Modules ``b d h' w' -> b o h w``; ``outputs`` is o.
+GRID_DECODERS: Registry[Callable[..., nn.Module]] = Registry("grid decoder", context=("image_shape", "dim", "outputs"))
 
 
 class ResidualBlock(nn.Module):
-    """x + conv1x1(relu(conv3x3(relu(x)))), with batch norm behind each convolution if asked for."""
+    """x + conv1x1(relu(conv3x3(relu(x)))), optionally with batch norm after each convolution.
+
+    Args:
+        width: channels c of x.
+        inner: channels between the two convolutions.
+        batch_norm: add batch norm.
+    """
 
     def __init__(self, width: int, inner: int, batch_norm: bool) -> None:
         super().__init__()
@@ -28,67 +44,127 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape ``b c h w``."""
+        """Add the branch, ``b c h w -> b c h w``."""
         return x + self.branch(x)
 
 
-def conv_encoder(
-    channels: int,
-    features: int,
-    widths: Sequence[int],
-    kernel: int,
-    residual_blocks: int,
-    residual_width: int,
-    batch_norm: bool,
-) -> nn.Sequential:
-    """Images ``b c h w`` to features ``b d h/f w/f``, f = 2 ** len(widths).
+@GRID_ENCODERS.register("conv")
+class ConvEncoder(nn.Sequential):
+    """Strided convolutions, residual blocks and a 1x1 convolution, ``b c h w -> b d h/f w/f`` with f = 2^len(widths).
 
     Args:
-        channels: c.
-        features: d, the output of a last 1x1 convolution.
-        widths: channels behind each convolution of stride 2.
-        kernel: side of those, 3 or 4.
-        residual_blocks: blocks on the grid, behind a 3x3 convolution; with 0 there is neither.
-        residual_width: channels inside a block.
-        batch_norm: behind every convolution but the last.
+        image_shape: ``c h w``.
+        dim: d.
+        widths: channels after each convolution of stride 2.
+        kernel: side of these convolutions, 3 or 4.
+        residual_blocks: number of residual blocks on the grid, after a 3x3 convolution; 0 leaves out both.
+        residual_width: channels inside a residual block.
+        batch_norm: batch norm after every convolution but the last. In training, the vectors of an image then depend on
+            the other images of its batch.
+
+    Attributes:
+        grid: (h/f, w/f).
+
+    Raises:
+        ValueError: no width, an image whose sides are not divisible by f, a kernel other than 3 and 4.
     """
-    layers: list[nn.Module] = []
-    for before, after in pairwise([channels, *widths]):
-        layers.append(nn.Conv2d(before, after, kernel, stride=2, padding=1, bias=not batch_norm))
-        layers += [*_norm(after, batch_norm), nn.ReLU(inplace=True)]
-    layers += _residual_stack(widths[-1], widths[-1], residual_blocks, residual_width, batch_norm)
-    return nn.Sequential(*layers, nn.Conv2d(widths[-1], features, kernel_size=1))
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        dim: int,
+        widths: Sequence[int] = (32, 64),
+        kernel: int = 3,
+        residual_blocks: int = 0,
+        residual_width: int = 32,
+        batch_norm: bool = False,
+    ) -> None:
+        channels, height, width = image_shape
+        factor = 2 ** len(widths)
+        if not widths or height % factor or width % factor:
+            raise ValueError(
+                f"widths={list(widths)} halve the image {len(widths)} times: give at least one width, and images whose "
+                f"height and width are divisible by {factor}, not {height} x {width}"
+            )
+        if kernel not in (3, 4):
+            raise ValueError(f"kernel must be 3 or 4, got {kernel}")
+        layers: list[nn.Module] = []
+        for before, after in pairwise([channels, *widths]):
+            layers.append(nn.Conv2d(before, after, kernel, stride=2, padding=1, bias=not batch_norm))
+            layers += [*_norm(after, batch_norm), nn.ReLU(inplace=True)]
+        layers += _residual_stack(widths[-1], widths[-1], residual_blocks, residual_width, batch_norm)
+        super().__init__(*layers, nn.Conv2d(widths[-1], dim, kernel_size=1))
+        self.grid = (height // factor, width // factor)
 
 
-def conv_decoder(
-    outputs: int,
-    features: int,
-    widths: Sequence[int],
-    kernel: int,
-    residual_blocks: int,
-    residual_width: int,
-    batch_norm: bool,
-    top_kernel: int,
-) -> nn.Sequential:
-    """Features ``b d h/f w/f`` to ``b o h w``: the mirror image of the encoder of the same arguments.
+@GRID_DECODERS.register("conv")
+class ConvDecoder(nn.Sequential):
+    """Residual blocks and transposed convolutions, ``b d h/f w/f -> b o h w`` with f = 2^len(widths).
 
     Args:
+        image_shape: ``c h w``.
+        dim: d.
         outputs: o.
-        features: d.
-        widths, kernel, residual_blocks, residual_width, batch_norm: the encoder's.
-        top_kernel: side of a last convolution at the full resolution, over the first of ``widths`` channels, odd; with
-            0 the last transposed convolution gives the outputs itself.
+        widths: channels from the grid to the image: the first is the width of the residual blocks. With ``top_kernel``
+            all of them are also outputs of a transposed convolution; without it, all but the first.
+        kernel: side of the transposed convolutions, 3 or 4.
+        residual_blocks: number of residual blocks on the grid, after a 3x3 convolution; 0 leaves out both.
+        residual_width: channels inside a residual block.
+        batch_norm: batch norm after every convolution but the last.
+        top_kernel: side of a last convolution at full resolution, odd. With 0 the last transposed convolution computes
+            the outputs.
+
+    Raises:
+        ValueError: no width, a kernel other than 3 and 4, an even ``top_kernel`` > 0.
     """
-    layers = _residual_stack(features, widths[-1], residual_blocks, residual_width, batch_norm)
-    stages = [widths[-1] if layers else features, *reversed(widths if top_kernel else widths[:-1])]
-    for before, after in pairwise(stages):
-        layers.append(_double(before, after, kernel, bias=not batch_norm))
-        layers += [*_norm(after, batch_norm), nn.ReLU(inplace=True)]
-    if top_kernel:
-        layers.append(nn.Conv2d(stages[-1], outputs, top_kernel, padding=top_kernel // 2))
-    else:
-        layers.append(_double(stages[-1], outputs, kernel))
-    return nn.Sequential(*layers)
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        dim: int,
+        outputs: int,
+        widths: Sequence[int] = (64, 32),
+        kernel: int = 3,
+        residual_blocks: int = 0,
+        residual_width: int = 32,
+        batch_norm: bool = False,
+        top_kernel: int = 3,
+    ) -> None:
+        if not widths:
+            raise ValueError("widths=[] double the grid 0 times: give at least one width")
+        if kernel not in (3, 4) or (top_kernel and top_kernel % 2 == 0):
+            raise ValueError(f"kernel must be 3 or 4 and top_kernel odd or 0, got {kernel} and {top_kernel}")
+        layers = _residual_stack(dim, widths[0], residual_blocks, residual_width, batch_norm)
+        stages = [widths[0] if layers else dim, *(widths if top_kernel else widths[1:])]
+        for before, after in pairwise(stages):
+            layers.append(_double(before, after, kernel, bias=not batch_norm))
+            layers += [*_norm(after, batch_norm), nn.ReLU(inplace=True)]
+        if top_kernel:
+            layers.append(nn.Conv2d(stages[-1], outputs, top_kernel, padding=top_kernel // 2))
+        else:
+            layers.append(_double(stages[-1], outputs, kernel))
+        super().__init__(*layers)
+
+
+def grid_of(encoder: Spec, decoder: Spec, image_shape: Sequence[int], dim: int, outputs: int) -> tuple[int, int]:
+    """Return the grid ``h w`` of an encoder, and check that a decoder maps it to the size of the image.
+
+    Raises:
+        ValueError: it does not; errors of the networks.
+    """
+    # The quantizer needs the grid, and is built before the networks: seeds draw its codebook first. Networks on the
+    # meta device have shapes, but take no memory and draw no random numbers.
+    with torch.device("meta"):
+        grid = GRID_ENCODERS.build(encoder, image_shape=image_shape, dim=dim).grid
+        network = GRID_DECODERS.build(decoder, image_shape=image_shape, dim=dim, outputs=outputs).eval()
+        made = tuple(network(torch.empty(1, dim, *grid)).shape[1:])
+    expected = (outputs, *image_shape[1:])
+    if made != expected:
+        raise ValueError(
+            f"the decoder maps the grid {grid[0]} x {grid[1]} to outputs of shape {made}, and images need {expected}; "
+            "give --model.decoder as many widths as --model.encoder"
+        )
+    return grid
 
 
 def _residual_stack(before: int, width: int, blocks: int, inner: int, batch_norm: bool) -> list[nn.Module]:
@@ -99,7 +175,7 @@ def _residual_stack(before: int, width: int, blocks: int, inner: int, batch_norm
 
 
 def _double(before: int, after: int, kernel: int, bias: bool = True) -> nn.ConvTranspose2d:
-    # an odd kernel would leave out the last row and column
+    # Without output padding an odd kernel leaves out the last row and column.
     return nn.ConvTranspose2d(before, after, kernel, stride=2, padding=1, output_padding=kernel % 2, bias=bias)
 
 

@@ -1,7 +1,8 @@
-"""Small image encoders and decoders, by name. Axes: ``b`` batch, ``c h w`` image, ``d`` features.
+"""Small image encoders and decoders, by name.
 
-An encoder maps images ``b c h w`` to features ``b d``; a decoder maps features ``b d`` to one logit per pixel
-``b c h w``, without a bias of its own in the last layer: the model adds one per pixel.
+An encoder maps images ``b c h w`` to features ``b d``. A decoder maps features ``b d`` to one logit per pixel
+``b c h w``, and its last layer has no bias: the model adds one per pixel. Both get ``image_shape`` and ``features``
+from the model; their other arguments are options of a spec such as ``{name: mlp, hidden: [512, 256]}``.
 """
 
 from __future__ import annotations
@@ -14,74 +15,139 @@ from torch import nn
 
 from ...registry import Registry
 
-NetworkFactory = Callable[[Sequence[int], Sequence[int], int, str], nn.Module]
-ENCODERS: Registry[NetworkFactory] = Registry("encoder")
-DECODERS: Registry[NetworkFactory] = Registry("decoder")
+ENCODERS: Registry[Callable[..., nn.Module]] = Registry("encoder", context=("image_shape", "features"))
+DECODERS: Registry[Callable[..., nn.Module]] = Registry("decoder", context=("image_shape", "features"))
 ACTIVATIONS: Registry[type[nn.Module]] = Registry("activation")
 ACTIVATIONS.register("relu")(nn.ReLU)
 ACTIVATIONS.register("tanh")(nn.Tanh)
 
 
 @ENCODERS.register("mlp")
-def mlp_encoder(image_shape: Sequence[int], hidden: Sequence[int], features: int, activation: str) -> nn.Module:
-    """Linear layers of the widths ``hidden`` with the activation between them."""
-    c, h, w = image_shape
-    return nn.Sequential(Rearrange("b c h w -> b (c h w)"), *_mlp([c * h * w, *hidden, features], activation))
+class MLPEncoder(nn.Sequential):
+    """Multilayer perceptron on the flattened image, ``b c h w -> b d``.
+
+    Args:
+        image_shape: ``c h w`` of the images.
+        features: d.
+        hidden: widths of the hidden layers, first layer first.
+        activation: ``relu`` or ``tanh``.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        features: int,
+        hidden: Sequence[int] = (512, 256),
+        activation: str = "relu",
+    ) -> None:
+        c, h, w = image_shape
+        super().__init__(Rearrange("b c h w -> b (c h w)"), *mlp([c * h * w, *hidden, features], activation))
 
 
 @DECODERS.register("mlp")
-def mlp_decoder(image_shape: Sequence[int], hidden: Sequence[int], features: int, activation: str) -> nn.Module:
-    """The mirror image of the encoder: the widths ``hidden`` from the last to the first."""
-    c, h, w = image_shape
-    layers = _mlp([features, *reversed(hidden), c * h * w], activation, last_bias=False)
-    return nn.Sequential(*layers, Rearrange("b (c h w) -> b c h w", c=c, h=h))
+class MLPDecoder(nn.Sequential):
+    """Multilayer perceptron, ``b d -> b c h w``.
+
+    Args:
+        image_shape: ``c h w`` of the images.
+        features: d.
+        hidden: widths of the hidden layers, the one after the features first.
+        activation: ``relu`` or ``tanh``.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        features: int,
+        hidden: Sequence[int] = (256, 512),
+        activation: str = "relu",
+    ) -> None:
+        c, h, w = image_shape
+        layers = mlp([features, *hidden, c * h * w], activation, last_bias=False)
+        super().__init__(*layers, Rearrange("b (c h w) -> b c h w", c=c, h=h))
 
 
 @ENCODERS.register("conv")
-def conv_encoder(image_shape: Sequence[int], hidden: Sequence[int], features: int, activation: str) -> nn.Module:
-    """4x4 convolutions of stride 2 for all widths but the last, which is a linear layer's."""
-    c, h, w = image_shape
-    *channels, width = _conv_widths(image_shape, hidden)
-    factor = 2 ** len(channels)
-    layers: list[nn.Module] = []
-    for before, after in pairwise([c, *channels]):
-        layers += [nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1), ACTIVATIONS[activation]()]
-    flat = channels[-1] * (h // factor) * (w // factor)
-    return nn.Sequential(*layers, Rearrange("b c h w -> b (c h w)"), *_mlp([flat, width, features], activation))
+class ConvEncoder(nn.Sequential):
+    """4x4 convolutions of stride 2, then one hidden linear layer, ``b c h w -> b d``.
+
+    Args:
+        image_shape: ``c h w`` of the images.
+        features: d.
+        hidden: channels of each convolution, then the width of the linear layer.
+        activation: ``relu`` or ``tanh``.
+
+    Raises:
+        ValueError: fewer than two widths, or an image that cannot be halved once per convolution.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        features: int,
+        hidden: Sequence[int] = (512, 256),
+        activation: str = "relu",
+    ) -> None:
+        h, w = _halved(image_shape, hidden)
+        *channels, width = hidden
+        layers: list[nn.Module] = []
+        for before, after in pairwise([image_shape[0], *channels]):
+            layers += [nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1), ACTIVATIONS[activation]()]
+        flat = channels[-1] * h * w
+        super().__init__(*layers, Rearrange("b c h w -> b (c h w)"), *mlp([flat, width, features], activation))
 
 
 @DECODERS.register("conv")
-def conv_decoder(image_shape: Sequence[int], hidden: Sequence[int], features: int, activation: str) -> nn.Module:
-    """The mirror image of the convolutional encoder, with transposed convolutions."""
-    c, h, w = image_shape
-    *channels, width = _conv_widths(image_shape, hidden)
-    factor = 2 ** len(channels)
-    flat = channels[-1] * (h // factor) * (w // factor)
-    layers: list[nn.Module] = [*_mlp([features, width, flat], activation), ACTIVATIONS[activation]()]
-    layers.append(Rearrange("b (c h w) -> b c h w", h=h // factor, w=w // factor))
-    widths = [*reversed(channels), c]
-    for index, (before, after) in enumerate(pairwise(widths)):
-        last = index == len(widths) - 2
-        layers.append(nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1, bias=not last))
-        layers += [] if last else [ACTIVATIONS[activation]()]
-    return nn.Sequential(*layers)
+class ConvDecoder(nn.Sequential):
+    """One hidden linear layer, then 4x4 transposed convolutions of stride 2, ``b d -> b c h w``.
+
+    Args:
+        image_shape: ``c h w`` of the images.
+        features: d.
+        hidden: width of the linear layer, then input channels of each transposed convolution.
+        activation: ``relu`` or ``tanh``.
+
+    Raises:
+        ValueError: fewer than two widths, or an image that cannot be halved once per convolution.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        features: int,
+        hidden: Sequence[int] = (256, 512),
+        activation: str = "relu",
+    ) -> None:
+        h, w = _halved(image_shape, hidden)
+        width, *channels = hidden
+        layers: list[nn.Module] = mlp([features, width, channels[0] * h * w], activation)
+        layers += [ACTIVATIONS[activation](), Rearrange("b (c h w) -> b c h w", h=h, w=w)]
+        for before, after in pairwise(channels):
+            layers.append(nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1))
+            layers.append(ACTIVATIONS[activation]())
+        last = nn.ConvTranspose2d(channels[-1], image_shape[0], kernel_size=4, stride=2, padding=1, bias=False)
+        super().__init__(*layers, last)
 
 
-def _mlp(widths: Sequence[int], activation: str, last_bias: bool = True) -> list[nn.Module]:
+def mlp(widths: Sequence[int], activation: str, last_bias: bool = True) -> list[nn.Module]:
+    """Build linear layers from each width to the next, with the activation between them."""
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), ACTIVATIONS[activation]()]
     if not last_bias:
+        # The replaced layer has drawn random numbers: without it a seed gives other weights than the figures on file.
         layers[-2] = nn.Linear(widths[-2], widths[-1], bias=False)
     return layers[:-1]
 
 
-def _conv_widths(image_shape: Sequence[int], hidden: Sequence[int]) -> Sequence[int]:
-    factor = 2 ** (len(hidden) - 1)
-    if len(hidden) < 2 or image_shape[1] % factor or image_shape[2] % factor:
+def _halved(image_shape: Sequence[int], hidden: Sequence[int]) -> tuple[int, int]:
+    """Return height and width between convolutions and linear layers; all widths but one are channels."""
+    _, h, w = image_shape
+    factor = 2 ** max(len(hidden) - 1, 0)
+    if len(hidden) < 2 or h % factor or w % factor:
         raise ValueError(
-            f"a convolutional network halves the image {len(hidden) - 1} times with hidden={list(hidden)}; it needs at "
-            f"least two widths (channels, then one linear) and height and width divisible by {factor}, "
-            f"got images of shape {tuple(image_shape)}"
+            f"a convolutional network needs two hidden widths or more, channels and one linear layer, each convolution "
+            f"halves the image, and height and width must be divisible by {factor} for hidden={list(hidden)}; got "
+            f"images of shape {tuple(image_shape)}"
         )
-    return hidden
+    return h // factor, w // factor

@@ -1,8 +1,8 @@
 """A transformer over sequences of vectors, causal or bidirectional, with a cache of keys and values.
 
-Vaswani et al. 2017 (arXiv:1706.03762), section 3, with the norm in front of each branch (Xiong et al. 2020,
-arXiv:2002.04745). Positions are learned, or rotary (Su et al. 2021, arXiv:2104.09864, eq. 34). Axes: ``b`` batch, ``n``
-positions of this call, ``m`` all positions so far, ``g`` heads, ``d`` width.
+Vaswani et al. 2017 (arXiv:1706.03762), section 3, with pre-norm blocks (Xiong et al. 2020, arXiv:2002.04745). Positions
+are learned, or rotary (Su et al. 2021, arXiv:2104.09864, eq. 34). Axes: ``b`` batch, ``n`` positions of this call,
+``m`` all positions so far, ``g`` heads, ``d`` width.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 
-class Memory:
+class KVCache:
     """Keys and values of one block at the positions so far, ``b g m d``; gradients pass through them."""
 
     def __init__(self) -> None:
@@ -22,11 +22,11 @@ class Memory:
 
     @property
     def length(self) -> int:
-        """The number m of positions."""
+        """Number of positions m."""
         return 0 if self.keys is None else self.keys.shape[-2]
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add those of new positions ``b g n d``, return all of them."""
+        """Add keys and values of new positions, ``b g n d``, and return those of all positions, ``b g m d``."""
         if self.keys is not None and self.values is not None:
             keys, values = torch.cat([self.keys, keys], -2), torch.cat([self.values, values], -2)
         self.keys, self.values = keys, values
@@ -34,12 +34,12 @@ class Memory:
 
 
 class Attention(nn.Module):
-    """Self-attention with several heads.
+    """Multi-head self-attention.
 
     Args:
         width: d.
         heads: g.
-        dropout: of the attention weights, in training.
+        dropout: dropout probability of the attention weights, in training.
     """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
@@ -49,25 +49,35 @@ class Attention(nn.Module):
         self.output = nn.Linear(width, width, bias=False)
 
     def forward(
-        self, x: Tensor, allowed: Tensor | None, angles: Tensor | None = None, memory: Memory | None = None
+        self, x: Tensor, attention_mask: Tensor | None, angles: Tensor | None = None, cache: KVCache | None = None
     ) -> Tensor:
-        """``b n d -> b n d``; ``allowed``, boolean ``... n m``, says which keys a position sees (all without it)."""
+        """Mix the positions of a sequence, ``b n d -> b n d``.
+
+        Args:
+            x: ``b n d``.
+            attention_mask: boolean ``... n m``, True where position n attends to position m; None for all.
+            angles: ``n d/2g`` for rotary positions.
+            cache: keys and values of earlier positions; those of x are appended.
+        """
         q, k, v = rearrange(self.inputs(x), "b n (three g d) -> three b g n d", three=3, g=self.heads)
         if angles is not None:
             q, k = rotate(q, angles), rotate(k, angles)
-        if memory is not None:
-            k, v = memory.append(k, v)
+        if cache is not None:
+            k, v = cache.append(k, v)
         dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed, dropout_p=dropout)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=attention_mask, dropout_p=dropout)
         return self.output(rearrange(mixed, "b g n d -> b n (g d)"))
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x)), where the MLP is four times as wide.
+    """x + attention(norm(x)), then x + mlp(norm(x)), with an MLP four times as wide.
 
     Args:
-        width, heads, dropout: as for ``Attention``; dropout is also that of both branches.
-        depth: blocks of the whole transformer: the sum over their branches starts no larger than one of them.
+        width: d.
+        heads: g.
+        dropout: dropout probability of the attention weights and of both branches.
+        depth: number of blocks of the transformer. Branches start scaled by (2 depth)^-1/2, so that the variance of
+            their sum does not grow with depth.
     """
 
     def __init__(self, width: int, heads: int, dropout: float, depth: int = 1) -> None:
@@ -82,26 +92,33 @@ class Block(nn.Module):
                 branch.weight.mul_((2 * depth) ** -0.5)
 
     def forward(
-        self, x: Tensor, allowed: Tensor | None, angles: Tensor | None = None, memory: Memory | None = None
+        self, x: Tensor, attention_mask: Tensor | None, angles: Tensor | None = None, cache: KVCache | None = None
     ) -> Tensor:
-        """``b n d -> b n d``; the arguments are those of ``Attention``."""
-        x = x + self.dropout(self.attention(self.norms[0](x), allowed, angles, memory))
+        """Apply both branches, ``b n d -> b n d``; arguments as for ``Attention``."""
+        x = x + self.dropout(self.attention(self.norms[0](x), attention_mask, angles, cache))
         return x + self.dropout(self.mlp(self.norms[1](x)))
 
 
 class Transformer(nn.Module):
-    """Blocks, positions and a last norm: ``b n d -> b n d``.
+    """Positions, blocks and a final norm: ``b n d -> b n d``.
 
     Args:
         width: d.
         depth: number of blocks.
         heads: g, a divisor of the width.
-        length: positions are learned, for sequences up to this length; without it they are rotary, for any length.
-        causal: a position sees itself and those before it; otherwise all.
-        dropout: of embeddings, attention weights and branches, in training.
+        length: number of learned positions, the longest sequence; None for rotary positions and any length.
+        causal: each position attends to itself and earlier ones; otherwise to all.
+        dropout: dropout probability of embeddings, attention weights and branches, in training.
 
     Raises:
-        ValueError: a width that the heads do not divide, or, for rotary positions, divide into odd parts.
+        ValueError: a width that is not divisible by heads or, for rotary positions, into even parts.
+
+    Example:
+        >>> model = Transformer(width=16, depth=2, heads=4)
+        >>> x = torch.randn(3, 10, 16)  # b n d
+        >>> features = model(x)
+        >>> cache = model.cache()
+        >>> parts = [model(part, cache=cache) for part in x.split(1, dim=1)]  # the same, position by position
     """
 
     def __init__(
@@ -124,36 +141,36 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(width, heads, dropout, depth) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
 
-    def cache(self) -> list[Memory]:
-        """An empty cache for ``forward``, one memory for each block."""
-        return [Memory() for _ in self.blocks]
+    def cache(self) -> list[KVCache]:
+        """Return an empty cache for ``forward``, one entry per block."""
+        return [KVCache() for _ in self.blocks]
 
-    def forward(self, x: Tensor, *, valid: Tensor | None = None, cache: list[Memory] | None = None) -> Tensor:
-        """Features of a sequence, or of the next part of one.
+    def forward(self, x: Tensor, *, valid: Tensor | None = None, cache: list[KVCache] | None = None) -> Tensor:
+        """Compute the features of a sequence, or of its next part, ``b n d -> b n d``.
 
         Args:
             x: ``b n d``.
-            valid: False at padding, boolean ``b m``: of the positions in the cache too. A padded position is seen by
-                none but itself; what comes out at it means nothing.
-            cache: of ``cache()``. The positions of x follow those that it holds, and are added to it. The outputs are
-                those that the whole sequence would have given at once.
+            valid: boolean ``b m``, False at padding, positions in the cache included. Only a padded position attends to
+                itself; its own output is meaningless.
+            cache: from ``cache()``. The positions of x follow those in the cache and are appended to it. The outputs
+                equal those of the whole sequence in one call.
 
         Raises:
-            ValueError: more positions than have been learned; a cache where positions see what comes later.
+            ValueError: more positions than learned ones; a cache without causal attention.
         """
         if cache is not None and not self.causal:
             raise ValueError("a cache needs causal=True: here earlier positions would change with later ones")
         n = x.shape[1]
         start = cache[0].length if cache else 0
-        x, angles = self._place(x, start)
-        allowed = attention_mask(n, start + n, self.causal, valid, x.device)
+        x, angles = self._add_positions(x, start)
+        mask = attention_mask(n, start + n, self.causal, valid, x.device)
         x = self.dropout(x)
         for i, block in enumerate(self.blocks):
-            x = block(x, allowed, angles, cache[i] if cache else None)
+            x = block(x, mask, angles, cache[i] if cache else None)
         return self.norm(x)
 
-    def _place(self, x: Tensor, start: int) -> tuple[Tensor, Tensor | None]:
-        """x with learned positions, or beside the angles of rotary ones."""
+    def _add_positions(self, x: Tensor, start: int) -> tuple[Tensor, Tensor | None]:
+        """x plus its learned positions and None, or x and the angles of its rotary positions."""
         end = start + x.shape[1]
         if self.positions is None:
             return x, rotary_angles(torch.arange(start, end, device=x.device), self.head_width)
@@ -165,23 +182,27 @@ class Transformer(nn.Module):
 def attention_mask(
     n: int, m: int, causal: bool, valid: Tensor | None = None, device: torch.device | None = None
 ) -> Tensor | None:
-    """Which of m positions each of the last n sees: boolean ``n m``, with padding ``b 1 n m``; None if it is all."""
+    """Return which of m positions each of the last n attends to: ``n m``, with padding ``b 1 n m``; None for all."""
     query, key = torch.arange(m - n, m, device=device)[:, None], torch.arange(m, device=device)
-    allowed = key <= query if causal and n > 1 else None
+    causal_mask = key <= query if causal and n > 1 else None
     if valid is None:
-        return allowed
-    seen = rearrange(valid, "b m -> b 1 1 m") | (key == query)  # a softmax over nothing is NaN in some kernels
-    return seen if allowed is None else allowed & seen
+        return causal_mask
+    # Padding attends to itself: a softmax over nothing is NaN in some kernels.
+    visible = rearrange(valid, "b m -> b 1 1 m") | (key == query)
+    return visible if causal_mask is None else causal_mask & visible
 
 
 def rotary_angles(positions: Tensor, width: int) -> Tensor:
-    """position * 10000 ** (-2 i / width) for i < width / 2, ``n -> n width/2``."""
+    """Return position * 10000 ** (-2 i / width) for i < width / 2, ``n -> n width/2``."""
     exponents = torch.arange(0, width, 2, device=positions.device) / width
     return positions[:, None] * 10000.0**-exponents
 
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:
-    """Turn each pair (x_i, x_{i + d/2}) by its angle, ``... n d`` and ``n d/2``: dot products see distances only."""
+    """Rotate each pair (x_i, x_{i + d/2}), ``... n d``, by its angle, ``n d/2``.
+
+    Dot products of rotated vectors depend on the distance of their positions only.
+    """
     first, second = x.chunk(2, -1)
     cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     return torch.cat([first * cos - second * sin, first * sin + second * cos], -1)

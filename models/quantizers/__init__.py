@@ -1,12 +1,12 @@
-"""Quantizers: vectors to codes and back, each with its gradient, by name in ``QUANTIZERS``."""
+"""Quantizers: vectors to codes and back, with a gradient. Importing this package registers all of them."""
 
 from . import fsq, gumbel, product, residual, sim_vq, vector
-from .codebook_usage import CodebookUse
+from .codebook_usage import CodebookUsage
 from .quantizer import QUANTIZERS, Quantized, Quantizer
 
 __all__ = [
     "QUANTIZERS",
-    "CodebookUse",
+    "CodebookUsage",
     "Quantized",
     "Quantizer",
     "fsq",

@@ -1,4 +1,4 @@
-"""How much of a codebook is used, over a whole epoch. Axes: ``q`` codebooks, ``k`` codes."""
+"""Share and perplexity of the codes that are used over an epoch. Axes: ``q`` codebooks, ``k`` codes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from torch import Tensor
 from torchmetrics import Metric
 
 
-class CodebookUse(Metric):
-    """Counts of codes, summed over batches and processes.
+class CodebookUsage(Metric):
+    """Histogram of codes over an epoch, summed over batches and processes.
 
     ``usage``: share of the q x k codes that occur. ``perplexity``: exp of the entropy of a codebook's codes, averaged
-    over the codebooks; between 1 and k. ``counts`` (``q k``) is their histogram, ``last`` that of the last epoch.
+    over the codebooks; between 1 and k.
+
+    Attributes:
+        counts: histogram ``q k`` of the current epoch.
+        last: histogram of the last epoch that was computed, on the CPU; None before.
     """
 
     full_state_update = False
@@ -29,7 +33,7 @@ class CodebookUse(Metric):
         self.counts += torch.bincount(flat, minlength=q * k).reshape(q, k)
 
     def compute(self) -> dict[str, Tensor]:
-        """The two figures by name."""
+        """Return ``usage`` and ``perplexity``."""
         self.last = self.counts.cpu()
         share = self.counts / self.counts.sum(-1, keepdim=True).clamp(min=1)
         return {

@@ -1,4 +1,4 @@
-"""What the processes of a distributed run must agree on: sums over all rows, and rows drawn from all of them."""
+"""Sums and draws over all processes of a distributed run, equal in every process."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from torch import Tensor
 
 
 def total(value: Tensor) -> Tensor:
-    """The sum of ``value`` over all processes; in place."""
+    """Sum ``value`` over all processes, in place."""
     if _many():
         dist.all_reduce(value)
     return value
 
 
-def draw_rows(rows: Tensor, number: int) -> Tensor:
-    """``number`` rows of all processes' ``n d``, the same ones in each, ``number d``; without replacement if n allows.
+def draw_inputs(inputs: Tensor, number: int) -> Tensor:
+    """Draw from the inputs ``n d`` of all processes, ``number d``; without replacement if there are enough.
 
-    The indices are drawn by the first process, so that two processes draw what one would draw from their joined rows.
+    The first process draws the indices, so that two processes draw what one would draw from their joined inputs.
     """
-    counts = torch.zeros(_size(), dtype=torch.int64, device=rows.device)
-    counts[_rank()] = len(rows)
+    counts = torch.zeros(_size(), dtype=torch.int64, device=inputs.device)
+    counts[_rank()] = len(inputs)
     n = int(total(counts).sum())
-    index = torch.cat([torch.randperm(n, device=rows.device) for _ in range(-(-number // n))])[:number]
+    index = torch.cat([torch.randperm(n, device=inputs.device) for _ in range(-(-number // n))])[:number]
     if _many():
         dist.broadcast(index, src=0)
+    # Each process contributes its own inputs and zeros elsewhere.
     index = index - counts[: _rank()].sum()
-    mine = (index >= 0) & (index < len(rows))
-    drawn = rows[index.clamp(0, len(rows) - 1)] * mine[:, None]
+    mine = (index >= 0) & (index < len(inputs))
+    drawn = inputs[index.clamp(0, len(inputs) - 1)] * mine[:, None]
     return total(drawn)
 
 

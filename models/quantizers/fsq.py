@@ -21,19 +21,22 @@ class FSQ(Quantizer):
 
     Args:
         dim: width d of the vectors; linear maps lead from and to it if it is not the number of levels.
-        levels: levels of each rounded coordinate, each >= 2; 8, 5, 5, 5 make 1000 codes.
+        levels: number of levels of each rounded coordinate, each >= 2; 8, 5, 5, 5 make 1000 codes.
+        positions: positions of an example.
 
     Raises:
-        ValueError: no levels, or fewer than 2 in one.
+        ValueError: no levels, fewer than 2 in one, or more than 2^63 codes.
     """
 
     levels: Tensor
     place: Tensor
 
-    def __init__(self, dim: int, levels: Sequence[int] = (8, 5, 5, 5)) -> None:
+    def __init__(self, dim: int, levels: Sequence[int] = (8, 5, 5, 5), positions: int | None = None) -> None:
         if not levels or min(levels) < 2:
             raise ValueError(f"levels must be one or more numbers >= 2, got {list(levels)}")
-        super().__init__(dim, math.prod(levels))
+        if math.prod(levels) > 2**63:
+            raise ValueError(f"levels must make at most 2^63 codes, got {math.prod(levels)}")
+        super().__init__(dim, math.prod(levels), positions=positions)
         place = [math.prod(levels[:i]) for i in range(len(levels))]
         self.register_buffer("levels", torch.tensor(levels, dtype=torch.float32), persistent=False)  # l
         self.register_buffer("place", torch.tensor(place), persistent=False)  # l
@@ -42,28 +45,29 @@ class FSQ(Quantizer):
         self.project_out = nn.Identity() if square else nn.Linear(len(levels), dim)
 
     def quantize(self, z: Tensor) -> Quantized:
-        """See ``forward``."""
+        """Quantize ``b ... d``."""
         scaled = scale_to_levels(self.project_in(z), self.levels)  # ... l
         codes = self._codes(scaled)
-        slope = 2 / (self.levels - 1)
-        vectors = self.project_out(self._grid(codes) + slope * (scaled - scaled.detach()))
+        spacing = 2 / (self.levels - 1)
+        vectors = self.project_out(self._grid(codes) + spacing * (scaled - scaled.detach()))
         zero = vectors.new_zeros((), dtype=torch.float32)
         return Quantized(vectors, codes, zero, {"rate": zero + self.rate()})
 
-    def assign(self, z: Tensor) -> Tensor:
-        """See ``encode``."""
+    def nearest_codes(self, z: Tensor) -> Tensor:
+        """Return the codes of the nearest grid points, ``b ... d -> b ... 1``."""
         return self._codes(scale_to_levels(self.project_in(z), self.levels))
 
-    def look_up(self, codes: Tensor) -> Tensor:
-        """See ``decode``."""
+    def embed_codes(self, codes: Tensor) -> Tensor:
+        """Return the vectors of codes, ``... 1 -> ... d``."""
         return self.project_out(self._grid(codes))
 
     def _codes(self, scaled: Tensor) -> Tensor:
         return (scaled.round().long() * self.place).sum(-1, keepdim=True)
 
     def _grid(self, codes: Tensor) -> Tensor:
-        """The points of [-1, 1]^l, ``... 1 -> ... l``."""
-        digits = codes // self.place % self.levels
+        """Return the points of [-1, 1]^l, ``... 1 -> ... l``."""
+        # In integers: float32 has no odd numbers above 2^24.
+        digits = codes // self.place % self.levels.long()
         return 2 * digits / (self.levels - 1) - 1
 
 

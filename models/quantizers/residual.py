@@ -1,75 +1,75 @@
-"""Residual quantization: each quantizer takes what the ones before it have left over, and their vectors add up.
+"""Residual quantization: each quantizer takes the residual of the ones before it, and their vectors add up.
 
 Zeghidour et al. 2021 (arXiv:2107.03312), section III.C.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from ...registry import Spec
 from .composite import Composite
 from .quantizer import QUANTIZERS, Quantized
 
 
 @QUANTIZERS.register("residual")
 class ResidualQuantizer(Composite):
-    """q quantizers in a row; the loss is the sum of theirs, and draws z to the sum of the codes.
+    """A sequence of quantizers whose vectors add up to z; the loss is the sum of theirs.
 
-    The vectors of quantizers that commit z to their codes are cut off from what is left over, so that every level's
-    commitment reaches z; all but the first pass on how their gradient differs from the identity, so that the sum of q
-    straight-through vectors has the identity as its gradient, and not q times that. The others have the chain rule.
+    Quantizers with a commitment loss detach their vectors from the residual, so that every level's commitment reaches
+    z. Each of q straight-through vectors has the identity as its gradient; all but the first subtract it, so that
+    their sum has the identity as its gradient too. Quantizers without a commitment loss follow the chain rule. The
+    metric ``distortion`` is the mean of (z - vectors)^2.
 
     Args:
         dim: width d of the vectors.
-        quantizer: name of the quantizers.
-        codebooks: how many follow each other.
-        quantizer_options: arguments of each, such as ``{codebook_size: 128}``.
+        quantizer: quantizer of each level, as a name or ``{name: vector, codebook_size: 128}``.
+        codebooks: number of levels.
+        positions: positions of an example.
 
     Raises:
-        ValueError: those of ``Composite``; ``cosine``: what is left over has no length 1.
+        ValueError: an unknown name or option, a quantizer that draws its codes, or one that normalizes its inputs
+            (``cosine``): a residual has no length 1.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        quantizer: str = "vector",
-        codebooks: int = 4,
-        quantizer_options: Mapping[str, Any] | None = None,
-    ) -> None:
-        if (quantizer_options or {}).get("cosine"):
-            raise ValueError("a residual quantizer takes no cosine: what is left over of a vector has no length 1")
-        super().__init__(dim, dim, quantizer, codebooks, quantizer_options)
+    def __init__(self, dim: int, quantizer: Spec = "vector", codebooks: int = 4, positions: int | None = None) -> None:
+        super().__init__(dim, dim, quantizer, codebooks, positions)
+        if self.unit_length:
+            raise ValueError("a residual quantizer takes no cosine: the residual of a vector has no length 1")
 
     def quantize(self, z: Tensor) -> Quantized:
-        """See ``forward``."""
+        """Quantize ``b ... d``."""
         outputs: list[Quantized] = []
-        passed: list[Tensor] = []
-        rest = z
-        for part in self.each_part():
-            outputs.append(part.quantize(rest))
+        terms: list[Tensor] = []
+        residual = z
+        for member in self.members():
+            outputs.append(member.quantize(residual))
             vectors = outputs[-1].vectors
-            once_more = rest - rest.detach() if part.commits and passed else torch.zeros_like(rest)
-            passed.append(vectors - once_more)
-            rest = rest - (vectors.detach() if part.commits else vectors)
-        return self.gathered(z, total(passed), outputs)
+            # Zero with the identity as its gradient, which the first term has already.
+            identity = (
+                residual - residual.detach() if member.has_commitment_loss and terms else torch.zeros_like(residual)
+            )
+            terms.append(vectors - identity)
+            residual = residual - (vectors.detach() if member.has_commitment_loss else vectors)
+        quantized = self.combine(total(terms), outputs)
+        quantized.metrics["distortion"] = F.mse_loss(quantized.vectors.detach(), z.detach())
+        return quantized
 
-    def assign(self, z: Tensor) -> Tensor:
-        """See ``encode``."""
-        codes, rest = [], z
-        for part in self.each_part():
-            codes.append(part.assign(rest))
-            rest = rest - part.look_up(codes[-1])
+    def nearest_codes(self, z: Tensor) -> Tensor:
+        """Return the codes of each level, ``b ... d -> b ... q``."""
+        codes, residual = [], z
+        for member in self.members():
+            codes.append(member.nearest_codes(residual))
+            residual = residual - member.embed_codes(codes[-1])
         return torch.cat(codes, -1)
 
-    def look_up(self, codes: Tensor) -> Tensor:
-        """See ``decode``."""
-        return total([part.look_up(c) for part, c in zip(self.each_part(), self.split(codes), strict=True)])
+    def embed_codes(self, codes: Tensor) -> Tensor:
+        """Return the vectors of codes, ``... q -> ... d``."""
+        return total([member.embed_codes(c) for member, c in zip(self.members(), self.split(codes), strict=True)])
 
 
-def total(parts: list[Tensor]) -> Tensor:
-    """The sum, always in the same order: decoded codes are bit-equal to what was quantized."""
-    return torch.stack(parts).sum(0)
+def total(terms: list[Tensor]) -> Tensor:
+    """Sum the terms in one fixed order, so that decoded codes are bit-equal to quantized vectors."""
+    return torch.stack(terms).sum(0)

@@ -14,24 +14,30 @@ from .quantizer import QUANTIZERS
 
 @QUANTIZERS.register("sim_vq")
 class SimVQ(NearestCode):
-    """The nearest of the codes C W, where C is random and fixed and W is learned; the loss is that of ``NearestCode``.
+    """Nearest of the codes C W, where C is random and fixed and W is learned.
 
     Args:
         dim: width d of the vectors.
         codebook_size: number of codes k.
-        gradient: how it passes the nearest code, ``straight_through`` or ``rotation``.
-        commitment: weight of the term that draws the vectors to their codes.
+        gradient: gradient through the nearest code, ``straight_through`` or ``rotation``.
+        commitment: weight of the term that pulls the vectors towards their codes.
+        positions: positions of an example.
     """
 
     frozen: Tensor
 
     def __init__(
-        self, dim: int, codebook_size: int = 512, gradient: str = "straight_through", commitment: float = 0.25
+        self,
+        dim: int,
+        codebook_size: int = 512,
+        gradient: str = "straight_through",
+        commitment: float = 0.25,
+        positions: int | None = None,
     ) -> None:
-        super().__init__(dim, codebook_size, gradient, True, commitment)
+        super().__init__(dim, codebook_size, gradient, True, commitment, positions)
         self.register_buffer("frozen", torch.randn(codebook_size, dim) / dim**0.5)
         self.map = nn.Parameter(torch.eye(dim))
 
     def table(self) -> Tensor:
-        """The mapped codes, ``k d``."""
+        """Return the mapped codes, ``k d``."""
         return self.frozen @ self.map

@@ -1,4 +1,4 @@
-"""The relaxed-sampling layer, shared by every model: ``RelaxedCategorical`` and the pure functions under it."""
+"""Relaxed sampling of categories, shared by every model: ``RelaxedCategorical`` and its pure functions."""
 
 from . import estimators  # noqa: F401  (importing registers)
 from .estimator import ESTIMATORS, Estimator

@@ -1,4 +1,4 @@
-"""Baselines: what REINFORCE subtracts from the cost of a sample, never from that sample's own cost.
+"""Baselines of REINFORCE: estimates of a sample's cost that do not depend on the sample.
 
 Leave-one-out: Kool, van Hoof & Welling 2019, "Buy 4 REINFORCE samples, get a baseline for free!". Moving average and
 learned: Mnih & Gregor 2014 (NVIL, arXiv:1402.0030), section 2.3.
@@ -12,49 +12,52 @@ import torch
 from torch import Tensor, nn
 
 from ...registry import Registry
-from .estimator import check_event, check_event_shape, full_precision
+from .surrogate import check_event, check_event_shape, upcast
 
 
 class Baseline(nn.Module):
-    """Maps costs ``s b`` and probabilities ``1 b n k`` (for one sample without the first axes) to what is subtracted.
+    """Base class of baselines, and the baseline 0.
 
-    Here nothing is. A baseline with parameters returns a tensor through which they learn to predict the cost.
+    Input are the costs ``s b`` and the probabilities ``1 b n k``; with one sample ``b`` and ``b n k``.
+
+    Args:
+        event_shape: shape ``n k`` of one example's logits, for baselines that hold a network.
     """
 
-    minimum_samples: int = 1
+    minimum_samples: int = 1  # smallest number of samples
 
     def __init__(self, event_shape: Sequence[int] | None) -> None:
         super().__init__()
 
     def forward(self, value: Tensor, probabilities: Tensor) -> Tensor:
-        """Broadcastable to ``value``."""
+        """Return the baseline, broadcastable to ``value``."""
         return torch.zeros_like(value)
 
     def compare(self, value: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor | None]:
-        """``value`` less the baseline, without a gradient, and the loss of a baseline that learns."""
+        """Return the advantage, ``value`` minus the baseline, detached, and the loss of a baseline that learns."""
         return value - self(value, probabilities), None
 
 
-BASELINES: Registry[type[Baseline]] = Registry("baseline")
+BASELINES: Registry[type[Baseline]] = Registry("baseline", context=("event_shape",))
 BASELINES.register("none")(Baseline)
 
 
 @BASELINES.register("leave_one_out")
 class LeaveOneOut(Baseline):
-    """The mean cost of the other samples of the same example."""
+    """Mean cost of the other samples of the same example."""
 
     minimum_samples = 2
 
     def forward(self, value: Tensor, probabilities: Tensor) -> Tensor:
-        """``s b``."""
+        """Return the means of the others, ``s b``."""
         return (value.sum(0) - value) / (len(value) - 1)
 
 
 @BASELINES.register("moving_average")
 class MovingAverage(Baseline):
-    """The mean cost of past batches, the weights of which fall by ``DECAY`` per batch."""
+    """Mean cost of past batches, with weights that decay by the factor ``DECAY`` per batch."""
 
-    DECAY = 0.95
+    DECAY = 0.95  # of the weights of past batches
     total: Tensor
     weight: Tensor
 
@@ -64,9 +67,9 @@ class MovingAverage(Baseline):
         self.register_buffer("weight", torch.zeros(()))
 
     def forward(self, value: Tensor, probabilities: Tensor) -> Tensor:
-        """A scalar; 0 in the first batch."""
+        """Return the average as a scalar; 0 in the first batch."""
         average, mean = self.total / self.weight.clamp(min=1e-12), value.float().mean()
-        known = mean.isfinite()  # an infinite cost would be remembered for ever
+        known = mean.isfinite()  # an infinite cost would stay in the average for ever
         self.total = torch.where(known, self.DECAY * self.total + mean, self.total)
         self.weight = torch.where(known, self.DECAY * self.weight + 1, self.weight)
         return average
@@ -74,9 +77,9 @@ class MovingAverage(Baseline):
 
 @BASELINES.register("learned")
 class Learned(MovingAverage):
-    """The moving average plus a network of the probabilities, which learns what an example costs more than others."""
+    """Moving average plus a network of the probabilities, which learns the difference of each example."""
 
-    HIDDEN = 128
+    HIDDEN = 128  # width of the network
 
     def __init__(self, event_shape: Sequence[int] | None) -> None:
         super().__init__(event_shape)
@@ -84,30 +87,30 @@ class Learned(MovingAverage):
         self.network = small_network(self.event_shape.numel(), self.HIDDEN)
 
     def forward(self, value: Tensor, probabilities: Tensor) -> Tensor:
-        """``1 b``, or ``b`` for one sample."""
+        """Return the prediction, ``1 b``, or ``b`` for one sample."""
         return super().forward(value, probabilities) + per_example(self.network, self.event_shape, value, probabilities)
 
-    @torch.compiler.disable  # ``attach_learning`` needs a graph of its own
+    @torch.compiler.disable  # ``with_learning`` needs a graph of its own
     def compare(self, value: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The advantage and the squared error of the prediction, ``s b`` each."""
+        """Return the advantage and the squared error of the prediction, ``s b`` each."""
         baseline = self(value, probabilities)
         return value - baseline.detach(), (value - baseline).square()
 
 
 def small_network(inputs: int, hidden: int) -> nn.Sequential:
-    """Numbers of an example to one number, smooth."""
+    """Build a smooth network from the numbers of an example to one number."""
     return nn.Sequential(nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, 1))
 
 
 def per_example(network: nn.Module, event_shape: torch.Size, value: Tensor, *tensors: Tensor) -> Tensor:
-    """The network's output ``...`` for tensors ``... n k`` side by side, as many axes as the examples' values have.
+    """Apply a network to the concatenated tensors ``... n k`` of each example, ``...``, with the axes of ``value``.
 
     Raises:
-        ValueError: what is left of an example, n k, is not the event shape.
+        ValueError: the shape ``n k`` of an example is not the event shape.
     """
     check_event(event_shape, tensors[0], value)
     flat = [tensor.expand_as(tensors[0]).flatten(value.ndim) for tensor in tensors]
     weight = next(network.parameters())
     with torch.autocast(weight.device.type, enabled=False):
         output = network(torch.cat(flat, -1).to(weight.dtype))
-    return output.squeeze(-1).to(full_precision(tensors[0]).dtype)
+    return output.squeeze(-1).to(upcast(tensors[0]).dtype)

@@ -1,6 +1,6 @@
-"""Log-probabilities in nats, of categories and of their relaxations, for logits ``... k``; masked classes are -inf.
+"""Log-probabilities in nats of categorical and Concrete distributions, for logits ``... k``; masked classes are -inf.
 
-Everything is computed and returned in float32 at least, since a sum of half-precision log-probabilities is worthless.
+Everything is computed and returned in float32 at least: sums of half-precision log-probabilities are too inexact.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from .shapes import Float, Int
 
 
 def log_prob(logits: Float[Tensor, "... k"], codes: Int[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-    """log p(codes) in nats, ``...``, for logits ``... k`` and codes ``...``; -inf for a masked code."""
+    """Compute log p(codes) in nats for logits ``... k`` and codes ``...``, ``...``; -inf for a masked code."""
     log_p = _log_softmax(logits)
     return log_p.expand(*codes.shape, -1).gather(-1, codes[..., None]).squeeze(-1)
 
 
 def entropy(logits: Float[Tensor, "*b k"]) -> Float[Tensor, "*b"]:
-    """H(p) in nats, ``... k -> ...``."""
+    """Compute the entropy H(p) in nats, ``... k -> ...``."""
     log_p = _log_softmax(logits)
     return -(log_p.exp() * _zero_masked(log_p)).sum(-1)
 
@@ -29,13 +29,13 @@ def entropy(logits: Float[Tensor, "*b k"]) -> Float[Tensor, "*b"]:
 def categorical_kl(
     logits: Float[Tensor, "*b k"], prior_logits: Float[Tensor, "... k"] | None = None
 ) -> Float[Tensor, "*b"]:
-    """KL(p || prior) in nats per row, ``... k -> ...``; the prior is uniform over all k classes by default.
+    """Compute KL(p || prior) in nats per row, ``... k -> ...``; the prior is uniform over all k classes by default.
 
-    Infinite where a class that the prior masks has probability.
+    It is infinite where p gives probability to a class that the prior masks.
 
     Args:
-        logits: of p, ``... k``.
-        prior_logits: of the prior, broadcastable to ``... k``.
+        logits: logits of p, ``... k``.
+        prior_logits: logits of the prior, broadcastable to ``... k``.
     """
     log_p = _log_softmax(logits)
     if prior_logits is None:
@@ -47,13 +47,13 @@ def categorical_kl(
 def concrete_log_prob(
     log_y: Float[Tensor, "*b k"], logits: Float[Tensor, "... k"], temperature: float | Tensor
 ) -> Float[Tensor, "*b"]:
-    """Log-density of the Concrete (RelaxedOneHotCategorical) distribution at y = exp(log_y), ``...``.
+    """Compute the log-density of the Concrete (RelaxedOneHotCategorical) distribution at y = exp(log_y), ``...``.
 
-    Maddison, Mnih & Teh 2017, section 3.2, in log space, so that it is finite where y itself underflows. The density is
-    the one over y; that over log_y (their ExpConcrete) is larger by ``log_y.sum(-1)``, which cancels in ratios.
+    Maddison, Mnih & Teh 2017 (arXiv:1611.00712), section 3.2, in log space: finite also where y itself underflows. The
+    density is over y; that over log_y (their ExpConcrete) is larger by ``log_y.sum(-1)``, which cancels in ratios.
 
     Args:
-        log_y: logarithm of a point on the simplex, ``... k``; -inf at masked classes, which take no part.
+        log_y: logarithm of a point on the simplex, ``... k``; -inf at masked classes, which do not count.
         logits: unnormalised log-probabilities ``... k``.
         temperature: a number > 0, or a tensor as ``align_temperature`` takes it.
 

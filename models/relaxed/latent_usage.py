@@ -1,4 +1,4 @@
-"""Metrics over a whole epoch, summed over batches and processes. Axes: ``b`` batch, ``n`` latents, ``k`` categories."""
+"""Latents and categories used over an epoch. Axes: ``b`` batch, ``n`` latents, ``k`` categories."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-ACTIVE_NATS = 0.01
+ACTIVE_NATS = 0.01  # mean KL of an active latent
 
 
-class LatentUse(Metric):
-    """Which latents and categories a model uses.
+class LatentUsage(Metric):
+    """Usage of latents and categories over an epoch, summed over batches and processes.
 
     ``active_latents``: latents whose mean KL from the prior exceeds 0.01 nats. ``usage``: share of the n x k categories
     that are the mode of at least one example. ``perplexity``: exp of the entropy of a latent's modes over the epoch,
@@ -37,7 +37,7 @@ class LatentUse(Metric):
         self.examples += codes.shape[0]
 
     def compute(self) -> dict[str, Tensor]:
-        """The three figures by name."""
+        """Return the three metrics by name."""
         share = self.counts / self.examples
         return {
             "active_latents": (self.kl / self.examples > ACTIVE_NATS).float().sum(),

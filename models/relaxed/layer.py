@@ -1,92 +1,79 @@
-"""The one relaxed-sampling layer: noise, temperature and gradient estimators live behind it and nowhere else.
+"""Relaxed-sampling layer: the only interface to noise, temperature and gradient estimators.
 
 Axes: ``b`` batch, ``n`` latents, ``k`` categories, ``s`` samples.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from ...registry import unknown_arguments
+from ...registry import Spec
 from .densities import categorical_kl
-from .estimator import (
-    ESTIMATORS,
-    Cost,
-    Estimator,
-    NoiseSource,
-    bound_cost,
-    draw_noise,
-    evaluate,
-    repeat_copies,
-    repeat_samples,
-)
+from .estimator import ESTIMATORS, Estimator
+from .noise import NoiseFn, draw_noise
 from .sampling import align_temperature, categorical_sample, gumbel_max, mask_logits, mode, one_hot
-from .schedules import SCHEDULES, make_schedule
+from .schedules import SCHEDULES, read_temperature
+from .surrogate import Cost, bound_cost, evaluate, repeat_copies, repeat_samples
 
 
 class RelaxedCategorical(nn.Module):
-    """Samples categories with a gradient.
+    """Samples of categories with a gradient.
 
     In training mode ``layer(logits)`` and ``layer.expectation(logits, cost)`` use the estimator at the current
     temperature. In eval mode nothing is relaxed: ``layer(logits)`` is the one-hot mode and ``layer.expectation`` the
-    cost of exact draws. The temperature is a function of ``step``, a buffer that ``advance()`` counts up once per
-    training batch, so that it survives a checkpoint and does not depend on epochs or on the number of optimizers.
+    cost of exact draws. The temperature is a function of ``step``, a buffer that ``advance()`` increments once per
+    optimizer step. It is part of checkpoints, and depends neither on epochs nor on the number of optimizers.
 
     Args:
-        estimator: a name of ``ESTIMATORS``.
-        temperature: a number > 0, or a schedule ``{"name": "exponential", "initial": 1.0, ...}`` (see ``SCHEDULES``),
-            or ``{"name": "learned", "initial": 1.0}`` for a trained temperature.
-        estimator_options: arguments of the estimator, such as ``{"samples": 4}``.
-        event_shape: shape ``n k`` of one example's logits, for the estimators that are built for one (those that hold a
-            network, such as ``relax``); the others do not need it.
+        estimator: name of a gradient estimator, or ``{"name": "reinforce", "samples": 8}``.
+        temperature: a number > 0, the name of a schedule, or ``{"name": "exponential", "initial": 1.0, ...}``;
+            ``{"name": "learned", "initial": 1.0}`` trains it.
+        event_shape: shape ``n k`` of one example's logits, for the estimators that are built for one shape: ``relax``,
+            ``unordered``, and ``reinforce`` with a learned baseline.
 
     Raises:
         ValueError: an unknown estimator, schedule or argument (the nearest known one is named), a temperature <= 0, a
             learned one for an estimator that gives it no gradient.
+
+    Example:
+        >>> import torch
+        >>> from gumbelzoo.models.relaxed import RelaxedCategorical
+        >>> layer = RelaxedCategorical("straight_through_gumbel_softmax", temperature=0.5)
+        >>> logits = torch.randn(32, 20, 10, requires_grad=True)  # b n k
+        >>> z = layer(logits)  # b n k, exactly one-hot
+        >>> z[..., 0].sum().backward()  # a gradient reaches the logits all the same
+        >>> layer.advance()  # once per optimizer step
     """
 
+    parts: ClassVar[Mapping[str, Any]] = {"estimator": ESTIMATORS, "temperature": SCHEDULES}
     step: Tensor
 
     def __init__(
         self,
-        estimator: str = "gumbel_softmax",
-        temperature: float | Mapping[str, Any] = 1.0,
-        estimator_options: Mapping[str, Any] | None = None,
+        estimator: Spec = "gumbel_softmax",
+        temperature: float | Spec = 1.0,
         event_shape: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        options = dict(estimator_options or {})
-        unknown_arguments(f"estimator '{estimator}'", ESTIMATORS[estimator], options)
-        if "event_shape" in inspect.signature(ESTIMATORS[estimator]).parameters:
-            options.setdefault("event_shape", event_shape)
-        self.name = estimator
-        self.estimator: Estimator = ESTIMATORS[estimator](**options)
+        self.name, _ = ESTIMATORS.read(estimator)
+        self.estimator: Estimator = ESTIMATORS.build(estimator, event_shape=event_shape)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
-
-        spec: dict[str, Any] = (
-            dict(temperature) if isinstance(temperature, Mapping) else {"name": "constant", "initial": temperature}
-        )
-        name = spec.pop("name", None)
-        if name is None:
-            raise ValueError("a temperature schedule needs a name, such as {name: exponential, initial: 1.0}")
-        self.temperature_spec = {"name": name, **spec}
+        name, arguments = read_temperature(temperature)
+        self.temperature_spec = {"name": name, **arguments}
+        self.schedule = partial(SCHEDULES[name], **arguments)
         self.log_temperature = None
         if name == "learned":
             if not self.estimator.learns_temperature:
                 raise ValueError(
-                    f"a temperature cannot be learned through estimator '{estimator}', which gives it no gradient; "
+                    f"a temperature cannot be learned through estimator '{self.name}', which gives it no gradient; "
                     "use a number or another schedule"
                 )
-            unknown_arguments("a learned temperature", partial(SCHEDULES["constant"], self.step), spec)
-            self.log_temperature = nn.Parameter(make_schedule("constant", spec)(self.step).log())
-        else:
-            self.schedule = make_schedule(name, spec)
+            self.log_temperature = nn.Parameter(self.schedule(self.step).log())
 
     def forward(
         self,
@@ -97,20 +84,20 @@ class RelaxedCategorical(nn.Module):
         generator: torch.Generator | None = None,
         noise: Tensor | None = None,
     ) -> Tensor:
-        """A point on the simplex for each row of logits ``... k``, with the estimator's gradient; eval: the mode.
+        """Return a point of the simplex per row of logits ``... k``, with a gradient; in eval mode the one-hot mode.
 
         Args:
             logits: unnormalised log-probabilities ``... k``, of any floating dtype.
-            mask: which categories are allowed, boolean, broadcastable to ``... k``; a logit of -inf says the same.
-            temperature: instead of the layer's own: a number, or a tensor that is a leading part of ``...`` (one
+            mask: True where a category is allowed, broadcastable to ``... k``; a logit of -inf masks too.
+            temperature: replaces the layer's own: a number, or a tensor whose shape is a leading part of ``...`` (one
                 temperature per example, or per latent), through which gradients flow.
-            generator: the source of the noise, for a draw that can be repeated.
-            noise: standard Gumbel noise ``... k`` to use instead of drawing it; ``d ... k`` for an estimator that needs
-                ``layer.estimator.noise_draws`` = d > 1 of them.
+            generator: source of the noise, for reproducible draws.
+            noise: standard Gumbel noise ``... k`` to use instead of drawing it; ``d ... k`` for an estimator with
+                ``layer.estimator.noise_draws`` = d > 1.
 
         Raises:
-            ValueError: the estimator has no pathwise gradient (use ``expectation``); temperature <= 0; a row whose
-                categories are all masked; noise of another shape.
+            ValueError: the estimator has no pathwise gradient (use ``expectation``), temperature <= 0, a row whose
+                categories are all masked, or noise of another shape.
         """
         logits = mask_logits(logits, mask)
         if not self.training:
@@ -134,23 +121,28 @@ class RelaxedCategorical(nn.Module):
         generator: torch.Generator | None = None,
         noise: Tensor | None = None,
     ) -> Tensor:
-        """Estimate E[cost(z)] per example, with the estimator's gradient for logits and for what the cost depends on.
+        """Estimate E[cost(z)] per example, with gradients for the logits and the cost's own parameters.
 
         Args:
             logits: ``b n k``, or any shape whose last axis is the categories.
             cost: maps z, of the logits' shape or with several samples ``s b n k``, to one value per example, ``b`` or
-                ``s b``. Which axes make up one example is read off the shape that it returns.
+                ``s b``. The shape of its value tells which axes make up one example.
             mask, temperature, generator: as for ``forward``.
-            noise: as for ``forward``; with several samples it has their leading axis. In eval mode without d.
+            noise: as for ``forward``, with a leading axis for several samples, and in eval mode without d.
 
         Returns:
-            ``b``. In eval mode the mean cost of exact one-hot draws, with no gradient for the logits.
+            The estimate ``b``. In eval mode it is the mean cost of exact one-hot draws, without a gradient for the
+            logits.
+
+        Raises:
+            ValueError: a cost of another shape, temperature <= 0, a row whose categories are all masked, or noise of
+                another shape.
         """
         logits = mask_logits(logits, mask)
-        source = partial(draw_noise, noise=noise, generator=generator)
+        noise_fn = partial(draw_noise, noise=noise, generator=generator)
         if not self.training:
-            return self._discrete_expectation(logits, cost, source)
-        return self.estimator.expectation(logits, cost, self._temperature(temperature, logits), source)
+            return self._discrete_expectation(logits, cost, noise_fn)
+        return self.estimator.expectation(logits, cost, self._temperature(temperature, logits), noise_fn)
 
     def multi_sample_bound(
         self,
@@ -166,27 +158,30 @@ class RelaxedCategorical(nn.Module):
         """Estimate E[log 1/m sum_i exp(log_weight(z_i))] per example in nats, to be maximised, with its gradient.
 
         With log_weight(z) = log p(x, z) - log q(z | x) it is the importance-weighted bound on log p(x) (Burda, Grosse &
-        Salakhutdinov 2016, eq. 8). The score-function estimator made for it is ``vimco``; every other treats the m
-        copies as latents of one expectation.
+        Salakhutdinov 2016, arXiv:1509.00519, eq. 8). ``vimco`` is the score-function estimator for it; all others treat
+        the m copies as latents of one expectation.
 
         Args:
             logits: ``b n k``.
-            log_weight: maps z ``m b n k`` (behind m, several samples have their axis) to ``m b``.
-            m: copies of z behind one bound.
+            log_weight: maps z ``m b n k`` to ``m b``; with several samples ``m s b n k`` to ``m s b``.
+            m: number of copies of z in one bound.
             mask, temperature, generator: as for ``forward``.
-            noise: ``b n m k``; with several samples it has their leading axis.
+            noise: ``b n m k``, with a leading axis for several samples.
 
         Returns:
-            ``b``. In eval mode from exact one-hot draws, with no gradient for the logits.
+            The estimate ``b``. In eval mode it comes from exact one-hot draws, without a gradient for the logits.
+
+        Raises:
+            ValueError: m < 1, and what ``expectation`` refuses.
         """
         if m < 1:
             raise ValueError(f"a multi-sample bound needs m >= 1, got {m}")
         logits = mask_logits(logits, mask)
-        source = partial(draw_noise, noise=noise, generator=generator)
+        noise_fn = partial(draw_noise, noise=noise, generator=generator)
         if not self.training:
-            return -self._discrete_expectation(repeat_copies(logits, m), bound_cost(log_weight), source)
+            return -self._discrete_expectation(repeat_copies(logits, m), bound_cost(log_weight), noise_fn)
         tau = self._temperature(temperature, logits)
-        return self.estimator.multi_sample_bound(logits, log_weight, m, tau, source)
+        return self.estimator.multi_sample_bound(logits, log_weight, m, tau, noise_fn)
 
     def kl(
         self,
@@ -198,16 +193,16 @@ class RelaxedCategorical(nn.Module):
         generator: torch.Generator | None = None,
         noise: Tensor | None = None,
     ) -> Tensor:
-        """KL(q || prior) per row in nats, ``... k -> ...``; the prior is uniform by default.
+        """Compute KL(q || prior) per row in nats, ``... k -> ...``; the prior is uniform by default.
 
-        A uniform prior is one over masked categories too. Analytic, but for the estimator ``concrete`` in training
-        mode: the log-ratio of its densities at a sample.
+        A uniform prior includes masked categories. The KL is analytic, except for the estimator ``concrete`` in
+        training mode, which uses the log-ratio of its densities at a sample.
         """
         logits = mask_logits(logits, mask)
         if not self.training:
             return categorical_kl(logits, prior_logits)
-        source = partial(draw_noise, noise=noise, generator=generator)
-        return self.estimator.kl(logits, prior_logits, self._temperature(temperature, logits), source)
+        noise_fn = partial(draw_noise, noise=noise, generator=generator)
+        return self.estimator.kl(logits, prior_logits, self._temperature(temperature, logits), noise_fn)
 
     def sample(
         self,
@@ -217,27 +212,27 @@ class RelaxedCategorical(nn.Module):
         generator: torch.Generator | None = None,
         noise: Tensor | None = None,
     ) -> Tensor:
-        """An exact draw of one category per row, ``... k -> ...`` (int64); with ``noise`` the Gumbel-max of it."""
+        """Draw one category per row exactly, ``... k -> ...`` (int64); with ``noise`` it is the Gumbel-max of it."""
         if noise is not None:
             return gumbel_max(mask_logits(logits, mask), noise=noise)
         return categorical_sample(mask_logits(logits, mask), generator=generator)
 
     def mode(self, logits: Tensor, *, mask: Tensor | None = None) -> Tensor:
-        """The most probable category of each row, ``... k -> ...`` (int64)."""
+        """Return the most probable category of each row, ``... k -> ...`` (int64)."""
         return mode(mask_logits(logits, mask))
 
     def advance(self) -> None:
-        """Count one training batch."""
+        """Count one optimizer step."""
         self.step += 1
 
     def current_temperature(self) -> Tensor:
-        """The temperature at the current step, a float32 scalar; with a gradient if it is learned."""
+        """Return the temperature at the current step, a float32 scalar; with a gradient if it is learned."""
         if self.log_temperature is not None:
             return self.log_temperature.exp()
         return self.schedule(self.step)
 
     def extra_repr(self) -> str:
-        """The estimator and the temperature, as configured."""
+        """Estimator and temperature as configured."""
         return f"'{self.name}', temperature={self.temperature_spec}"
 
     def _temperature(self, temperature: float | Tensor | None, logits: Tensor) -> Tensor | float:
@@ -245,9 +240,9 @@ class RelaxedCategorical(nn.Module):
             return self.current_temperature()
         return align_temperature(temperature, logits)
 
-    def _discrete_expectation(self, logits: Tensor, cost: Cost, source: NoiseSource) -> Tensor:
+    def _discrete_expectation(self, logits: Tensor, cost: Cost, noise_fn: NoiseFn) -> Tensor:
         samples = self.estimator.samples
         logits = repeat_samples(logits.detach(), samples)
-        codes = gumbel_max(logits, noise=source(logits))
+        codes = gumbel_max(logits, noise=noise_fn(logits))
         value = evaluate(cost, one_hot(codes, logits.shape[-1], logits.dtype))
         return value.mean(0) if samples > 1 else value

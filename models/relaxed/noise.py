@@ -1,4 +1,4 @@
-"""Standard exponential and Gumbel noise in float32: never 0, infinite or NaN, and fine where maxima are decided.
+"""Standard exponential and Gumbel noise in float32: never 0, infinite or NaN, and finest where maxima fall.
 
 A Gumbel variable is g = -log(E) with E exponential, and argmax(logits + g) is decided by the smallest E. So E is made
 as -log1p(-u) from a uniform u on the midpoints of a grid of 2^-31: floats are dense near u = 0, no epsilon is needed,
@@ -11,27 +11,29 @@ PyTorch, and a compiled function draws the noise that the eager one draws.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.random.bit_generator import ISeedSequence
 from torch import Tensor, library
 
-_STEP = 2.0**-31 * (1 - 2.0**-24)  # a hair under 2^-31, so that the last points of the grid do not round to u = 1
+NoiseFn = Callable[[Tensor], Tensor]  # returns standard Gumbel noise of the argument's shape
+
+_STEP = 2.0**-31 * (1 - 2.0**-24)  # just under 2^-31, so that the last points of the grid do not round to u = 1
 _FIRST = torch.tensor(-0.5 * _STEP)
-_CHUNK = 2**20  # numbers made at a time on a CPU: they stay in its cache, and the bits in little memory
+_CHUNK = 2**20  # numbers drawn at a time on a CPU: they stay in its cache
 
 
 def exponential_noise(
     like: Tensor | Sequence[int], *, generator: torch.Generator | None = None, device: torch.device | str | None = None
 ) -> Tensor:
-    """Standard exponential noise, float32.
+    """Draw standard exponential noise, float32.
 
     Args:
-        like: a shape, or a tensor of any dtype whose shape and device are taken.
-        generator: the source of randomness, for a draw that can be repeated; ``torch.compile`` breaks the graph at it.
-        device: where to draw, with a shape; the default device otherwise.
+        like: a shape, or a tensor of any dtype that gives shape and device.
+        generator: source of randomness, for reproducible draws; ``torch.compile`` breaks the graph at it.
+        device: device of the noise if ``like`` is a shape; the default device otherwise.
     """
     return _log_uniform(like, generator, device).neg_()
 
@@ -39,23 +41,23 @@ def exponential_noise(
 def gumbel_noise(
     like: Tensor | Sequence[int], *, generator: torch.Generator | None = None, device: torch.device | str | None = None
 ) -> Tensor:
-    """Standard Gumbel noise, float32; arguments as for ``exponential_noise``."""
+    """Draw standard Gumbel noise, float32; arguments as for ``exponential_noise``."""
     return exponential_noise(like, generator=generator, device=device).log_().neg_()
 
 
 def _log_uniform(
     like: Tensor | Sequence[int], generator: torch.Generator | None, device: torch.device | str | None
 ) -> Tensor:
-    """log(1 - u), float32."""
+    """Draw log(1 - u), float32."""
     shape, device = (like.shape, like.device) if isinstance(like, Tensor) else (like, device)
     if torch._C._are_functorch_transforms_active():
-        # Random, so that vmap sees a tensor with (or without) the mapped axis, as its `randomness` asks for.
+        # A random template, so that vmap gives it the mapped axis or not, as its `randomness` says.
         return torch.ops.gumbelzoo.log_uniform(
             torch.rand((), dtype=torch.float32, device=device).expand(shape), generator
         )
     template = torch.empty((), dtype=torch.float32, device=device)
     if torch.compiler.is_compiling() and generator is None and template.device.type != "cpu":
-        # Native random numbers fuse with what follows; they lie in [0, 1), and 0 is moved to the first midpoint.
+        # Native random numbers fuse with the next operations. They lie in [0, 1); 0 moves to the first midpoint.
         return torch.log1p(-torch.rand(shape, dtype=torch.float32, device=device).clamp(min=0.5 * _STEP))
     return torch.ops.gumbelzoo.log_uniform(template.expand(shape), generator)
 
@@ -93,16 +95,25 @@ def _log_uniform_vmap(info, in_dims, like, generator):
 
 
 class _SFC64(ISeedSequence):
-    """NumPy's SFC64 with its state of 192 bits drawn from a PyTorch generator."""
+    """NumPy's SFC64, its state of 192 bits drawn from a PyTorch generator."""
 
     def __init__(self, generator: torch.Generator | None) -> None:
         self.state = torch.empty(3, dtype=torch.int64).random_(generator=generator)
         self.bits = np.random.SFC64(self)  # type: ignore[arg-type]  # any ISeedSequence will do
 
     def generate_state(self, n_words: int, dtype: object = np.uint32) -> np.ndarray:
-        """The state, in the form in which SFC64 asks for its seed."""
+        """Return the state in the form in which SFC64 takes its seed."""
         return self.state.numpy().view(np.uint64)[:n_words]
 
     def draw(self, n: int) -> Tensor:
-        """64 random bits in each of n integers."""
+        """Draw n integers of 64 random bits."""
         return torch.from_numpy(self.bits.random_raw(n).view(np.int64))
+
+
+def draw_noise(like: Tensor, *, noise: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+    """Return ``noise``, or draw Gumbel noise of the shape of ``like``; ValueError for noise of another shape."""
+    if noise is None:
+        return gumbel_noise(like, generator=generator)
+    if noise.shape != like.shape:
+        raise ValueError(f"noise must have shape {tuple(like.shape)}, got {tuple(noise.shape)}")
+    return noise

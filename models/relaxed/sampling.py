@@ -4,12 +4,12 @@ Gumbel-max: Gumbel 1954; Maddison et al. 2014. Gumbel-Softmax / Concrete: Jang, 
 eq. 2; Maddison, Mnih & Teh 2017 (arXiv:1611.00712), section 3.2. Straight-through: Bengio et al. 2013
 (arXiv:1308.3432).
 
-Every function computes in float32 (float64 for float64 logits) and casts back, inside autocast too. A class is masked
+Every function computes in float32 (float64 for float64 logits) and casts back, also under autocast. A class is masked
 by a logit of -inf, or by ``mask``, boolean and broadcastable to the logits, True where allowed.
 
-Rows without an allowed class, NaN logits and temperatures <= 0 raise ValueError. That is checked where looking costs
-nothing: on the CPU, outside ``torch.compile`` and ``torch.func`` transforms. Elsewhere it would wait for the device or
-break the graph, so there relaxed samples of such rows are NaN, and codes arbitrary.
+Rows without an allowed class, NaN logits and temperatures <= 0 raise ValueError. They are checked where the check is
+cheap: on the CPU, outside ``torch.compile`` and ``torch.func`` transforms. Elsewhere it would wait for the device or
+break the graph, so there the relaxed samples of such rows are NaN, and their codes arbitrary.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def gumbel_max(
     generator: torch.Generator | None = None,
     mask: Bool[Tensor, "*m"] | None = None,
 ) -> Int[Tensor, "*b"]:
-    """An exact draw argmax(logits + Gumbel noise), ``... k -> ...`` (int64).
+    """Draw exact samples argmax(logits + Gumbel noise), ``... k -> ...`` (int64).
 
     Args:
         logits: unnormalised log-probabilities ``... k``.
         noise: standard Gumbel noise ``... k`` to use instead of drawing it.
-        generator: the source of the noise.
+        generator: source of the noise.
         mask: True where a class is allowed.
 
     Raises:
@@ -59,18 +59,13 @@ def exponential_race(
     generator: torch.Generator | None = None,
     mask: Bool[Tensor, "*m"] | None = None,
 ) -> Int[Tensor, "*b"]:
-    """An exact draw argmin(E / p), ``... k -> ...`` (int64): the first arrival of k Poisson processes of rates p.
+    """Draw exact samples argmin(E / p), ``... k -> ...`` (int64): the first arrival of k Poisson processes of rates p.
 
-    The same draw as ``gumbel_max`` with the Gumbel noise -log(E).
+    They are the samples of ``gumbel_max`` with the Gumbel noise -log(E).
 
     Args:
-        logits: unnormalised log-probabilities ``... k``.
         noise: standard exponential noise E, ``... k``, to use instead of drawing it.
-        generator: the source of the noise.
-        mask: True where a class is allowed.
-
-    Raises:
-        ValueError: a row has no allowed class or a NaN (see the module).
+        logits, generator, mask: as for ``gumbel_max``; so are the errors.
     """
     logits = mask_logits(logits.detach(), mask)
     race = exponential_noise(logits, generator=generator) if noise is None else noise
@@ -83,18 +78,13 @@ def exponential_race(
 def categorical_sample(
     logits: Float[Tensor, "*b k"], *, generator: torch.Generator | None = None, mask: Bool[Tensor, "*m"] | None = None
 ) -> Int[Tensor, "*b"]:
-    """An exact draw, ``... k -> ...`` (int64), the fastest: for many classes by inverting the cumulative distribution.
+    """Draw exact samples the fastest way, ``... k -> ...`` (int64): for many classes by inverting the cumulative sum.
 
-    Two uniform numbers per row find first a block of classes, then the class inside it. That needs no cumulative sum
-    over all classes, and lets the sums that are needed be in float64, where no tiny probability is rounded away.
+    Two uniform numbers per row find first a block of classes, then the class inside it. So no cumulative sum runs over
+    all classes, and the ones that remain are cheap in float64, where no tiny probability is rounded away.
 
     Args:
-        logits: unnormalised log-probabilities ``... k``.
-        generator: the source of the noise.
-        mask: True where a class is allowed.
-
-    Raises:
-        ValueError: a row has no allowed class or a NaN (see the module).
+        logits, generator, mask: as for ``gumbel_max``; so are the errors.
     """
     k = logits.shape[-1]
     if k <= 2 * _BLOCK:
@@ -120,13 +110,13 @@ def gumbel_softmax(
     generator: torch.Generator | None = None,
     mask: Bool[Tensor, "*m"] | None = None,
 ) -> Float[Tensor, "*b k"]:
-    """The relaxed sample softmax((logits + g) / temperature), ``... k``, with gradients to logits and temperature.
+    """Draw relaxed samples softmax((logits + g) / temperature), ``... k``, with gradients for logits and temperature.
 
     Args:
         logits: unnormalised log-probabilities ``... k``.
         temperature: a number > 0, or a tensor as ``align_temperature`` takes it.
         noise: standard Gumbel noise ``... k`` to use instead of drawing it.
-        generator: the source of the noise.
+        generator: source of the noise.
         mask: True where a class is allowed.
 
     Raises:
@@ -141,43 +131,39 @@ def gumbel_softmax(
 
 
 def tempered_softmax(logits: Float[Tensor, "*b k"], temperature: float | Tensor) -> Float[Tensor, "*b k"]:
-    """softmax(logits / temperature), ``... k``, without noise; temperature and errors as for ``gumbel_softmax``."""
+    """Compute softmax(logits / temperature), ``... k``; temperature and errors as for ``gumbel_softmax``."""
     soft = _tempered(logits, align_temperature(temperature, logits)).softmax(-1)
     check_finite(soft[..., 0], logits)
     return soft.to(logits.dtype)
 
 
 def straight_through(hard: Float[Tensor, "*b k"], soft: Float[Tensor, "*b k"]) -> Float[Tensor, "*b k"]:
-    """The value of ``hard`` with the gradient of ``soft``, both ``... k``.
-
-    The bracket is exactly zero; ``hard + soft - soft.detach()`` rounds, and is not one-hot.
-    """
+    """Return the value of ``hard`` with the gradient of ``soft``, both ``... k``."""
+    # The bracket is exactly zero; ``hard + soft - soft.detach()`` would round and not be one-hot.
     return hard + (soft - soft.detach())
 
 
 def one_hot(codes: Int[Tensor, "*b"], k: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "*b k"]:
-    """``... -> ... k`` with a 1 at each code."""
+    """Encode codes as one-hot vectors, ``... -> ... k``."""
     return codes.new_zeros((), dtype=dtype).expand(*codes.shape, k).scatter(-1, codes[..., None], 1)
 
 
 def hard_from_soft(soft: Float[Tensor, "*b k"]) -> Float[Tensor, "*b k"]:
-    """One-hot of the largest entry of each row ``... k``, the first one on ties; no gradient."""
+    """Return the one-hot vector of each row's largest entry, ``... k -> ... k``, the first on ties; no gradient."""
     return one_hot(argmax(soft), soft.shape[-1], soft.dtype)
 
 
 def argmax(values: Float[Tensor, "*b k"]) -> Int[Tensor, "*b"]:
-    """The first largest entry of each row, ``... k -> ...``; no gradient.
-
-    On a CPU it is NumPy's where that can be, ten times as fast for many classes: PyTorch's is not vectorised.
-    """
+    """Return the index of each row's largest entry, ``... k -> ...``, the first on ties; no gradient."""
+    # On a CPU PyTorch's argmax is not vectorised; NumPy's is ten times as fast for many classes.
     values = values.detach()
-    if _may_look(values) and values.dtype in (torch.float32, torch.float64):
+    if _readable(values) and values.dtype in (torch.float32, torch.float64):
         return torch.as_tensor(values.numpy().argmax(-1))
     return values.argmax(-1)
 
 
 def mode(logits: Float[Tensor, "*b k"]) -> Int[Tensor, "*b"]:
-    """The most probable class of each row, ``... k -> ...``, the first one on ties; no gradient.
+    """Return the most probable class of each row, ``... k -> ...``, the first on ties; no gradient.
 
     Raises:
         ValueError: a row has no allowed class or a NaN (see the module).
@@ -188,16 +174,17 @@ def mode(logits: Float[Tensor, "*b k"]) -> Int[Tensor, "*b"]:
 
 
 def mask_logits(logits: Float[Tensor, "*b k"], mask: Bool[Tensor, "*m"] | None) -> Float[Tensor, "*b k"]:
-    """Logits ``... k`` with -inf where the boolean ``mask`` is False."""
+    """Set logits ``... k`` to -inf where the boolean ``mask`` is False."""
     return logits if mask is None else logits.masked_fill(~mask, -math.inf)
 
 
 def align_temperature(temperature: float | Tensor, logits: Tensor) -> float | Tensor:
-    """A temperature that broadcasts against logits ``... k``.
+    """Reshape a temperature to broadcast against logits ``... k``.
 
     Args:
-        temperature: a number; or a tensor aligned with the logits from the left, never with the classes: a scalar,
-            ``b`` or ``b n`` for logits ``b n k``, axes of 1 repeated. A tensor with all axes, the last one 1, is kept.
+        temperature: a number, or a tensor that is aligned with the logits from the left and never with the classes: a
+            scalar, ``b`` or ``b n`` for logits ``b n k``. Axes of 1 are repeated. A tensor with all axes and a last
+            axis of 1 is kept.
         logits: ``... k``.
 
     Raises:
@@ -207,7 +194,7 @@ def align_temperature(temperature: float | Tensor, logits: Tensor) -> float | Te
         if not 0 < temperature < math.inf:
             raise ValueError(_bad_temperature(temperature))
         return temperature
-    if _may_look(temperature) and not bool(((temperature > 0) & (temperature < math.inf)).all()):
+    if _readable(temperature) and not bool(((temperature > 0) & (temperature < math.inf)).all()):
         raise ValueError(_bad_temperature(temperature.min().item()))
     shape = (*logits.shape[:-1], 1)
     if temperature.ndim > len(shape) or any(t not in (1, n) for t, n in zip(temperature.shape, shape, strict=False)):
@@ -219,8 +206,8 @@ def align_temperature(temperature: float | Tensor, logits: Tensor) -> float | Te
 
 
 def check_finite(per_row: Tensor, logits: Tensor) -> None:
-    """ValueError, with the reason, if a result that is finite for every good row of ``logits`` is not."""
-    if not _may_look(per_row) or bool(per_row.isfinite().all()):
+    """Check a result that is finite for every valid row of ``logits``; else ValueError with the reason."""
+    if not _readable(per_row) or bool(per_row.isfinite().all()):
         return
     if bool(logits.isnan().any()):
         raise ValueError("logits contain NaN; check what computes them (a smaller learning rate often helps)")
@@ -236,7 +223,7 @@ def _compute(logits: Tensor) -> Tensor:
 
 
 def _invert(weights: Tensor, generator: torch.Generator | None) -> Tensor:
-    """A class in proportion to ``weights``, ``... k -> ... 1``; never one of weight 0, however sums are rounded."""
+    """Draw a class in proportion to ``weights``, ``... k -> ... 1``; never one of weight 0, whatever the rounding."""
     weights = weights.double()
     cumulative = weights.cumsum(-1).masked_fill(weights <= 0, -1.0)  # ... k
     total = cumulative.amax(-1, keepdim=True)
@@ -246,7 +233,7 @@ def _invert(weights: Tensor, generator: torch.Generator | None) -> Tensor:
 
 
 def _tempered(logits: Tensor, temperature: float | Tensor, noise: Tensor | None = None) -> Tensor:
-    """(logits + noise) / temperature, where a logit of -inf gives the temperature no gradient instead of NaN."""
+    """Compute (logits + noise) / temperature; a logit of -inf gives the temperature no gradient instead of NaN."""
     logits = _compute(logits)
     if not isinstance(temperature, Tensor):
         scores = logits / temperature
@@ -258,8 +245,8 @@ def _tempered(logits: Tensor, temperature: float | Tensor, noise: Tensor | None 
     return (scores.masked_fill(masked, 0.0) / temperature).masked_fill(masked, -math.inf)
 
 
-def _may_look(value: Tensor) -> bool:
-    """Can the value be read without waiting for a device or breaking a transform?"""
+def _readable(value: Tensor) -> bool:
+    """Return True if the value can be read without waiting for a device or breaking a transform."""
     return (
         value.device.type == "cpu"
         and not torch.compiler.is_compiling()

@@ -1,76 +1,92 @@
 """Temperature schedules: pure functions of the step, never of the previous temperature.
 
-Each takes the step (a scalar tensor that counts training batches) and plain numbers, and returns a float32 scalar
+Each takes the step (a scalar tensor that counts optimizer steps) and plain numbers, and returns a float32 scalar
 tensor on the step's device, so that reading a temperature never waits for an accelerator and never recompiles a graph.
-A schedule is named in a configuration as ``{name: exponential, initial: 1.0, minimum: 0.5, rate: 1.0e-4}``.
+A configuration gives a schedule as ``{name: exponential, initial: 1.0, minimum: 0.5, rate: 1.0e-4}``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...registry import Registry, unknown_arguments
+from ...registry import Registry, Spec
 
 Schedule = Callable[..., Tensor]
-SCHEDULES: Registry[Schedule] = Registry("temperature schedule")
+SCHEDULES: Registry[Schedule] = Registry("temperature schedule", context=("step",))
 
 
 @SCHEDULES.register("constant")
 def constant(step: Tensor, *, initial: float = 1.0) -> Tensor:
-    """``initial`` at every step."""
+    """Constant temperature ``initial``."""
     return torch.full((), initial, dtype=torch.float32, device=step.device)
+
+
+@SCHEDULES.register("learned")
+def learned(step: Tensor, *, initial: float = 1.0) -> Tensor:
+    """Learned temperature, ``initial`` before training; the layer trains its logarithm."""
+    return constant(step, initial=initial)
 
 
 @SCHEDULES.register("exponential")
 def exponential(
     step: Tensor, *, initial: float = 1.0, minimum: float = 0.5, rate: float = 1e-4, every: int = 1
 ) -> Tensor:
-    """``max(minimum, initial exp(-rate t))``, t the step rounded down to a multiple of ``every`` (Jang et al. 2017)."""
+    """Exponential decay ``max(minimum, initial exp(-rate t))``, t rounded down to a multiple of ``every``.
+
+    Jang et al. 2017 (arXiv:1611.01144), section 4.
+    """
     updated = (step // every * every).float()
     return (initial * torch.exp(-rate * updated)).clamp(min=minimum)
 
 
 @SCHEDULES.register("linear")
 def linear(step: Tensor, *, initial: float = 1.0, final: float = 0.5, steps: int = 10_000) -> Tensor:
-    """A straight line from ``initial`` to ``final`` over ``steps`` steps, flat afterwards."""
+    """Straight line from ``initial`` to ``final`` over ``steps`` steps, constant afterwards."""
     progress = (step.float() / steps).clamp(max=1.0)
     return initial + (final - initial) * progress
 
 
 @SCHEDULES.register("cosine")
 def cosine(step: Tensor, *, initial: float = 1.0, final: float = 1 / 16, steps: int = 150_000) -> Tensor:
-    """Half a cosine from ``initial`` to ``final`` over ``steps`` steps, flat afterwards (DALL-E, Ramesh et al.)."""
+    """Half a cosine from ``initial`` to ``final`` over ``steps`` steps, constant afterwards.
+
+    DALL-E, Ramesh et al. 2021 (arXiv:2102.12092), appendix A.2.
+    """
     progress = (step.float() / steps).clamp(max=1.0)
     return final + (initial - final) * 0.5 * (1 + torch.cos(math.pi * progress))
 
 
 @SCHEDULES.register("multiplicative")
 def multiplicative(step: Tensor, *, initial: float = 2.0, minimum: float = 0.5, decay: float = 0.999995) -> Tensor:
-    """``max(minimum, initial decay^t)`` (wav2vec 2.0, Baevski et al. 2020)."""
+    """Decay by a factor per step, ``max(minimum, initial decay^t)``.
+
+    wav2vec 2.0, Baevski et al. 2020 (arXiv:2006.11477), section 4.2.
+    """
     return (initial * torch.exp(math.log(decay) * step.float())).clamp(min=minimum)
 
 
 @SCHEDULES.register("piecewise")
 def piecewise(step: Tensor, *, values: Sequence[float] = (1.0, 0.5), boundaries: Sequence[int] = (10_000,)) -> Tensor:
-    """``values[i]`` from step ``boundaries[i - 1]`` on: one value more than boundaries, which increase."""
+    """Step function: ``values[i]`` from step ``boundaries[i - 1]`` on; one value more than boundaries."""
     table = torch.tensor(values, dtype=torch.float32, device=step.device)
     return table[torch.bucketize(step, torch.tensor(boundaries, device=step.device), right=True)]
 
 
-def make_schedule(name: str, arguments: Mapping[str, Any]) -> Callable[[Tensor], Tensor]:
-    """The schedule ``name`` with its arguments filled in, as a function of the step.
+def read_temperature(temperature: float | Spec) -> tuple[str, dict[str, Any]]:
+    """Split a temperature into the name of its schedule and the schedule's arguments; a number is constant.
 
     Raises:
         ValueError: unknown name or argument (the nearest known one is named), or an argument that is not > 0.
     """
-    schedule = SCHEDULES[name]
-    unknown_arguments(f"temperature schedule '{name}'", partial(schedule, torch.tensor(0)), arguments)
+    if isinstance(temperature, Mapping) and "name" not in temperature:
+        raise ValueError("a temperature schedule needs a name, such as {name: exponential, initial: 1.0}")
+    constant_ = not isinstance(temperature, (str, Mapping))
+    name, arguments = SCHEDULES.read({"name": "constant", "initial": temperature} if constant_ else temperature)
     for key, value in arguments.items():
         for number in value if isinstance(value, Sequence) and not isinstance(value, str) else [value]:
             if isinstance(number, bool) or not isinstance(number, int | float):
@@ -79,7 +95,7 @@ def make_schedule(name: str, arguments: Mapping[str, Any]) -> Callable[[Tensor],
                 raise ValueError(f"temperature schedule '{name}' needs {key} > 0, got {number!r}")
     if name == "piecewise":
         _check_pieces(**arguments)
-    return partial(schedule, **arguments)
+    return name, arguments
 
 
 def _check_pieces(values: Sequence[float] = (1.0, 0.5), boundaries: Sequence[int] = (10_000,)) -> None:

@@ -1,4 +1,4 @@
-"""Shapes as annotations, such as ``Float[Tensor, "*b k"]``: checked while testing, never evaluated otherwise."""
+"""Shape annotations such as ``Float[Tensor, "*b k"]``: checked in tests, never evaluated otherwise."""
 
 from __future__ import annotations
 

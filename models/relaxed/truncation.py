@@ -1,4 +1,4 @@
-"""Sharper categorical distributions for sampling: temperature, top-k and nucleus, as a pure function of logits.
+"""Temperature, top-k and nucleus (top-p) truncation of categorical distributions, as a pure function of logits.
 
 Top-k: Fan, Lewis & Dauphin 2018 (arXiv:1805.04833), section 5. Nucleus (top-p): Holtzman et al. 2020
 (arXiv:1904.09751), eq. 2 and 3.
@@ -12,13 +12,14 @@ from torch import Tensor
 
 
 def truncate(logits: Tensor, top_k: int | None = None, top_p: float | None = None, temperature: float = 1.0) -> Tensor:
-    """Logits over the temperature, with -inf at the classes that are left out, ``... k -> ... k``.
+    """Divide logits by the temperature and mask classes by -inf, ``... k -> ... k``.
 
     Args:
         logits: unnormalised log-probabilities ``... k``.
-        top_k: keeps the most probable classes, and those that tie with the last of them.
-        top_p: keeps the fewest most probable classes that together have at least this probability, of what top_k left.
-        temperature: lower is more typical; it applies first.
+        top_k: number of most probable classes to keep; ties with the last of them are kept too.
+        top_p: probability of the classes to keep, the smallest set of most probable ones that reaches it. It is
+            measured after ``top_k``.
+        temperature: divides the logits first; lower is more typical.
 
     Raises:
         ValueError: temperature <= 0, top_k < 1, top_p outside (0, 1].
@@ -36,6 +37,6 @@ def truncate(logits: Tensor, top_k: int | None = None, top_p: float | None = Non
     if top_p is not None:
         ordered, classes = logits.sort(dim=-1, descending=True, stable=True)
         p = ordered.double().softmax(-1)
-        left_out = p.cumsum(-1) - p >= top_p  # the more probable classes reach it
+        left_out = p.cumsum(-1) - p >= top_p  # the more probable classes reach top_p already
         logits = logits.masked_fill(left_out.scatter(-1, classes, left_out), -math.inf)
     return logits

@@ -1,4 +1,4 @@
-"""What every model of text does: it learns its vocabulary from the data, is held to held-out text, writes sentences.
+"""The base class of text models: vocabulary, held-out NLL, sampling.
 
 Axes: ``b`` batch, ``n`` samples, ``t`` time.
 """
@@ -11,102 +11,116 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...pretrained.api import load
+from ...interfaces import Batch
+from ...registry import Spec, plain
 from ...vocabulary import Vocabulary
-from ..base import Batch, ZooModel, check_draws
-from .generators.base import Generator
+from ..base import ZooModel, check_draws
+from .generators.base import GENERATORS, LanguageModel
 from .reverse_nll import reverse_nll
 
-ROWS = 500  # samples at a time: their logits stay small
-MAX_LENGTH = 2**16  # of a sentence: a release from elsewhere must not keep us sampling for days
-STAND_IN = Vocabulary(["0", "1"])
+ROWS = 500  # samples drawn at a time, to bound the memory of their logits
+MAX_LENGTH = 2**16  # a release from elsewhere must not make sampling take days
 
 
 class TextModel(ZooModel):
-    """Subclasses build networks for a vocabulary in ``build``, and train.
+    """Base class of text models: vocabulary, held-out NLL, sampling.
 
-    The networks are built at once if the vocabulary and the length are given, as they are in checkpoints and releases,
-    else when a trainer brings the data. ``hparams`` then has what was built, so that a checkpoint needs no data.
+    The networks depend on the vocabulary. They are built in the constructor if it is given, as in checkpoints and
+    releases, else in ``configure_model`` from the trainer's data. A subclass writes ``build``, sets the attributes
+    below, and calls ``build_for`` last in its constructor.
+
+    Attributes:
+        generator_spec: name of the generator, or ``{name: ..., options}``.
+        test_samples: samples that are scored at test.
+        reverse_steps: optimizer steps of the model that measures the reverse NLL at test; 0 for none.
+        generator: the language model; only after ``build``.
+        vocabulary, max_length: of the text; None until they are known.
     """
 
     monitor: str | None = "val/nll"
-    generator: Generator
-    vocabulary: Vocabulary | None
-    length: int
+    sample_options = frozenset({"prefix", "top_k", "top_p"})
+    generator_spec: Spec
     test_samples: int
     reverse_steps: int
+    generator: LanguageModel
+    vocabulary: Vocabulary | None
+    max_length: int | None
 
-    def take_vocabulary(self, vocabulary: Mapping[str, Any] | None, length: int | None) -> None:
-        """Build if the text is known; to be called last in a constructor.
+    def build_for(self, vocabulary: Vocabulary | Mapping[str, Any] | None, max_length: int | None) -> None:
+        """Build the networks for a text; without one, leave that to ``configure_model``.
 
         Raises:
-            ValueError: only one of the two is known, or they make no sense.
+            ValueError: only one of the two arguments, no vocabulary, or a length that is out of range.
         """
-        if (vocabulary is None) != (length is None):
-            raise ValueError("vocabulary and length come together: give both, or none to take them from the data")
-        if vocabulary is not None and length is not None:
-            if not {"tokens"} <= set(vocabulary) <= {"tokens", "level"}:
-                raise ValueError("vocabulary must have 'tokens' and 'level', as Vocabulary.config() gives them")
-            self._build(Vocabulary(**vocabulary), length)
-        else:
-            self._build(STAND_IN, 1)  # mistakes in the other arguments are told now, not when the data are read
-            self.vocabulary = None
-            self.hparams.update(vocabulary=None, length=None)
-
-    def build(self, vocabulary: Vocabulary, length: int) -> None:
-        """Make the generator, and whatever else needs to know the text."""
-        raise NotImplementedError
-
-    def make_generator(self) -> Generator:
-        """A fresh generator like the model's own."""
-        raise NotImplementedError
-
-    def _build(self, vocabulary: Vocabulary, length: int) -> None:
-        if not 1 <= length <= MAX_LENGTH or len(vocabulary) < 2:
+        if (vocabulary is None) != (max_length is None):
             raise ValueError(
-                f"text needs a length of 1 to {MAX_LENGTH} and 2 tokens or more, got {length} and {len(vocabulary)}"
+                "vocabulary and max_length come together: give both, or neither to take them from the data"
             )
-        self.vocabulary, self.length = vocabulary, length
-        self.build(vocabulary, length)
-        self.hparams.update(vocabulary=vocabulary.config(), length=length)
+        self.vocabulary = self.max_length = None
+        if vocabulary is not None and max_length is not None:
+            self._build(read_vocabulary(vocabulary), max_length)
 
-    @property
-    def known(self) -> Vocabulary:
-        """The vocabulary; ValueError while there is none."""
+    def build(self, vocabulary: Vocabulary, max_length: int) -> None:
+        """Build the generator and every other part that depends on the text."""
+        raise NotImplementedError
+
+    def make_generator(self) -> LanguageModel:
+        """Build a new generator as ``generator_spec`` describes it."""
+        return GENERATORS.build(self.generator_spec, vocabulary=self.require_vocabulary(), max_length=self.max_length)
+
+    def _build(self, vocabulary: Vocabulary, max_length: int) -> None:
+        if not 1 <= max_length <= MAX_LENGTH or len(vocabulary) < 2:
+            raise ValueError(
+                f"text needs a max_length of 1 to {MAX_LENGTH} and 2 tokens or more, "
+                f"got {max_length} and {len(vocabulary)}"
+            )
+        self.vocabulary, self.max_length = vocabulary, max_length
+        self.build(vocabulary, max_length)
+
+    def require_vocabulary(self) -> Vocabulary:
+        """Return the vocabulary; ValueError while there is none."""
         if self.vocabulary is None:
-            raise ValueError("this model has no vocabulary yet: train it on text, or give vocabulary and length")
+            raise ValueError("this model has no vocabulary yet: train it on text, or give vocabulary and max_length")
         return self.vocabulary
 
+    # -- description and data -----------------------------------------------------------------------------------------
+
+    def config(self) -> dict[str, Any]:
+        """Plain arguments that rebuild the model, vocabulary and generator included."""
+        text = {"vocabulary": self.vocabulary, "max_length": self.max_length, "generator": self.generator_spec}
+        return {**super().config(), **plain(text)}
+
     def configure_model(self) -> None:
-        """Take vocabulary and length from the trainer's data, or check that they are the model's.
+        """Build for the trainer's data, or check that they match the model.
 
         Raises:
-            ValueError: no text; what ``check_data`` says.
+            ValueError: no text; errors of ``check_data``.
         """
-        data = getattr(self.trainer, "datamodule", None)
-        vocabulary, length = (getattr(data, name, None) for name in ("vocabulary", "max_length"))
-        if vocabulary is None or length is None:
-            if self.vocabulary is None or data is not None:
-                raise ValueError("this model learns from text: use --data=TextData")
+        source = self.source
+        vocabulary, max_length = (getattr(source, name, None) for name in ("vocabulary", "max_length"))
+        if vocabulary is None or max_length is None:
+            if self.vocabulary is None or source is not None:
+                raise ValueError("this model learns from text: use --data=text")
         elif self.vocabulary is None:
-            self._build(vocabulary, length)
+            self._build(vocabulary, max_length)
         else:
-            self.check_data(vocabulary, length)
+            self.check_data(vocabulary, max_length)
 
-    def check_data(self, vocabulary: Vocabulary, length: int) -> None:
-        """ValueError for data of another vocabulary, or of another length of sentences, than the model's."""
-        if self.known != vocabulary or self.length != length:
+    def check_data(self, vocabulary: Vocabulary, max_length: int) -> None:
+        """Check that data have the model's vocabulary and length of sentences, else ValueError."""
+        if self.require_vocabulary() != vocabulary or self.max_length != max_length:
             raise ValueError(
-                f"the model knows {len(self.known)} tokens in sentences of {self.length}, the data has "
-                f"{len(vocabulary)} (or others) in {length}; give the data that it was trained on"
+                f"the model knows {len(self.require_vocabulary())} tokens in sentences of {self.max_length}, the data "
+                f"has {len(vocabulary)} (or others) in {max_length}; give the data that it was trained on"
             )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse the weights of another vocabulary, whose ids would mean other words, and of another length."""
+        """Check that weights belong to the model's vocabulary and length, else ValueError: ids would change meaning."""
         stored = checkpoint.get("hyper_parameters", {})
         if stored.get("vocabulary") is None:
             return
-        if self.vocabulary != Vocabulary(**stored["vocabulary"]) or self.length != stored.get("length", self.length):
+        own = (self.vocabulary, self.max_length)
+        if own != (Vocabulary(**stored["vocabulary"]), stored.get("max_length", self.max_length)):
             raise ValueError(
                 "the checkpoint was trained with another vocabulary or another length of sentences; give the data that "
                 "it was trained on"
@@ -115,11 +129,11 @@ class TextModel(ZooModel):
     # -- evaluation ---------------------------------------------------------------------------------------------------
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log the nats per token of held-out text."""
+        """Log nats per token of the validation split."""
         self._log_nll(batch, "val")
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log the nats per token of the test text."""
+        """Log nats per token of the test split."""
         self._log_nll(batch, "test")
 
     def _log_nll(self, batch: Batch, stage: str) -> None:
@@ -128,17 +142,30 @@ class TextModel(ZooModel):
         self.log(f"{stage}/nll", nll, on_epoch=True, batch_size=tokens, sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
-        """Log what the data says of samples, and what a model that learnt from them says of the data."""
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        figures = data.score(self.sample_tokens(self.test_samples))
+        """Log the data's metrics of samples, and the reverse NLL; nothing without a data module."""
+        if self.source is None:
+            return
+        metrics = self.source.score(self.sample_tokens(self.test_samples))
         if self.reverse_steps:
-            held, device = data.splits.test, self.device
-            tokens, lengths = held.tokens.to(device), held.lengths.to(device)
-            vocabulary, steps, rate = self.known, self.reverse_steps, self.learning_rate
-            figures["reverse_nll"] = reverse_nll(
-                self.make_generator, self.sample_tokens, tokens, lengths, vocabulary.lengths, steps, rate
-            )
-        self.log_dict({f"test/{name}": float(value) for name, value in figures.items()})
+            metrics["reverse_nll"] = self._reverse_nll()
+        self.log_dict({f"test/{name}": float(value) for name, value in metrics.items()})
+
+    def _reverse_nll(self) -> float:
+        tokens, lengths = (value.to(self.device) for value in self.source.test_sequences())
+        return reverse_nll(
+            self.make_generator,
+            self.sample_tokens,
+            tokens,
+            lengths,
+            self.require_vocabulary().lengths,
+            self.reverse_steps,
+            self.likelihood_learning_rate,
+        )
+
+    @property
+    def likelihood_learning_rate(self) -> float:
+        """Peak learning rate of maximum likelihood, also that of the model that measures the reverse NLL."""
+        return self.optimizer_config.learning_rate
 
     # -- samples ------------------------------------------------------------------------------------------------------
 
@@ -154,11 +181,12 @@ class TextModel(ZooModel):
         banned: int | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Token ids of samples, ``-> n t``; arguments as for ``sample``, and a token that is never drawn."""
-        given = torch.tensor(self.known.encode(prefix), dtype=torch.int64, device=self.device) if prefix else None
+        """Draw token ids, ``-> n t``; arguments as for ``sample``, and ``banned``, an id that is never drawn."""
+        vocabulary = self.require_vocabulary()
+        ids = torch.tensor(vocabulary.encode(prefix), dtype=torch.int64, device=self.device) if prefix else None
         options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "banned": banned}
         sizes = [min(ROWS, n - first) for first in range(0, n, ROWS)]
-        return torch.cat([self.generator.sample(size, prefix=given, generator=generator, **options) for size in sizes])
+        return torch.cat([self.generator.sample(size, prefix=ids, generator=generator, **options) for size in sizes])
 
     def sample(
         self,
@@ -170,33 +198,29 @@ class TextModel(ZooModel):
         prefix: str = "",
         generator: torch.Generator | None = None,
     ) -> list[str]:
-        """Sentences, without ``<unk>``: that stands for words which are not known.
+        """Draw sentences. They contain no ``<unk>``, which is no word.
 
         Args:
-            n: how many.
+            n: number of sentences.
             temperature, top_k, top_p: see ``truncate``.
-            prefix: text that each of them begins with.
+            prefix: text that every sentence starts with.
             generator: the source of the noise.
 
         Raises:
-            ValueError: no samples; a prefix too long, or with a token that is not known; what ``truncate`` says.
+            ValueError: n < 1; a prefix that is too long or has an unknown token; errors of ``truncate``.
         """
         check_draws(n, temperature)
-        vocabulary = self.known
+        vocabulary = self.require_vocabulary()
         vocabulary.check(prefix)
         options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "prefix": prefix}
         tokens = self.sample_tokens(n, banned=vocabulary.unk, generator=generator, **options)
         return [vocabulary.decode(row) for row in tokens]
 
 
-def open_start(start: str, vocabulary: Any, length: int | None, generator: str | None, options: Any) -> TextModel:
-    """The trained model to go on from; ValueError if it is none of text, or something else is asked for beside it."""
-    if options or vocabulary:
-        raise ValueError("start brings a generator and its vocabulary: leave out generator_options and vocabulary")
-    begun = load(start)
-    if not isinstance(begun, TextModel):
-        raise ValueError(f"start must be a trained model of text, {start} is a {begun.registry_name}")
-    for name, given, own in (("generator", generator, begun.hparams["generator"]), ("length", length, begun.length)):
-        if given not in (None, own):
-            raise ValueError(f"{start} has the {name} {own}, and {given} is asked for beside it; leave out {name}")
-    return begun
+def read_vocabulary(vocabulary: Vocabulary | Mapping[str, Any]) -> Vocabulary:
+    """Return a vocabulary from itself or from its ``config()``; ValueError for other keys."""
+    if isinstance(vocabulary, Vocabulary):
+        return vocabulary
+    if not {"tokens"} <= set(vocabulary) <= {"tokens", "level", "normal_form"}:
+        raise ValueError("vocabulary must have what Vocabulary.config() gives: tokens, level, normal_form")
+    return Vocabulary(**vocabulary)

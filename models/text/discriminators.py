@@ -1,8 +1,8 @@
-"""Critics of text, by name in ``DISCRIMINATORS``: codes ``b t`` or relaxed points ``b t v`` to one score each.
+"""Discriminators of text, by name in ``DISCRIMINATORS``: token ids ``b t`` or relaxed tokens ``b t v`` to scores ``b``.
 
-What stands behind a sentence's end is no part of it: scores depend neither on it nor on the width of the batch. For
-relaxed points a place counts as far as the sentence has not ended before it (``soft_tokens.presence``). Axes: ``b``
-batch, ``t`` time, ``v`` vocabulary, ``e`` embeddings, ``d`` width of each, ``c`` channels.
+Positions after EOS are masked: scores do not depend on padding. For relaxed tokens the mask is fractional
+(``relaxed_tokens.token_mask``). Axes: ``b`` batch, ``t`` time, ``v`` vocabulary, ``e`` embeddings, ``d`` width of each,
+``c`` channels.
 """
 
 from __future__ import annotations
@@ -15,65 +15,70 @@ from einops import rearrange, reduce
 from torch import Tensor, nn
 
 from ...registry import Registry
-from .relaxed_tokens import embed, presence
+from ...vocabulary import Vocabulary
+from .relaxed_tokens import embed, token_mask
 
 
 class Discriminator(nn.Module):
-    """Subclasses write ``scores``.
+    """Base class of discriminators. A subclass writes ``scores``.
 
     Args:
-        size: v.
-        length: t of the longest text.
-        end: the token that ends a sentence; None for sequences of a fixed length.
-        width: of an embedded token.
+        vocabulary: v tokens, with EOS if sentences end.
+        max_length: t of the longest sentence.
+        width: d of an embedded token.
+
+    Attributes:
+        pack: sentences that share one score.
     """
 
-    pack = 1  # sentences that are judged together
+    pack: int = 1
 
-    def __init__(self, size: int, length: int, end: int | None, width: int) -> None:
+    def __init__(self, vocabulary: Vocabulary, max_length: int, width: int) -> None:
         super().__init__()
-        self.length, self.end = length, end
-        self.table = nn.Parameter(torch.randn(size, width))
+        self.max_length, self.eos_id = max_length, vocabulary.eos
+        self.table = nn.Parameter(torch.randn(len(vocabulary), width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """A score for each sentence, higher for real text: ``b t`` or ``b t v`` ``-> b``."""
-        here = presence(x, self.end).to(self.table.dtype)  # b t
-        return self.scores(embed(x, self.table) * here[..., None], here)
+        """Score each sentence, higher for real text: ``b t`` or ``b t v`` ``-> b``."""
+        mask = token_mask(x, self.eos_id).to(self.table.dtype)  # b t
+        return self.scores(embed(x, self.table) * mask[..., None], mask)
 
-    def scores(self, embedded: Tensor, here: Tensor) -> Tensor:
-        """Scores ``b`` from embedded tokens ``b t d``, 0 where ``here`` (``b t``) is."""
+    def scores(self, embedded: Tensor, token_mask: Tensor) -> Tensor:
+        """Scores ``b`` of embedded tokens ``b t d``, which are 0 where ``token_mask`` (``b t``) is."""
         raise NotImplementedError
 
 
-DISCRIMINATORS: Registry[type[Discriminator]] = Registry("discriminator")
+DISCRIMINATORS: Registry[type[Discriminator]] = Registry("discriminator", context=("vocabulary", "max_length"))
 
 
 @DISCRIMINATORS.register("cnn")
 class CNNDiscriminator(Discriminator):
-    """Several embeddings of the text, each read by the same convolutions, pooled over time; the mean of their scores.
+    """Several embeddings of the text, the same convolutions over each, max pooling over time, and the mean score.
 
-    Nie, Narodytska & Patel 2019 (RelGAN), section 2.3, where the losses of the embeddings are averaged, not the scores;
-    the convolutions are those of Kim 2014 (arXiv:1408.5882).
+    Nie, Narodytska & Patel 2019 (RelGAN), section 2.3, which averages the losses of the embeddings instead of their
+    scores. The convolutions are those of Kim 2014 (arXiv:1408.5882).
 
     Args:
-        size: v.
-        length: t of the longest text.
-        end: the token that ends a sentence, if there is one.
-        embeddings: how many.
-        width: of each.
-        windows: tokens that a convolution sees.
-        channels: of each convolution.
-        hidden: width of the layer in front of the score.
+        vocabulary: tokens, with EOS if sentences end.
+        max_length: longest sentence in tokens.
+        embeddings: number of embeddings e.
+        width: d of each embedding.
+        windows: kernel sizes of the convolutions, in tokens.
+        channels: c of each convolution.
+        hidden: width of the last hidden layer.
 
     Raises:
         ValueError: a size below 1.
+
+    Example:
+        >>> discriminator = CNNDiscriminator(Vocabulary(["<eos>", "a", "b"]), max_length=5)
+        >>> scores = discriminator(torch.tensor([[1, 2, 2, 0, 0], [2, 1, 0, 0, 0]]))  # b
     """
 
     def __init__(
         self,
-        size: int,
-        length: int,
-        end: int | None = None,
+        vocabulary: Vocabulary,
+        max_length: int,
         embeddings: int = 4,
         width: int = 16,
         windows: Sequence[int] = (2, 3, 4, 5),
@@ -82,82 +87,80 @@ class CNNDiscriminator(Discriminator):
     ) -> None:
         if min(embeddings, width, channels, hidden, *windows) < 1 or not windows:
             raise ValueError("embeddings, width, windows, channels and hidden of a discriminator must be >= 1")
-        super().__init__(size, length, end, embeddings * width)
+        super().__init__(vocabulary, max_length, embeddings * width)
         self.embeddings, self.windows = embeddings, tuple(windows)
         self.convolutions = nn.ModuleList(nn.Conv1d(width, channels, window) for window in windows)
         self.head = nn.Sequential(nn.Linear(len(windows) * channels, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
-    def scores(self, embedded: Tensor, here: Tensor) -> Tensor:
-        """See the base class."""
+    def scores(self, embedded: Tensor, token_mask: Tensor) -> Tensor:
+        """Mean score over embeddings, ``b t (e d) -> b``."""
         x = rearrange(embedded, "b t (e d) -> (b e) d t", e=self.embeddings)
-        counts = here.repeat_interleave(self.embeddings, 0)[:, None]  # (b e) 1 t
+        mask = token_mask.repeat_interleave(self.embeddings, 0)[:, None]  # (b e) 1 t
         pooled = []
         for window, convolution in zip(self.windows, self.convolutions, strict=True):
-            # Every place begins a window, which sees zeros behind the end. What begins behind it is 0 as well, and a
-            # maximum of numbers that are not negative does not notice.
-            features = convolution(F.pad(x, (0, window - 1))).relu() * counts
+            # A window starts at every position and is padded with zeros. Windows that start after EOS are 0, which a
+            # maximum of non-negative features ignores.
+            features = convolution(F.pad(x, (0, window - 1))).relu() * mask
             pooled.append(features.amax(-1))  # (b e) c
         return reduce(self.head(torch.cat(pooled, 1)), "(b e) 1 -> b", "mean", e=self.embeddings)
 
 
 @DISCRIMINATORS.register("recurrent")
 class RecurrentDiscriminator(Discriminator):
-    """A GRU over the text, forwards; its outputs are averaged over the sentence.
+    """A forward GRU over the text, averaged over the positions of the sentence.
 
     Args:
-        size: v.
-        length: t of the longest text.
-        end: the token that ends a sentence, if there is one.
-        width: of the embedded tokens.
-        hidden: width of the GRU and of the layer in front of the score.
+        vocabulary: tokens, with EOS if sentences end.
+        max_length: longest sentence in tokens.
+        width: embedding width.
+        hidden: width of the GRU and of the last hidden layer.
     """
 
-    def __init__(self, size: int, length: int, end: int | None = None, width: int = 32, hidden: int = 64) -> None:
-        super().__init__(size, length, end, width)
+    def __init__(self, vocabulary: Vocabulary, max_length: int, width: int = 32, hidden: int = 64) -> None:
+        super().__init__(vocabulary, max_length, width)
         self.network = nn.GRU(width, hidden, batch_first=True)
         self.head = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
-    def scores(self, embedded: Tensor, here: Tensor) -> Tensor:
-        """See the base class."""
+    def scores(self, embedded: Tensor, token_mask: Tensor) -> Tensor:
+        """Scores of the mean feature, ``b t d -> b``."""
         features, _ = self.network(embedded)  # b t h
-        return self.head((features * here[..., None]).sum(1) / here.sum(1, keepdim=True)).squeeze(-1)
+        return self.head((features * token_mask[..., None]).sum(1) / token_mask.sum(1, keepdim=True)).squeeze(-1)
 
 
 @DISCRIMINATORS.register("mlp")
 class MLPDiscriminator(Discriminator):
-    """All places at once, each with weights of its own; several sentences are judged together by their mean features.
+    """An MLP over all positions at once; with ``pack`` > 1 sentences are scored together, by their mean features.
 
-    Against what is judged one by one a generator of short texts does best by always writing the best one. Packs show
-    that there is no variety: Lin et al. 2018 (PacGAN, arXiv:1712.04086); the mean, after Zaheer et al. 2017 (Deep Sets,
-    arXiv:1703.06114), makes their order irrelevant. Every sentence of a pack has the pack's score.
+    Against a discriminator of single sentences, a generator of short texts does best by repeating the best one. Packs
+    reveal the lack of diversity: Lin et al. 2018 (PacGAN, arXiv:1712.04086). The mean, after Zaheer et al. 2017 (Deep
+    Sets, arXiv:1703.06114), is independent of the order in a pack. Every sentence of a pack gets the pack's score.
 
     Args:
-        size: v.
-        length: t of the longest text.
-        end: the token that ends a sentence, if there is one.
-        width: of the embedded tokens.
+        vocabulary: tokens, with EOS if sentences end.
+        max_length: longest sentence in tokens.
+        width: embedding width.
         hidden: width of the layers.
-        pack: sentences that are judged together; the last pack of a batch may be smaller.
+        pack: sentences scored together; the last pack of a batch may be smaller.
 
     Raises:
         ValueError: a size below 1.
     """
 
     def __init__(
-        self, size: int, length: int, end: int | None = None, width: int = 16, hidden: int = 128, pack: int = 1
+        self, vocabulary: Vocabulary, max_length: int, width: int = 16, hidden: int = 128, pack: int = 1
     ) -> None:
         if min(width, hidden, pack) < 1:
             raise ValueError("width, hidden and pack of a discriminator must be >= 1")
-        super().__init__(size, length, end, width)
+        super().__init__(vocabulary, max_length, width)
         self.pack = pack
         self.features = nn.Sequential(
-            nn.Linear(length * width, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, hidden), nn.LeakyReLU(0.2)
+            nn.Linear(max_length * width, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, hidden), nn.LeakyReLU(0.2)
         )
         self.head = nn.Sequential(nn.Linear(hidden, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, 1))
 
-    def scores(self, embedded: Tensor, here: Tensor) -> Tensor:
-        """See the base class."""
-        whole = F.pad(embedded, (0, 0, 0, self.length - embedded.shape[1]))  # a negative padding cuts
-        packs = self.features(whole.flatten(1)).split(self.pack)
+    def scores(self, embedded: Tensor, token_mask: Tensor) -> Tensor:
+        """Scores of packs, repeated for their sentences, ``b t d -> b``."""
+        padded = F.pad(embedded, (0, 0, 0, self.max_length - embedded.shape[1]))  # a negative padding cuts
+        packs = self.features(padded.flatten(1)).split(self.pack)
         scores = self.head(torch.stack([pack.mean(0) for pack in packs])).squeeze(-1)
         return scores.repeat_interleave(self.pack)[: len(embedded)]

@@ -1,8 +1,8 @@
-"""Losses of discriminator and generator from the scores of real and generated text, ``b`` each, by name.
+"""GAN losses from the scores of real and generated text, ``b`` each, by name in ``LOSSES``.
 
-``standard``: Goodfellow et al. 2014 (arXiv:1406.2661), with the generator's loss that does not saturate (section 3).
-``relativistic``: Jolicoeur-Martineau 2018 (arXiv:1807.00734), section 4.1, RelGAN's. ``hinge``: Lim & Ye 2017
-(arXiv:1705.02894), eq. 7. ``wasserstein``: Gulrajani et al. 2017 (arXiv:1704.00028), eq. 3, with its penalty.
+``standard``: Goodfellow et al. 2014 (arXiv:1406.2661), with the non-saturating generator loss (section 3).
+``relativistic``: Jolicoeur-Martineau 2018 (arXiv:1807.00734), section 4.1, as in RelGAN. ``hinge``: Lim & Ye 2017
+(arXiv:1705.02894), eq. 7. ``wasserstein``: Gulrajani et al. 2017 (arXiv:1704.00028), eq. 3, with its gradient penalty.
 """
 
 from __future__ import annotations
@@ -16,79 +16,89 @@ from torch.nn.functional import softplus
 
 from ...registry import Registry
 
-Pair = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class GANLoss:
-    """One game.
+    """Losses of both players.
 
     Attributes:
-        discriminator: its loss from the scores of real and of generated text, ``b, b -> ``.
+        discriminator: its loss from the scores of real and generated text, ``b, b -> ``.
         generator: likewise.
-        reward: of sentences with scores ``n``, beside real ones with scores ``b``, for a generator that learns by
-            rewards: ``n, b -> n``. A level of all scores that the loss leaves open may only add a constant.
+        reward: rewards of sentences with scores ``n``, given the scores ``b`` of real ones, ``n, b -> n``. Where the
+            loss leaves a constant offset of all scores undetermined, rewards change by a constant at most.
         penalty: weight of the gradient penalty in the discriminator's loss.
     """
 
-    discriminator: Pair
-    generator: Pair
-    reward: Pair
+    discriminator: Loss
+    generator: Loss
+    reward: Loss
     penalty: float = 0.0
 
 
-def probability(score: Tensor, real: Tensor) -> Tensor:
-    """That a sentence is real."""
+def standard_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Cross-entropy of real against generated."""
+    return softplus(-real).mean() + softplus(fake).mean()
+
+
+def standard_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """-log of the probability that generated text is real."""
+    return softplus(-fake).mean()
+
+
+def standard_reward(score: Tensor, real: Tensor) -> Tensor:
+    """Probability that a sentence is real."""
     return torch.sigmoid(score)
 
 
-def probability_beside(score: Tensor, real: Tensor) -> Tensor:
-    """That a sentence is more real than a real one, the mean over those."""
+def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """-log of the probability that real text is more real than generated text."""
+    return softplus(fake - real).mean()
+
+
+def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """-log of the probability that generated text is more real than real text."""
+    return softplus(real - fake).mean()
+
+
+def relativistic_reward(score: Tensor, real: Tensor) -> Tensor:
+    """Probability that a sentence is more real than a real one, the mean over those."""
     return torch.sigmoid(score[:, None] - real).mean(1)
 
 
-def identity(score: Tensor, real: Tensor) -> Tensor:
+def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Hinge losses with margin 1 around 0."""
+    return (1 - real).relu().mean() + (1 + fake).relu().mean()
+
+
+def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Negative difference of the mean scores."""
+    return fake.mean() - real.mean()
+
+
+def score_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """Negative mean score of generated text."""
+    return -fake.mean()
+
+
+def score_reward(score: Tensor, real: Tensor) -> Tensor:
     """The score itself."""
     return score
 
 
 LOSSES: Registry[GANLoss] = Registry("loss")
-LOSSES.register("standard")(
-    GANLoss(
-        discriminator=lambda real, fake: softplus(-real).mean() + softplus(fake).mean(),
-        generator=lambda real, fake: softplus(-fake).mean(),
-        reward=probability,
-    )
-)
-LOSSES.register("relativistic")(
-    GANLoss(
-        discriminator=lambda real, fake: softplus(fake - real).mean(),
-        generator=lambda real, fake: softplus(real - fake).mean(),
-        reward=probability_beside,
-    )
-)
-LOSSES.register("hinge")(
-    GANLoss(
-        discriminator=lambda real, fake: (1 - real).relu().mean() + (1 + fake).relu().mean(),
-        generator=lambda real, fake: -fake.mean(),
-        reward=identity,
-    )
-)
-LOSSES.register("wasserstein")(
-    GANLoss(
-        discriminator=lambda real, fake: fake.mean() - real.mean(),
-        generator=lambda real, fake: -fake.mean(),
-        reward=identity,
-        penalty=10.0,
-    )
-)
+LOSSES.register("standard")(GANLoss(standard_discriminator, standard_generator, standard_reward))
+LOSSES.register("relativistic")(GANLoss(relativistic_discriminator, relativistic_generator, relativistic_reward))
+LOSSES.register("hinge")(GANLoss(hinge_discriminator, score_generator, score_reward))
+LOSSES.register("wasserstein")(GANLoss(wasserstein_discriminator, score_generator, score_reward, penalty=10.0))
 
 
 def gradient_penalty(score: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
-    """(|gradient of the score| - 1)^2 on the lines between points ``b t v``, one place on each; the mean, a scalar."""
-    place = torch.rand(len(real), 1, 1, device=real.device, dtype=real.dtype)
-    between = torch.lerp(real, fake, place).detach().requires_grad_()
+    """Return the mean of (|gradient of the score| - 1)^2 at random points between relaxed tokens ``b t v``."""
+    position = torch.rand(len(real), 1, 1, device=real.device, dtype=real.dtype)
+    between = torch.lerp(real, fake, position).detach().requires_grad_()
     with torch.backends.cudnn.flags(enabled=False):  # its recurrent layers have no second derivative
         total = score(between).sum()
-    (slope,) = torch.autograd.grad(total, between, create_graph=True)
-    return (slope.flatten(1).norm(dim=1) - 1).square().mean()
+    (grad,) = torch.autograd.grad(total, between, create_graph=True)
+    return (grad.flatten(1).norm(dim=1) - 1).square().mean()

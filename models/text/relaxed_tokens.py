@@ -1,7 +1,8 @@
-"""Token sequences in either form, so that a network takes real text and a generator's relaxed text alike.
+"""Token sequences in either form, so that a network reads real text and a generator's relaxed samples alike.
 
-Codes are int64 ``b t``; points are float ``b t v``, one-hot or relaxed. What is written here for both agrees where a
-point is one-hot. Axes: ``b`` batch, ``t`` time, ``v`` vocabulary, ``d`` width.
+Token ids are int64 ``b t``. Relaxed tokens are float ``b t v``, a point on the simplex per position. The functions here
+give the same result for both where every relaxed token is one-hot. Axes: ``b`` batch, ``t`` time, ``v`` vocabulary,
+``d`` width.
 """
 
 from __future__ import annotations
@@ -17,51 +18,51 @@ from ..relaxed.sampling import argmax
 
 
 def embed(x: Tensor, table: Tensor) -> Tensor:
-    """Rows of a ``table`` (``v d``) for codes ``...``, mixtures of its rows for points ``... v``: ``-> ... d``."""
+    """Embed token ids ``...`` or relaxed tokens ``... v`` (mixtures of rows) by a ``table`` (``v d``), ``-> ... d``."""
     return x @ table if x.is_floating_point() else F.embedding(x, table)
 
 
 class _EmbedOneHot(torch.autograd.Function):
-    """Rows of a table for one-hot points: what the product gives, at the price of a look-up both ways."""
+    """The product of one-hot tokens and a table, at the price of a gather in the forward pass and a scatter back."""
 
     @staticmethod
-    def forward(ctx: Any, points: Tensor, table: Tensor) -> Tensor:
-        codes = argmax(points)  # ...
-        ctx.save_for_backward(codes, table)
-        return F.embedding(codes, table)
+    def forward(ctx: Any, relaxed_tokens: Tensor, table: Tensor) -> Tensor:
+        ids = argmax(relaxed_tokens)  # ...
+        ctx.save_for_backward(ids, table)
+        return F.embedding(ids, table)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        codes, table = ctx.saved_tensors
-        of_points = slope @ table.T if ctx.needs_input_grad[0] else None
-        of_table = None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        ids, table = ctx.saved_tensors
+        tokens_grad = grad @ table.T if ctx.needs_input_grad[0] else None
+        table_grad = None
         if ctx.needs_input_grad[1]:
-            of_table = torch.zeros_like(table).index_add_(0, codes.flatten(), slope.flatten(0, -2))
-        return of_points, of_table
+            table_grad = torch.zeros_like(table).index_add_(0, ids.flatten(), grad.flatten(0, -2))
+        return tokens_grad, table_grad
 
 
-def embed_one_hot(points: Tensor, table: Tensor) -> Tensor:
-    """``embed`` for points ``... v`` that are known to be one-hot, or codes: the same gradients in less time."""
-    return _EmbedOneHot.apply(points, table) if points.is_floating_point() else embed(points, table)
+def embed_one_hot(x: Tensor, table: Tensor) -> Tensor:
+    """``embed`` for token ids, or for relaxed tokens that are known to be one-hot: same gradients in less time."""
+    return _EmbedOneHot.apply(x, table) if x.is_floating_point() else embed(x, table)
 
 
-def ends(x: Tensor, end: int) -> Tensor:
-    """How much of each token is the ``end``: codes ``...`` or points ``... v`` ``-> ...``, in [0, 1]."""
-    return x[..., end] if x.is_floating_point() else (x == end).float()
+def eos_mass(x: Tensor, eos_id: int) -> Tensor:
+    """Probability of EOS in each token: ids ``...`` or relaxed tokens ``... v`` ``-> ...``, in [0, 1]."""
+    return x[..., eos_id] if x.is_floating_point() else (x == eos_id).float()
 
 
-def presence(x: Tensor, end: int | None) -> Tensor:
-    """How far each place still belongs to its sentence, codes ``b t`` or points ``b t v`` ``-> b t``.
+def token_mask(x: Tensor, eos_id: int | None) -> Tensor:
+    """Weight of each position in its sentence: ids ``b t`` or relaxed tokens ``b t v`` ``-> b t``.
 
-    For codes and one-hot points it is 1 up to the first end, which counts, and 0 behind it. For relaxed points it is
-    1 - x[end] of the place before, and 0 behind a whole end. In a roll-out with soft feedback every later point has the
-    share that ended, so it never grows; where one-hots of relaxed points are fed back, a sentence that has ended in
-    part goes on whole. Without an end it is 1 everywhere.
+    For ids and one-hot tokens it is 1 up to and including the first EOS, and 0 after it. For relaxed tokens it is
+    1 - eos_mass of the previous position, and 0 after a position whose EOS mass is 1. In a roll-out with soft feedback
+    the EOS mass never falls, so the weight never grows. Where one-hots of relaxed tokens are fed back, the next token
+    does not inherit the EOS mass, and the weight can grow again. Without EOS it is 1 everywhere.
     """
-    if end is None:
+    if eos_id is None:
         return torch.ones(x.shape[:2], device=x.device)
-    going = 1 - ends(x, end)  # b t
-    ended = torch.cat([torch.zeros_like(going[:, :1]), going[:, :-1] == 0], 1).cummax(1).values
-    going = going * (1 - ended)
-    return torch.cat([torch.ones_like(going[:, :1]), going[:, :-1]], 1)
+    alive = 1 - eos_mass(x, eos_id)  # b t
+    ended = torch.cat([torch.zeros_like(alive[:, :1]), alive[:, :-1] == 0], 1).cummax(1).values
+    alive = alive * (1 - ended)
+    return torch.cat([torch.ones_like(alive[:, :1]), alive[:, :-1]], 1)

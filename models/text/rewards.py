@@ -1,7 +1,7 @@
-"""What a generator is told of the discriminator's opinion: it, or one of two controls, by name in ``REWARDS``.
+"""Reward signals for adversarial training: the discriminator's score, or a constant or shuffled control.
 
-A change of the figures under adversarial training is the discriminator's merit only where it is larger than under both
-controls: reinforcing a model's own samples with a constant reward already sharpens it (see the benchmark's report).
+They are filed by name in ``REWARDS``. A change under adversarial training is due to the discriminator only where it
+exceeds that under both controls: a constant reward on a model's own samples already sharpens the model.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from ...registry import Registry
 
 
 class Reward:
-    """The discriminator's opinion as it is."""
+    """The discriminator's score, unchanged."""
 
-    informed: ClassVar[bool] = True  # does it need a discriminator?
+    uses_discriminator: ClassVar[bool] = True  # is there a discriminator to train?
 
-    def of_sentences(self, tokens: Tensor, opinion: Callable[[], Tensor]) -> Tensor:
-        """A reward for every token ``b t``, from the opinion ``b t``, which costs much and may not be needed."""
-        return opinion()
+    def token_rewards(self, tokens: Tensor, rewards: Callable[[], Tensor]) -> Tensor:
+        """Return rewards of tokens ``b t`` from the discriminator's ``b t``, which are computed only if needed."""
+        return rewards()
 
-    def of_gradient(self, gradient: Tensor) -> Tensor:
-        """What generated points get in the place of the ``gradient`` of their scores, ``b t v``."""
+    def generator_gradient(self, gradient: Tensor) -> Tensor:
+        """Return the gradient that relaxed tokens get in place of the score's, ``b t v``."""
         return gradient
 
 
@@ -35,40 +35,40 @@ REWARDS.register("learned")(Reward)
 
 @REWARDS.register("constant")
 class Constant(Reward):
-    """1 for everything; there is no discriminator. A constant has no gradient, so without rewards nothing moves."""
+    """Reward 1 without a discriminator. Its gradient is zero, so only score-function objectives move."""
 
-    informed = False
+    uses_discriminator = False
 
-    def of_sentences(self, tokens: Tensor, opinion: Callable[[], Tensor]) -> Tensor:
-        """Ones."""
+    def token_rewards(self, tokens: Tensor, rewards: Callable[[], Tensor]) -> Tensor:
+        """Ones, ``b t``."""
         return torch.ones(tokens.shape, device=tokens.device)
 
-    def of_gradient(self, gradient: Tensor) -> Tensor:
-        """Zeros."""
+    def generator_gradient(self, gradient: Tensor) -> Tensor:
+        """Zeros, ``b t v``."""
         return torch.zeros_like(gradient)
 
 
 @REWARDS.register("shuffled")
 class Shuffled(Reward):
-    """The opinion on another sentence of the batch: as large and as varied, and not about this one.
+    """The reward of another sentence of the batch: same size and variance, but independent of this sentence.
 
-    A gradient of another sentence still says which words are liked at which place, a reward which places are: what is
-    taken away is what depends on the sentence. With ``constant`` nothing is left.
+    It keeps what does not depend on the sentence: a gradient still favours words by position, a reward favours
+    positions. With ``constant`` nothing is kept.
     """
 
-    def of_sentences(self, tokens: Tensor, opinion: Callable[[], Tensor]) -> Tensor:
-        """The rewards of the sentence before it; ValueError if there is no other."""
+    def token_rewards(self, tokens: Tensor, rewards: Callable[[], Tensor]) -> Tensor:
+        """Rewards of the previous sentence, ``b t``; ValueError for a single sentence."""
         check_others(len(tokens))
-        return opinion().roll(1, 0)
+        return rewards().roll(1, 0)
 
-    def of_gradient(self, gradient: Tensor) -> Tensor:
-        """The gradient of the sentence before it; ValueError if there is no other."""
+    def generator_gradient(self, gradient: Tensor) -> Tensor:
+        """Gradient of the previous sentence, ``b t v``; ValueError for a single sentence."""
         check_others(len(gradient))
         return gradient.roll(1, 0)
 
 
 def check_others(sentences: int) -> None:
-    """ValueError for a batch in which a sentence would be given what is said of itself."""
+    """Check that a batch has two sentences or more, so that no sentence gets its own reward; else ValueError."""
     if sentences < 2:
         raise ValueError(
             "the shuffled reward is that of another sentence of the batch; use --data.batch_size=2 or more"

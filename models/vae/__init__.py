@@ -1,4 +1,4 @@
-"""Variational autoencoders of binary images: categorical and Gaussian latents, structured output prediction."""
+"""Variational autoencoders of binary images, and structured output prediction."""
 
 from .categorical import CategoricalVAE
 from .gaussian import GaussianVAE

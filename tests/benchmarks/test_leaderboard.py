@@ -15,7 +15,7 @@ from gumbelzoo.benchmarks.common import readme
 from gumbelzoo.benchmarks.leaderboard import leaderboard
 from gumbelzoo.benchmarks.leaderboard import table as leaderboard_table
 from gumbelzoo.benchmarks.leaderboard.leaderboard import ROWS, SEVERAL_STEPS, Row
-from gumbelzoo.commands.configs import named_configs
+from gumbelzoo.commands.configs import find_config
 from gumbelzoo.models import CategoricalVAE
 
 SMALL = (
@@ -31,7 +31,7 @@ TAUS = (0.5, 1.0)
 def arguments(name: str) -> tuple[Any, dict[str, Any]]:
     """The configuration of a row, and the model's arguments in it, before anything is chosen."""
     row = ROWS[name]
-    content = yaml.safe_load(Path(named_configs(["--config", row.config])[1]).read_text())
+    content = yaml.safe_load(find_config(row.config).read_text())
     given = content["model"]["init_args"]
     if row.config == "catvae_mnist":
         given["estimator"] = row.estimator or name

@@ -14,7 +14,6 @@ from gumbelzoo.benchmarks import releases as results
 from gumbelzoo.benchmarks.common import readme
 from gumbelzoo.commands.list import releases
 from gumbelzoo.models import MODELS
-from gumbelzoo.models.cards import WORDS
 from gumbelzoo.pretrained import api as pretrained
 from gumbelzoo.pretrained.config import read_config
 from gumbelzoo.train import main
@@ -90,7 +89,7 @@ def test_a_readme_without_the_two_comments(text: str) -> None:
 
 
 def test_every_model_has_words_for_its_card() -> None:
-    assert set(WORDS.names()) == set(MODELS.names())
+    assert all(MODELS[name].card.metrics for name in MODELS.names())
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The callbacks on their own, and through the command line where that is what they are for."""
+"""Callbacks alone, and in the command line."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 import torch
 import wandb
 from gumbelzoo.callbacks import NanGuard, ProgressBar, RandomState, TrainingDiverged, loggers, run_loggers
-from gumbelzoo.callbacks.figures import reconstruction_grid, sample_grid, save_code_use, save_curves, table_grid
-from gumbelzoo.callbacks.loggers import RunCSV, forget_after, read_metrics
+from gumbelzoo.callbacks.figures import reconstruction_grid, sample_grid, save_codebook_usage, save_curves, table_grid
+from gumbelzoo.callbacks.loggers import RunCSV, drop_rows_after, read_metrics
 from gumbelzoo.callbacks.random_state import capture, restore
 from gumbelzoo.models import CategoricalVAE, ZooModel
-from gumbelzoo.models.quantizers import CodebookUse
+from gumbelzoo.models.quantizers import CodebookUsage
 from gumbelzoo.train import main
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
@@ -37,7 +37,7 @@ def draw() -> tuple[float, float, float]:
     return random.random(), float(np.random.rand()), float(torch.rand(()))  # noqa: NPY002
 
 
-def test_random_state_comes_back_through_a_checkpoint(tmp_path: Path) -> None:
+def test_random_state_survives_a_checkpoint(tmp_path: Path) -> None:
     state = capture()
     expected = [draw() for _ in range(3)]
     torch.save(state, tmp_path / "state.ckpt")
@@ -52,13 +52,13 @@ def test_noise_differs_by_rank_and_not_by_run() -> None:
         RandomState().on_train_start(trainer_at(rank), MODULE)
         noise[rank] = torch.rand(3)
     torch.manual_seed(7)
-    torch.rand(5)  # whatever building the model drew
+    torch.rand(5)  # as building a model does
     RandomState().on_train_start(trainer_at(1), MODULE)
     assert torch.equal(torch.rand(3), noise[1])
     assert not torch.equal(noise[0], noise[1])
 
 
-def test_validation_moves_no_training_noise() -> None:
+def test_validation_does_not_change_training_noise() -> None:
     callback, trainer = RandomState(), trainer_at()
     torch.manual_seed(1)
     expected = draw()
@@ -77,11 +77,11 @@ def test_validation_moves_no_training_noise() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_the_guard_stops_at_the_step(value: float, workspace: Path, monkeypatch: Any, capfd: Any) -> None:
-    honest = CategoricalVAE.training_metrics
+def test_guard_stops_at_the_step(value: float, workspace: Path, monkeypatch: Any, capfd: Any) -> None:
+    original = CategoricalVAE.training_metrics
 
     def poisoned(self: Any, batch: Any) -> Any:
-        metrics = honest(self, batch)
+        metrics = original(self, batch)
         return metrics | {"loss": metrics["loss"] * (value if self.relaxed.step == 9 else 1)}
 
     monkeypatch.setattr(CategoricalVAE, "training_metrics", poisoned)
@@ -96,19 +96,19 @@ def test_the_guard_stops_at_the_step(value: float, workspace: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("clip", [0.0, 5.0])
-def test_the_guard_advises_what_a_text_gan_takes(clip: float, workspace: Path, capfd: Any) -> None:
-    """Lightning refuses to clip where a model steps its optimizers itself."""
+def test_guard_gives_the_hint_of_the_model(clip: float, workspace: Path, capfd: Any) -> None:
+    """A text GAN steps its optimizers itself, where Lightning refuses to clip."""
     options = ["fit", "--config", "textgan_grammar", "--trainer.max_steps=9", "--trainer.accelerator=cpu"]
-    diverging = ["--model.discriminator_learning_rate=1e30", f"--model.clip={clip}"]
+    diverging = ["--model.objective.adversary.learning_rate=1e30", f"--model.clip={clip}"]
     assert main([*options, *diverging]) == 1
     error = capfd.readouterr().err
     assert "not finite at training step" in error and len(error.strip().splitlines()) == 1
-    assert "--model.clip" in error and "--model.discriminator_learning_rate" in error
-    assert "gradient_clip_val" not in error and "--ckpt_path" not in error  # a run goes on as it was begun
+    assert "--model.clip" in error and "--model.objective.adversary.learning_rate" in error
+    assert "gradient_clip_val" not in error and "--ckpt_path" not in error  # a run is resumed as it was begun
     assert main([*options, "--trainer.gradient_clip_val=1.0"]) != 0
 
 
-def test_off_the_cpu_the_guard_looks_now_and_then() -> None:
+def test_guard_on_an_accelerator_is_periodic() -> None:
     guard = NanGuard()
     nan = torch.tensor(float("nan"))
     for batch in (1, 49):
@@ -117,7 +117,7 @@ def test_off_the_cpu_the_guard_looks_now_and_then() -> None:
         guard.on_before_backward(trainer_at(batch=50, device="cuda"), MODULE, torch.tensor(0.0))
 
 
-def test_off_the_cpu_nothing_is_saved_or_ended_before_the_guard_has_looked() -> None:
+def test_guard_on_an_accelerator_checks_before_saving() -> None:
     guard, trainer = NanGuard(), trainer_at(batch=51, device="cuda")
     guard.on_save_checkpoint(trainer, MODULE, {})
     guard.on_before_backward(trainer, MODULE, torch.tensor(float("nan")))
@@ -127,7 +127,7 @@ def test_off_the_cpu_nothing_is_saved_or_ended_before_the_guard_has_looked() -> 
         guard.on_train_end(trainer, MODULE)
 
 
-def test_grids_have_the_shape_they_say() -> None:
+def test_shape_of_grids() -> None:
     images = torch.rand(16, 1, 28, 28)
     assert reconstruction_grid(images, images).shape == (3, 2 + 2 * 30, 2 + 16 * 30)
     assert sample_grid(images).shape == (3, 2 + 4 * 30, 2 + 4 * 30)
@@ -135,21 +135,21 @@ def test_grids_have_the_shape_they_say() -> None:
 
 
 @pytest.mark.parametrize("tail", ["2", "2,", "\n", ","])
-def test_a_row_that_was_half_written_is_forgotten(tail: str, tmp_path: Path) -> None:
+def test_partial_row_is_dropped(tail: str, tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     path.write_text(f"train/loss,step,val/elbo\n3.0,0,\n2.0,1,5.0\n{tail}")
     assert read_metrics(path) == {"train/loss": [(0, 3.0), (1, 2.0)], "val/elbo": [(1, 5.0)]}
-    forget_after(path, 1)
+    drop_rows_after(path, 1)
     assert path.read_text().split() == ["train/loss,step,val/elbo", "3.0,0,"]
     assert [file.name for file in tmp_path.iterdir()] == ["metrics.csv"]
 
 
-def test_the_log_goes_on_where_the_checkpoint_stands(tmp_path: Path) -> None:
+def test_log_is_resumed_at_the_checkpoint(tmp_path: Path) -> None:
     first = RunCSV(tmp_path)
     for step in range(4):
         first.log_metrics({"train/loss": float(step)}, step)
     first.save()
-    forget_after(tmp_path / "metrics.csv", 2)
+    drop_rows_after(tmp_path / "metrics.csv", 2)
     second = RunCSV(tmp_path)
     second.log_metrics({"train/loss": 20.0, "val/elbo": 1.0}, 2)
     second.save()
@@ -159,7 +159,7 @@ def test_the_log_goes_on_where_the_checkpoint_stands(tmp_path: Path) -> None:
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_tensorboard_only_where_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensorboard_if_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loggers, "find_spec", lambda name: None)
     assert [type(logger) for logger in run_loggers(tmp_path)] == [RunCSV]
     pytest.importorskip("tensorboard")
@@ -167,7 +167,7 @@ def test_tensorboard_only_where_it_is_installed(tmp_path: Path, monkeypatch: pyt
     assert TensorBoardLogger in [type(logger) for logger in run_loggers(tmp_path)]
 
 
-def test_wandb_offline_gets_curves_and_pictures(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wandb_gets_curves_and_pictures(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     assert main(["fit", "--config", "tiny.yaml", "--wandb=offline"]) == 0
@@ -181,7 +181,7 @@ def test_wandb_offline_gets_curves_and_pictures(workspace: Path, monkeypatch: py
         assert name in logged, name
 
 
-def test_the_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bar_needs_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     assert ProgressBar().is_enabled
     monkeypatch.setattr(sys.stdout, "isatty", lambda: False, raising=False)
@@ -190,14 +190,14 @@ def test_the_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bar.is_disabled
 
 
-def test_a_line_of_figures_without_a_terminal(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_line_of_metrics_without_a_terminal(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "--config", "tiny.yaml"]) == 0
     line = capfd.readouterr().out.splitlines()[0]
     for name in ("epoch 0", "step 13", "loss", "bound", "temperature", "val/elbo"):
         assert name in line
 
 
-def test_the_bar_is_redrawn_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bar_is_redrawn_at_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     clock = iter(range(1000))
     monkeypatch.setattr("gumbelzoo.callbacks.progress.time.monotonic", lambda: 100 + next(clock) / 64)
@@ -210,12 +210,12 @@ def test_the_bar_is_redrawn_now_and_then(monkeypatch: pytest.MonkeyPatch) -> Non
     assert drawn == [0, 13, 26, 39, 52, 65, 78, 91, 99]
 
 
-def test_the_use_of_the_codes_becomes_a_picture(tmp_path: Path) -> None:
-    use = CodebookUse(2, 5)
+def test_picture_of_codebook_usage(tmp_path: Path) -> None:
+    use = CodebookUsage(2, 5)
     use.update(torch.tensor([[0, 1], [0, 4], [3, 4]]))
     use.compute()
     use.reset()
     assert use.last is not None
     assert use.last.tolist() == [[2, 0, 0, 1, 0], [0, 1, 0, 0, 2]]
-    save_code_use(use.last, tmp_path / "codes.png")
+    save_codebook_usage(use.last, tmp_path / "codes.png")
     assert (tmp_path / "codes.png").read_bytes().startswith(b"\x89PNG")

@@ -1,4 +1,4 @@
-"""What the tests of the commands share."""
+"""Fixtures of the command tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Killed(BaseException):
 
 @pytest.fixture
 def killed_before(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, list[str]], None]:
-    """Runs a command, and ends it in the middle of a batch's step without a word to anyone, as SIGKILL does."""
+    """Run a command and end it in the middle of a batch, without any cleaning up, as SIGKILL does."""
 
     def run(batch: int, arguments: list[str]) -> None:
         def kill(self: Any, trainer: Any, *_: Any) -> None:

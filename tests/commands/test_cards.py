@@ -1,4 +1,4 @@
-"""Cards of models beyond the images of the workflow: text has sentences, and lines of use that run."""
+"""Cards of every model: samples of text models, and Python that runs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ TEST: dict[str, Any] = FIT | {
     "checkpoint": "best.ckpt",
 }
 SMALL: dict[str, dict[str, Any]] = {
-    "text_gan": {"vocabulary": {"tokens": ["<eos>", "a"]}, "length": 3},
-    "code_prior": {"vqvae": {"image_shape": [1, 8, 8]}, "network_options": {"width": 4, "depth": 1}},
+    "text_gan": {"vocabulary": {"tokens": ["<eos>", "a"]}, "max_length": 3},
+    "code_prior": {"vqvae": {"image_shape": [1, 8, 8]}, "network": {"name": "pixelcnn", "width": 4, "depth": 1}},
 }
 
 
 @pytest.mark.parametrize("name", MODELS.names())
-def test_the_lines_of_use_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_of_the_card_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = gumbelzoo.create_model(name, **SMALL.get(name, {"image_shape": [1, 8, 8]})).eval()
     card = write_card("tiny", model, FIT, TEST)
     assert f"A `{name}` of gumbelzoo. " in card
@@ -34,7 +34,7 @@ def test_the_lines_of_use_run(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
     exec(compile(lines, "card", "exec"), {"images": images})
 
 
-def test_sentences_stand_in_a_block() -> None:
+def test_samples_of_text_are_quoted() -> None:
     model = gumbelzoo.create_model("text_gan", **SMALL["text_gan"])
     card = write_card("tiny", model, FIT, TEST, sentences=["a | b", "```"])
     assert "~~~~text\na | b\n```\n~~~~\n" in card
@@ -42,7 +42,7 @@ def test_sentences_stand_in_a_block() -> None:
     assert ".png" not in card
 
 
-def test_no_folder_of_a_machine_is_on_a_card() -> None:
+def test_portable_command_has_no_local_folder() -> None:
     where = "/somewhere/else"
     typed = f"python train.py fit --config {where}/gumbelzoo/configs/catvae_mnist.yaml --model.temperature=0.5 "
     typed += f"--trainer.default_root_dir={where}/board --model.vqvae={where}/runs/vqvae_mnist_ema/1"

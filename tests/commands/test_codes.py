@@ -1,4 +1,4 @@
-"""``encode``, ``decode`` and ``interpolate``: of every model that has codes, from every kind of input."""
+"""``encode``, ``decode`` and ``interpolate`` with every model that has codes, from every kind of input."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ from gumbelzoo.data import ImageData
 from gumbelzoo.train import main
 from PIL import Image
 
+MLP = {"encoder": {"name": "mlp", "hidden": [8]}, "decoder": {"name": "mlp", "hidden": [8]}}
 VQVAE: dict[str, Any] = {
     "image_shape": [1, 8, 8],
-    "widths": [4, 4],
     "dim": 4,
-    "quantizer_options": {"codebook_size": 8},
+    "encoder": {"name": "conv", "widths": [4, 4]},
+    "decoder": {"name": "conv", "widths": [4, 4]},
+    "quantizer": {"name": "gumbel", "codebook_size": 8},
 }
 WITH_CODES: dict[str, dict[str, Any]] = {
-    "categorical_vae": {"image_shape": [1, 8, 8], "latents": 3, "categories": 4, "hidden": [8]},
-    "gaussian_vae": {"image_shape": [1, 8, 8], "latents": 3, "hidden": [8]},
+    "categorical_vae": {"image_shape": [1, 8, 8], "latents": 3, "categories": 4, **MLP},
+    "gaussian_vae": {"image_shape": [1, 8, 8], "latents": 3, **MLP},
     "vq_vae": VQVAE,
-    "code_prior": {"vqvae": VQVAE, "network_options": {"width": 4, "depth": 1}},
+    "code_prior": {"vqvae": VQVAE, "network": {"name": "pixelcnn", "width": 4, "depth": 1}},
 }
 WITHOUT: dict[str, tuple[dict[str, Any], str]] = {
     "structured_prediction": ({"image_shape": [1, 8, 8], "latents": 2, "categories": 3}, "it can: test, reconstruct"),
     "classifier": ({"image_shape": [1, 8, 8], "widths": [4]}, "it can: test"),
-    "text_gan": ({"vocabulary": {"tokens": ["a", "b"]}, "length": 3}, "it can: test, sample"),
+    "text_gan": ({"vocabulary": {"tokens": ["a", "b"]}, "max_length": 3}, "it can: test, sample"),
 }
-DIGITS = {"class": "ImageData", "arguments": {"name": "digits", "binarization": "none"}}
+DIGITS = {"class": "images", "arguments": {"name": "digits", "binarization": "none"}}
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def release(request: pytest.FixtureRequest, workspace: Path) -> Path:
     """An untrained model, released."""
     torch.manual_seed(0)
     model = gumbelzoo.create_model(request.param, **WITH_CODES[request.param])
-    return model.save_pretrained(workspace / request.param, data=DIGITS)
+    return gumbelzoo.save_pretrained(model, workspace / request.param, data=DIGITS)
 
 
 every = pytest.mark.parametrize("release", WITH_CODES, indirect=True)
@@ -58,7 +60,7 @@ def size(picture: str) -> tuple[int, int]:
 
 
 @every
-def test_codes_of_the_test_set_and_back(release: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_test_set_is_encoded_and_decoded(release: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model, images = gumbelzoo.load(release), held_out()
     assert main(["encode", str(release)]) == 0
     codes = np.load("codes.npz")["codes"]
@@ -74,7 +76,7 @@ def test_codes_of_the_test_set_and_back(release: Path, capfd: pytest.CaptureFixt
 
 
 @every
-def test_images_of_a_user(release: Path) -> None:
+def test_user_images_are_encoded(release: Path) -> None:
     levels = np.random.default_rng(0).integers(0, 256, (3, 8, 8), dtype=np.uint8)
     Path("pictures").mkdir()
     for number, picture in enumerate(levels):
@@ -89,7 +91,7 @@ def test_images_of_a_user(release: Path) -> None:
 
 
 @every
-def test_the_way_between_two_images(release: Path) -> None:
+def test_interpolation_between_two_images(release: Path) -> None:
     model, images = gumbelzoo.load(release), held_out()
     x, y = images[:3], images[3:6]
     way = model.interpolate(x, y, 5)
@@ -102,7 +104,7 @@ def test_the_way_between_two_images(release: Path) -> None:
 
 
 @one
-def test_every_picture_on_the_way_is_of_codes(release: Path) -> None:
+def test_interpolated_pictures_are_decoded_codes(release: Path) -> None:
     model, images = gumbelzoo.load(release), held_out()
     way = model.interpolate(images[:4], images[4:8], 6).flatten(0, 1)
     every_code = torch.cartesian_prod(*[torch.arange(model.categories)] * model.latents)
@@ -112,9 +114,9 @@ def test_every_picture_on_the_way_is_of_codes(release: Path) -> None:
 
 @pytest.mark.parametrize("name", WITHOUT)
 @pytest.mark.parametrize("command", ["encode", "decode", "interpolate", "reconstruct", "sample"])
-def test_what_a_model_cannot_do_is_one_line(name: str, command: str, workspace: Path, capfd: Any) -> None:
+def test_missing_method_is_named(name: str, command: str, workspace: Path, capfd: Any) -> None:
     arguments, able = WITHOUT[name]
-    gumbelzoo.create_model(name, **arguments).save_pretrained(workspace / "release")
+    gumbelzoo.save_pretrained(gumbelzoo.create_model(name, **arguments), workspace / "release")
     if command in able:
         return
     assert main([command, "release", *(["codes.npz"] if command == "decode" else [])]) == 2
@@ -171,14 +173,14 @@ MISTAKES = {
     "pictures of two sizes": (["encode", "R", "--images", "mixed"], "9.png has another size than 8.png"),
     "no images": (["encode", "R", "-n", "0"], "-n must be >= 1"),
     "one step": (["interpolate", "R", "--steps", "1"], "--steps >= 2"),
-    "one image": (["interpolate", "R", "--images", "lonely.npz"], "give two or more"),
+    "one image": (["interpolate", "R", "--images", "lonely.npz"], "at least two images, got 1"),
     "no images to decode": (["decode", "R", "codes.npz", "-n", "0"], "-n must be >= 1"),
 }
 
 
 @one
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_one_line(mistake: str, release: Path, workspace: Path, capfd: Any) -> None:
+def test_mistake_is_one_line(mistake: str, release: Path, workspace: Path, capfd: Any) -> None:
     damaged(workspace)
     arguments, expected = MISTAKES[mistake]
     assert main([str(release) if word == "R" else word for word in arguments]) == 2

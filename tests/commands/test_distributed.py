@@ -1,4 +1,4 @@
-"""Two processes: their noise differs, metrics are reduced over both, their weights agree, and they resume exactly."""
+"""Two processes: different noise, reduced metrics, equal weights, exact resume."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Spy(Callback):
 
 
 def fit(workspace: Path, *options: str) -> list[dict[str, Any]]:
-    """What each of two processes ends with."""
+    """Return the final state of each of two processes."""
     (workspace / "spy.py").write_text(SPY)
     command = [sys.executable, "-m", "gumbelzoo.train", "fit", "--config", "tiny.yaml", "--trainer.devices=2"]
     command += ["--trainer.strategy=ddp", "--trainer.accelerator=cpu", "--trainer.callbacks+=spy.Spy", *options]
@@ -57,7 +57,7 @@ def test_two_processes(workspace: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_resume_exactly(workspace: Path) -> None:
-    constant = ("--model.lr_schedule=constant", "--checkpoint_every=1")
+    constant = ("--model.optimizer.schedule=constant", "--checkpoint_every=1")
     fit(workspace, "--trainer.max_epochs=1", *constant)
     resumed = fit(workspace, "--trainer.max_epochs=2", *constant, "--ckpt_path=last")
     shutil.rmtree(workspace / "runs")

@@ -1,4 +1,4 @@
-"""A run that was killed and resumed ends where the uninterrupted one ends, bit for bit."""
+"""A run that was killed and resumed is bit for bit the uninterrupted one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from gumbelzoo.callbacks import NanGuard, WholeCheckpoints
+from gumbelzoo.callbacks import AtomicCheckpointIO, NanGuard
 from gumbelzoo.train import main
 
 FIT = ["fit", "--config", "tiny.yaml", "--checkpoint_every=1"]
@@ -52,7 +52,7 @@ MID_EPOCH, EPOCH_END, NEXT_EPOCH = 3, EPOCH, EPOCH + 5
         pytest.param("max_steps=33", "check_val_every_n_epoch=1", marks=pytest.mark.slow),
     ],
 )
-def test_wherever_it_is_stopped(
+def test_resume_is_exact(
     end: str, validation: str, workspace: Path, killed_before: Callable[[int, list[str]], None]
 ) -> None:
     options = [*FIT, f"--trainer.{end}", f"--trainer.{validation}"]
@@ -69,8 +69,8 @@ def test_wherever_it_is_stopped(
         assert (workspace / root / "tiny/1/metrics.csv").read_text() == curve
 
 
-def test_a_finished_run_goes_on_when_given_more_steps(workspace: Path) -> None:
-    constant = [*FIT, "--model.lr_schedule=constant"]
+def test_resume_of_a_finished_run(workspace: Path) -> None:
+    constant = [*FIT, "--model.optimizer.schedule=constant"]
     assert main([*constant, "--trainer.max_steps=17", "--trainer.default_root_dir=whole"]) == 0
     for steps in (8, EPOCH, 17):
         resume = [] if steps == 8 else ["--ckpt_path=last"]
@@ -79,8 +79,8 @@ def test_a_finished_run_goes_on_when_given_more_steps(workspace: Path) -> None:
     assert_same(final("whole"), final("runs"))
 
 
-def test_killed_in_mid_epoch(workspace: Path) -> None:
-    """The real thing: SIGKILL from outside, then another process."""
+def test_resume_after_sigkill(workspace: Path) -> None:
+    """SIGKILL from outside, then another process."""
     options = ["fit", "--config", "tiny.yaml", "--checkpoint_every=4", "--trainer.max_epochs=10"]
     options += ["--trainer.check_val_every_n_epoch=10"]
     process = subprocess.Popen([sys.executable, "-m", "gumbelzoo.train", *options], stdout=subprocess.DEVNULL)
@@ -100,7 +100,7 @@ def test_killed_in_mid_epoch(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_asked_to_end_it_saves_and_says_how_to_go_on(
+def test_signal_saves_and_says_how_to_resume(
     number: signal.Signals, code: int, workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
     def interrupt(self: Any, trainer: Any, *_: Any) -> None:
@@ -118,15 +118,15 @@ def test_asked_to_end_it_saves_and_says_how_to_go_on(
         signal.signal(number, handler)
     assert "--ckpt_path last" in capfd.readouterr().err
     assert final("runs")["global_step"] == 8
-    facts = Path("runs/tiny/1/fit.json")
-    assert json.loads(facts.read_text())["batches"] == 8  # as far as it came
+    metadata = Path("runs/tiny/1/fit.json")
+    assert json.loads(metadata.read_text())["batches"] == 8  # where it was interrupted
     with monkeypatch.context() as patch:
         patch.setattr(NanGuard, "on_before_backward", lambda *_: (_ for _ in ()).throw(RuntimeError("failed")))
         assert main([*options, "--ckpt_path=last"]) == 1
-    assert not facts.exists()  # which say nothing of a run that goes on
+    assert not metadata.exists()  # a resumed run has not ended
     assert main([*options, "--ckpt_path=last"]) == 0
     assert_same(final("whole"), final("runs"))
-    assert json.loads(facts.read_text())["batches"] == 39
+    assert json.loads(metadata.read_text())["batches"] == 39
 
 
 @pytest.mark.parametrize(
@@ -134,11 +134,13 @@ def test_asked_to_end_it_saves_and_says_how_to_go_on(
     [
         ("--model.latents=5", "model.latents=4, not 5"),
         ("--model.estimator=straight_through", "model.estimator=gumbel_softmax, not straight_through"),
+        ("--model.estimator.samples=8", "model.estimator=gumbel_softmax, not {'name': 'gumbel_softmax', 'samples': 8}"),
+        ("--model.optimizer.warmup=9", "begun with model.optimizer.warmup=0, not 9: "),
         ("--data.batch_size=7", "data.batch_size=100, not 7"),
         ("--seed_everything=1", "seed_everything=0, not 1"),
     ],
 )
-def test_a_run_goes_on_as_it_was_begun(option: str, message: str, workspace: Path, capfd: Any) -> None:
+def test_resume_with_other_options_raises(option: str, message: str, workspace: Path, capfd: Any) -> None:
     assert main([*FIT, "--trainer.max_steps=3"]) == 0
     before = {path: path.read_bytes() for path in (workspace / "runs").rglob("*") if path.is_file()}
     assert main([*FIT, "--trainer.max_steps=5", option, "--ckpt_path=last"]) == 2
@@ -147,7 +149,15 @@ def test_a_run_goes_on_as_it_was_begun(option: str, message: str, workspace: Pat
     assert main([*FIT, "--trainer.max_steps=5", "--ckpt_path=last"]) == 0
 
 
-def test_what_fails_before_it_begins_leaves_nothing_and_changes_nothing(workspace: Path) -> None:
+def test_resume_with_equal_options(workspace: Path) -> None:
+    """The same part may be written in another way, and files may lie elsewhere."""
+    assert main([*FIT, "--trainer.max_steps=3"]) == 0
+    same = ["--model.estimator={name: gumbel_softmax}", "--model.temperature.rate=1e-2", "--data.root=elsewhere"]
+    assert main([*FIT, "--trainer.max_steps=5", *same, "--ckpt_path=last"]) == 0
+    assert final("runs")["global_step"] == 5
+
+
+def test_failure_before_training_changes_no_file(workspace: Path) -> None:
     assert main([*FIT, "--trainer.max_steps=3"]) == 0
     before = {path: path.read_bytes() for path in (workspace / "runs").rglob("*") if path.is_file()}
     for option in ("--trainer.devices=0", "--data.batch_size=0", "--trainer.max_time=banana"):
@@ -161,15 +171,15 @@ def test_what_fails_before_it_begins_leaves_nothing_and_changes_nothing(workspac
     assert all(after[path] == before[path] for path in before if path.name in ("config.yaml", "metrics.csv"))
 
 
-def test_a_run_ends_with_its_time(workspace: Path) -> None:
+def test_max_time_ends_a_run(workspace: Path) -> None:
     start = time.monotonic()
     assert main([*FIT, "--trainer.max_epochs=100000", "--trainer.max_time=00:00:00:01"]) == 0
     assert time.monotonic() - start < 60
     assert 0 < final("runs")["global_step"] < 100_000
 
 
-def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, store = tmp_path / "last.ckpt", WholeCheckpoints()
+def test_checkpoint_is_written_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, store = tmp_path / "last.ckpt", AtomicCheckpointIO()
     store.save_checkpoint({"step": 1}, path)
 
     def full(checkpoint: Any, scratch: Path, *_: Any) -> None:
@@ -184,7 +194,7 @@ def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
 
 
-def test_the_newest_run_goes_on_or_none(
+def test_resume_takes_the_newest_run_only(
     workspace: Path, killed_before: Callable[[int, list[str]], None], capfd: Any
 ) -> None:
     assert main([*FIT, "--trainer.max_steps=3"]) == 0

@@ -1,4 +1,4 @@
-"""Text from the command line: both phases in one run, killed and resumed, every verb."""
+"""Text models from the command line: pretraining and objective in one run, killed and resumed, and every command."""
 
 from __future__ import annotations
 
@@ -14,19 +14,14 @@ from gumbelzoo.train import main
 
 TINY = """\
 model:
-  class_path: TextGAN
+  class_path: text_gan
   init_args:
     objective: OBJECTIVE
-    pretrain_steps: 3
-    discriminator_pretrain_steps: 1
-    rollouts: 1
-    baseline: moving_average
-    scheduled_steps: 10
-    generator_options: {hidden: 8}
-    temperature: {name: linear, initial: 5.0, final: 1.0, steps: 6}
+    pretraining: {steps: 3, discriminator_steps: DISCRIMINATOR_STEPS}
+    generator: {name: lstm, hidden: 8}
     test_samples: 40
 data:
-  class_path: TextData
+  class_path: text
   init_args: {name: grammar, batch_size: 40, eval_batch_size: 1000}
 trainer:
   accelerator: cpu
@@ -37,16 +32,30 @@ trainer:
 """
 
 
+SPECS = {
+    "scheduled_sampling": "{name: scheduled_sampling, steps: 10}",
+    "gumbel": "{name: gumbel, temperature: {name: linear, initial: 5.0, final: 1.0, steps: 6}}",
+    "seqgan": "{name: seqgan, rollouts: 1, baseline: moving_average}",
+}
+
+
+def write(objective: str) -> None:
+    """``text.yaml`` of an objective; an adversarial one pretrains its discriminator."""
+    steps = int(OBJECTIVES[objective].adversarial)
+    text = TINY.replace("DISCRIMINATOR_STEPS", str(steps)).replace("OBJECTIVE", SPECS[objective])
+    Path("text.yaml").write_text(text)
+
+
 def final(root: str) -> dict[str, Any]:
     return torch.load(Path(root) / "text/1/checkpoints/last.ckpt", weights_only=True)
 
 
 @pytest.mark.parametrize("objective", [name for name in OBJECTIVES.names() if name != "mle"])
-def test_killed_and_resumed_is_uninterrupted(
+def test_killed_run_resumes_exactly(
     objective: str, workspace: Path, killed_before: Callable[[int, list[str]], None]
 ) -> None:
-    """In mid-epoch, in each phase: five batches an epoch, three of pretraining."""
-    (workspace / "text.yaml").write_text(TINY.replace("OBJECTIVE", objective))
+    """Killed within an epoch of five batches, in pretraining (three batches) and after it."""
+    write(objective)
     options = ["fit", "--config", "text.yaml", "--checkpoint_every=1"]
     assert main([*options, "--trainer.default_root_dir=whole"]) == 0
     whole = final("whole")
@@ -69,11 +78,11 @@ def test_killed_and_resumed_is_uninterrupted(
         assert curves[0] == curves[1]
 
 
-def test_every_command(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (workspace / "text.yaml").write_text(TINY.replace("OBJECTIVE", "gumbel"))
+def test_every_text_command(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write("gumbel")
     assert main(["fit", "--config", "text.yaml"]) == 0, capfd.readouterr().err
     printed = capfd.readouterr().out
-    assert "the last one stands" in printed and "samples.png" not in printed
+    assert "use last.ckpt" in printed and "samples.png" not in printed
     assert not (workspace / "runs/text/1/checkpoints/best.ckpt").exists()  # it would be older than the end
     last = torch.load("runs/text/1/checkpoints/last.ckpt", weights_only=True)
     assert last["global_step"] == 8 and last["hyper_parameters"]["vocabulary"]["level"] == "character"
@@ -96,4 +105,4 @@ def test_every_command(workspace: Path, capfd: pytest.CaptureFixture[str]) -> No
     figure = json.loads(Path("runs/text/1/test.json").read_text())["metrics"]["test/nll"]
     assert f"test/nll                 {figure:.4f}" in capfd.readouterr().out
     assert main(["test", "released", "--data.name=names"]) in (1, 2)
-    assert main(["fit", "--config", "text.yaml", "--data.class_path=ImageData", "--data.name=digits"]) == 2
+    assert main(["fit", "--config", "text.yaml", "--data.class_path=images", "--data.name=digits"]) == 2

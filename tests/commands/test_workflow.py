@@ -1,4 +1,4 @@
-"""What a user does: train, look, test, sample, release, load. One run serves all the tests of this file."""
+"""Train, look, test, sample, export, load. One run serves all tests of this file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 import yaml
 from gumbelzoo.callbacks.figures import IMAGES, image_figures, save_picture
 from gumbelzoo.callbacks.loggers import read_metrics
-from gumbelzoo.commands.source import images_of, open_source
+from gumbelzoo.commands.source import read_test_images, resolve_source
 from gumbelzoo.commands.test import measure
 from gumbelzoo.train import COMMANDS, main
 
@@ -35,7 +35,7 @@ def trained(tiny_config: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield workspace
 
 
-def test_a_run_leaves_what_there_is_to_look_at(trained: Path) -> None:
+def test_files_of_a_run(trained: Path) -> None:
     run = trained / RUN
     for name in (
         "config.yaml",
@@ -56,7 +56,7 @@ def test_a_run_leaves_what_there_is_to_look_at(trained: Path) -> None:
     assert temperatures[0] == pytest.approx(math.exp(-0.01 * 4))
 
 
-def test_fit_says_what_to_type_next_and_every_line_works(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_commands_printed_by_fit_run(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "--config", "tiny.yaml", "--trainer.max_epochs=1"]) == 0
     printed = capfd.readouterr().out
     assert "runs/tiny/2" in printed
@@ -69,7 +69,7 @@ def test_fit_says_what_to_type_next_and_every_line_works(trained: Path, capfd: p
     assert (trained / "checkpoints/catvae-second/config.json").exists()
 
 
-def test_a_run_never_overwrites_another(trained: Path) -> None:
+def test_run_never_overwrites_another(trained: Path) -> None:
     before = (trained / RUN / "metrics.csv").read_bytes()
     runs = sorted(path.name for path in (trained / "runs/tiny").iterdir())
     assert main(["fit", "--config", "tiny.yaml", "--trainer.max_steps=2"]) == 0
@@ -77,7 +77,7 @@ def test_a_run_never_overwrites_another(trained: Path) -> None:
     assert (trained / RUN / "metrics.csv").read_bytes() == before
 
 
-def test_the_saved_configuration_trains_the_same_model(trained: Path) -> None:
+def test_saved_configuration_trains_the_same(trained: Path) -> None:
     assert main(["fit", "--config", f"{RUN}/config.yaml", "--trainer.default_root_dir=again"]) == 0
     weights = [
         torch.load(trained / root / "tiny/1/checkpoints/last.ckpt", weights_only=True)["state_dict"]
@@ -86,7 +86,7 @@ def test_the_saved_configuration_trains_the_same_model(trained: Path) -> None:
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_an_option_goes_over_the_configuration_without_init_args(trained: Path) -> None:
+def test_option_overrides_the_configuration(trained: Path) -> None:
     arguments = ["--model.estimator=straight_through", "--data.batch_size=50", "--trainer.max_steps=1"]
     assert main(["fit", "--config", "tiny.yaml", *arguments, "--trainer.default_root_dir=options"]) == 0
     config = yaml.safe_load((trained / "options/tiny/1/config.yaml").read_text())
@@ -94,14 +94,14 @@ def test_an_option_goes_over_the_configuration_without_init_args(trained: Path) 
     assert config["data"]["init_args"]["batch_size"] == 50
 
 
-def test_test_json_holds_the_figures_and_their_circumstances(trained: Path) -> None:
+def test_test_json_has_metrics_and_environment(trained: Path) -> None:
     content = json.loads((trained / RUN / "test.json").read_text())
     assert content["metrics"]["test/bound"] <= content["metrics"]["test/elbo"]
     assert content["data"]["data set"] == "digits"
     assert {"command", "seed", "minutes", "versions", "commit", "hardware", "checkpoint", "batches"} <= content.keys()
 
 
-def test_a_release_reproduces_its_figures(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_release_reproduces_its_metrics(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
     measured = json.loads((trained / RUN / "test.json").read_text())["metrics"]
     card = (trained / "checkpoints/catvae-tiny/README.md").read_text()
     capfd.readouterr()
@@ -113,7 +113,7 @@ def test_a_release_reproduces_its_figures(trained: Path, capfd: pytest.CaptureFi
             assert f"| {name} | {value:.4f} |" in card
 
 
-def test_the_card_tells_how_it_was_made(trained: Path) -> None:
+def test_card_tells_training_and_use(trained: Path) -> None:
     card = (trained / "checkpoints/catvae-tiny/README.md").read_text()
     for part in (
         "gumbelzoo fit --config tiny.yaml",
@@ -122,7 +122,7 @@ def test_the_card_tells_how_it_was_made(trained: Path) -> None:
         "minutes",
         "digits",
         "samples.png",
-        "A VAE whose latents are categories",
+        "A VAE with categorical latents",
         "- licence: UCI optdigits",
         "gumbelzoo test catvae-tiny",
         "## Intended use and limits",
@@ -131,20 +131,20 @@ def test_the_card_tells_how_it_was_made(trained: Path) -> None:
         assert part in card, part
 
 
-def test_the_configuration_of_a_release_has_its_figures(trained: Path) -> None:
+def test_config_json_has_the_metrics(trained: Path) -> None:
     tested = json.loads((trained / RUN / "test.json").read_text())
     config = json.loads((trained / "checkpoints/catvae-tiny/config.json").read_text())
     assert config["test"]["metrics"] == tested["metrics"]
-    assert config["test"]["facts"] == tested["data"]
+    assert config["test"]["metadata"] == tested["data"]
     assert (config["test"]["seed"], config["test"]["batches"]) == (tested["seed"], tested["batches"])
-    assert config["data"]["class"] == "ImageData"
+    assert config["data"]["class"] == "images"
     assert (trained / "checkpoints/catvae-tiny/samples.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_pictures_of_a_release_are_of_its_weights(trained: Path) -> None:
-    """And of test images: those that the run drew are of the last weights, not of the best."""
-    release = open_source(str(trained / "checkpoints/catvae-tiny"))
-    for name, figure in image_figures(release.model, images_of(release, IMAGES)).items():
+def test_pictures_of_a_release_are_of_its_weights(trained: Path) -> None:
+    """And of test images; the run itself drew pictures of the last weights, not of the best."""
+    release = resolve_source(str(trained / "checkpoints/catvae-tiny"))
+    for name, figure in image_figures(release.model, read_test_images(release, IMAGES)).items():
         if name != "latents":
             save_picture(figure, trained / "again.png")
             assert (trained / f"checkpoints/catvae-tiny/{name}.png").read_bytes() == (
@@ -152,7 +152,7 @@ def test_the_pictures_of_a_release_are_of_its_weights(trained: Path) -> None:
             ).read_bytes()
 
 
-def test_half_precision_is_tested_and_said(
+def test_half_precision_is_tested_and_stated(
     trained: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     weights: dict[str, torch.Tensor] = {}
@@ -181,7 +181,7 @@ def test_half_precision_is_tested_and_said(
         assert f"| {name} | {value:.4f} |" in card
 
 
-def test_the_seed_of_a_test_goes_with_the_release(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_release_keeps_the_seed_of_its_test(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "--config", "tiny.yaml", "--seed_everything=7", "--trainer.max_steps=1"]) == 0
     run = max((trained / "runs/tiny").iterdir(), key=lambda path: int(path.name))
     assert main(["test", str(run)]) == 0
@@ -193,7 +193,7 @@ def test_the_seed_of_a_test_goes_with_the_release(trained: Path, capfd: pytest.C
     assert f"{config['test']['metrics']['test/bound']:.4f}" in capfd.readouterr().out
 
 
-def test_three_lines_of_python(trained: Path) -> None:
+def test_release_is_loaded_in_python(trained: Path) -> None:
     model = gumbelzoo.load("checkpoints/catvae-tiny")
     images = model.sample(16)
     assert images.shape == (16, 1, 8, 8)
@@ -204,12 +204,12 @@ def test_three_lines_of_python(trained: Path) -> None:
 
 @pytest.mark.parametrize("source", ["checkpoints/catvae-tiny", RUN, f"{RUN}/checkpoints/last.ckpt"])
 @pytest.mark.parametrize("command", ["sample", "reconstruct"])
-def test_pictures_of_every_source(command: str, source: str, trained: Path) -> None:
+def test_picture_of_every_source(command: str, source: str, trained: Path) -> None:
     assert main([command, source, "-n", "9", "--out", f"pictures/{command}.png"]) == 0
     assert (trained / f"pictures/{command}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_seed_decides_the_samples(trained: Path) -> None:
+def test_seed_decides_the_samples(trained: Path) -> None:
     pictures = []
     for seed in ("3", "3", "4"):
         assert main(["sample", RUN, "-n", "4", "--seed", seed, "--out", "seed.png"]) == 0
@@ -217,7 +217,7 @@ def test_the_seed_decides_the_samples(trained: Path) -> None:
     assert pictures[0] == pictures[1] != pictures[2]
 
 
-def test_export_never_overwrites_and_wants_this_checkpoints_figures(trained: Path, capfd: Any) -> None:
+def test_export_checks_folder_and_checkpoint(trained: Path, capfd: Any) -> None:
     before = (trained / "checkpoints/catvae-tiny/README.md").read_bytes()
     assert main(["export", RUN, "checkpoints/catvae-tiny"]) == 2
     assert "is not overwritten" in capfd.readouterr().err
@@ -227,30 +227,19 @@ def test_export_never_overwrites_and_wants_this_checkpoints_figures(trained: Pat
     assert not list((trained / "checkpoints").glob(".*"))
 
 
-def test_validate(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_validate_prints_metrics(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "--config", "tiny.yaml"]) == 0
     assert "val/elbo" in capfd.readouterr().out
 
 
-def test_list_names_what_there_is(capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["list"]) == 0
-    assert "categorical_vae" in capfd.readouterr().out
-    assert main(["list", "--json"]) == 0
-    found = json.loads(capfd.readouterr().out)
-    assert "gumbel_softmax" in found["estimators"]
-    assert "digits" in found["data"]
-    assert "catvae_digits" in found["configs"]
-    assert {release["name"] for release in found["checkpoints"]} == set(gumbelzoo.list_pretrained())
-
-
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help(command: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_command_has_help(command: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     assert f"  {command} " in capfd.readouterr().out
     assert main([command, "--help"]) == 0
     assert len(capfd.readouterr().out) > 100
 
 
-def test_a_packaged_configuration_by_name(trained: Path) -> None:
+def test_packaged_configuration_by_name(trained: Path) -> None:
     assert main(["fit", "--config", "catvae_digits", "--trainer.max_steps=1"]) == 0
     assert (trained / "runs/catvae_digits/1/config.yaml").exists()

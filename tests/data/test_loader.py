@@ -15,14 +15,16 @@ def rows(loader):
     return [batch["row"].tolist() for batch in loader]
 
 
-def test_a_shuffled_epoch_is_full_batches_of_distinct_rows():
+def test_shuffled_epoch_drops_the_remainder():
+    """Full batches of distinct rows, in an order given by the seed."""
     epoch = rows(make(shuffle=True))
     assert [len(batch) for batch in epoch] == [10] * 10
     assert len({row for batch in epoch for row in batch}) == 100
     assert epoch != rows(make(shuffle=True, seed=1))
 
 
-def test_every_pass_is_the_next_epoch_and_the_same_in_another_loader():
+def test_each_pass_is_the_next_epoch():
+    """Another loader gives the same batches for the same epoch."""
     loader = make(shuffle=True)
     passes = [rows(loader) for _ in range(3)]
     assert passes[0] != passes[1] != passes[2] != passes[0]
@@ -41,7 +43,8 @@ def test_evaluation_is_every_row_once_in_order():
 
 
 @pytest.mark.parametrize(("n", "batch_size", "world_size"), [(103, 10, 2), (101, 10, 4), (21, 10, 2), (8, 3, 3)])
-def test_processes_share_evaluation_without_padding_and_with_equally_many_batches(n, batch_size, world_size):
+def test_evaluation_over_processes(n, batch_size, world_size):
+    """Every row once over all processes, without padding, in equally many batches."""
     loaders = [make(n, batch_size, rank=rank, world_size=world_size) for rank in range(world_size)]
     parts = [rows(loader) for loader in loaders]
     assert sorted(itertools.chain(*itertools.chain(*parts))) == list(range(n))
@@ -49,22 +52,25 @@ def test_processes_share_evaluation_without_padding_and_with_equally_many_batche
     assert all(0 < len(batch) <= batch_size for part in parts for batch in part)
 
 
-def test_processes_share_the_training_batches_of_one_larger_process():
+def test_training_over_processes():
+    """Together they see the batches of one process with the total batch size."""
     parts = [rows(make(batch_size=5, shuffle=True, rank=rank, world_size=2)) for rank in range(2)]
     together = [sorted(a + b) for a, b in zip(*parts, strict=True)]
     assert together == [sorted(batch) for batch in rows(make(shuffle=True))]
 
 
-def test_a_batch_key_is_seed_epoch_step_and_rank():
+def test_key_is_seed_epoch_step_and_rank():
     keys = []
-    loader = make(40, prepare=lambda batch, key: keys.append(key) or batch, shuffle=True, seed=7, rank=1, world_size=2)
+    loader = make(
+        40, transform=lambda batch, key: keys.append(key) or batch, shuffle=True, seed=7, rank=1, world_size=2
+    )
     rows(loader)
     rows(loader)
     assert keys == [(7, 0, 0, 1), (7, 0, 1, 1), (7, 1, 0, 1), (7, 1, 1, 1)]
 
 
 @pytest.mark.parametrize("taken", range(11))
-def test_a_saved_position_goes_on_with_the_next_batch(taken):
+def test_saved_position_resumes_at_the_next_batch(taken):
     loader = make(shuffle=True)
     rows(loader)
     whole = [batch["row"].tolist() for batch in itertools.islice(loader, taken)]
@@ -80,7 +86,7 @@ def test_a_saved_position_goes_on_with_the_next_batch(taken):
     assert rows(resumed) == expected[2]
 
 
-def test_the_state_is_taken_while_a_batch_is_in_use():
+def test_state_taken_while_a_batch_is_in_use():
     loader = make(shuffle=True)
     next(iter(loader))
     assert loader.state_dict()["position"] == 1
@@ -88,7 +94,8 @@ def test_the_state_is_taken_while_a_batch_is_in_use():
 
 
 @pytest.mark.parametrize("change", [{"batch_size": 5}, {"seed": 3}, {"n": 99}, {"world_size": 2}])
-def test_a_position_means_nothing_in_another_layout(change):
+def test_mid_epoch_state_of_another_layout_raises(change):
+    """At the end of an epoch a changed batch size, seed or number of processes is fine."""
     loader = make(shuffle=True)
     next(iter(loader))
     with pytest.raises(ValueError, match="mid-epoch with"):
@@ -110,6 +117,6 @@ def test_a_position_means_nothing_in_another_layout(change):
         ({"n": 3, "batch_size": 1, "world_size": 2, "rank": 1}, "empty batch"),
     ],
 )
-def test_sizes_that_cannot_work_are_refused(options, message):
+def test_impossible_sizes_raise(options, message):
     with pytest.raises(ValueError, match=message):
         make(**options)

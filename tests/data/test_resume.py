@@ -1,16 +1,16 @@
-"""A run that Lightning stops anywhere and resumes sees the batches that the uninterrupted run sees, bit for bit."""
+"""A run stopped anywhere by Lightning and resumed sees the batches of the uninterrupted run, bit for bit."""
 
 import pytest
 import torch
 from gumbelzoo.data import ImageData
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-# Lightning's, with the newest torch.
+# Lightning's own, with the newest torch.
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 
 
 class Recorder(LightningModule):
-    """Remembers the batches it was trained on."""
+    """Model that stores its training batches."""
 
     def __init__(self):
         super().__init__()
@@ -29,7 +29,7 @@ class Recorder(LightningModule):
 
 
 class SaveEverywhere(Callback):
-    """Writes a checkpoint in every hook in which Lightning's own callback does."""
+    """Callback that writes a checkpoint in every hook in which Lightning's own callback does."""
 
     def save(self, trainer, hook):
         if not trainer.sanity_checking:
@@ -73,21 +73,21 @@ def fit(folder, options, resume=None):
     ],
     ids=lambda options: "-".join(options),
 )
-def test_resumed_batches_equal_the_uninterrupted_run(tmp_path, options):
+def test_resumed_batches_are_bit_exact(tmp_path, options):
     whole = fit(tmp_path / "whole", options)
     assert len({image.numpy().tobytes() for _, _, image in whole}) == len(whole)
     paths = sorted((tmp_path / "whole").glob("*.ckpt"))
     assert len(paths) > len(whole)
     for path in paths:
         step = int(path.stem.split("-")[1])
-        rest = fit(tmp_path / path.stem, options, resume=path)
-        assert [entry[0] for entry in rest] == list(range(step, len(whole))), path.stem
-        for (_, label, image), (_, resumed_label, resumed_image) in zip(whole[step:], rest, strict=True):
+        resumed = fit(tmp_path / path.stem, options, resume=path)
+        assert [entry[0] for entry in resumed] == list(range(step, len(whole))), path.stem
+        for (_, label, image), (_, resumed_label, resumed_image) in zip(whole[step:], resumed, strict=True):
             assert torch.equal(label, resumed_label), path.stem
             assert torch.equal(image, resumed_image), path.stem
 
 
-def test_overfitting_sees_the_same_batches_in_every_epoch(tmp_path):
+def test_overfitting_repeats_its_batches(tmp_path):
     seen = fit(tmp_path, {"max_epochs": 2, "overfit_batches": 2})
     assert torch.equal(seen[0][1], seen[2][1])
     assert torch.equal(seen[1][1], seen[3][1])

@@ -1,4 +1,4 @@
-"""Every fault in a file is one line that names the file and the fix."""
+"""Files are found, downloaded and read; every error is one line that names the file and the fix."""
 
 import gzip
 import hashlib
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gumbelzoo.data.storage import Folders, read_idx, read_npz, user_cache
+from gumbelzoo.data.storage import Folders, is_writable, read_idx, read_npz, unpickle_arrays, user_cache
 
 
 def md5(content):
@@ -49,7 +49,7 @@ def test_idx_is_read_without_unpacking(tmp_path):
     ],
     ids=["truncated", "not gzip", "magic", "too short", "no header", "empty"],
 )
-def test_a_broken_idx_file_is_named(tmp_path, content):
+def test_broken_idx_raises(tmp_path, content):
     path = tmp_path / "x.gz"
     path.write_bytes(content)
     with pytest.raises(ValueError, match="delete it") as error:
@@ -57,7 +57,7 @@ def test_a_broken_idx_file_is_named(tmp_path, content):
     one_line(error, path)
 
 
-def test_a_wrong_checksum_is_named(tmp_path):
+def test_wrong_checksum_raises(tmp_path):
     path = tmp_path / "x.gz"
     path.write_bytes(gzip.compress(idx(ARRAY)))
     with pytest.raises(ValueError, match="corrupt") as error:
@@ -65,7 +65,7 @@ def test_a_wrong_checksum_is_named(tmp_path):
     assert "delete it" in one_line(error, path)
 
 
-def test_npz_keys_types_and_shapes_are_checked(tmp_path):
+def test_npz_names_types_and_shapes_are_checked(tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, a=ARRAY, b=ARRAY.astype(float), label=np.arange(2))
     assert np.array_equal(read_npz(path, a=(3, 4), label=())["a"], ARRAY)
@@ -75,15 +75,22 @@ def test_npz_keys_types_and_shapes_are_checked(tmp_path):
         assert next(iter(shapes)) in one_line(error, path)
 
 
-def test_npz_is_never_unpickled(tmp_path):
-    class Trap:
-        def __reduce__(self):
-            return os.mkdir, (str(tmp_path / "trapped"),)
+class Trap:
+    """An object whose pickle makes a folder when it is read."""
 
+    def __init__(self, folder):
+        self.folder = str(folder)
+
+    def __reduce__(self):
+        return os.mkdir, (self.folder,)
+
+
+def test_npz_is_never_unpickled(tmp_path):
+    trap = Trap(tmp_path / "trapped")
     path = tmp_path / "x.npz"
-    np.savez(path, a=np.array([Trap()], dtype=object))
+    np.savez(path, a=np.array([trap], dtype=object))
     plain = tmp_path / "y.npz"
-    plain.write_bytes(pickle.dumps(Trap()))
+    plain.write_bytes(pickle.dumps(trap))
     single = tmp_path / "z.npz"
     with single.open("wb") as file:
         np.save(file, ARRAY)
@@ -94,7 +101,29 @@ def test_npz_is_never_unpickled(tmp_path):
     assert not (tmp_path / "trapped").exists()
 
 
-def test_a_truncated_npz_is_named(tmp_path):
+@pytest.mark.parametrize("protocol", range(5))
+@pytest.mark.parametrize("old_numpy", [False, True])
+def test_arrays_are_unpickled(protocol, old_numpy):
+    """In plain containers, whichever NumPy wrote them."""
+    content = pickle.dumps({"data": ARRAY, "labels": [1, 2], "floats": [np.float32([0.5]), "text"]}, protocol)
+    if old_numpy and protocol < 4:
+        content = content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+    read = unpickle_arrays(content)
+    assert np.array_equal(read["data"], ARRAY) and read["data"].dtype == np.uint8
+    assert read["labels"] == [1, 2]
+    assert read["floats"] == [np.float32([0.5]), "text"]
+
+
+def test_only_arrays_are_unpickled(tmp_path):
+    for content in (Trap(tmp_path / "trapped"), np.array([Trap(tmp_path / "trapped")], dtype=object), print):
+        with pytest.raises(ValueError, match="no NumPy array needs"):
+            unpickle_arrays(pickle.dumps(content, protocol=2))
+    assert not (tmp_path / "trapped").exists()
+    with pytest.raises(ValueError, match="not a pickle of NumPy arrays"):
+        unpickle_arrays(b"no pickle")
+
+
+def test_truncated_npz_raises(tmp_path):
     path = tmp_path / "x.npz"
     np.savez_compressed(path, a=np.random.default_rng(0).integers(0, 9, (1000, 3)))
     content = path.read_bytes()
@@ -107,7 +136,8 @@ def test_a_truncated_npz_is_named(tmp_path):
         one_line(error, path)
 
 
-def test_root_is_the_argument_then_the_variable_then_the_cache(tmp_path, monkeypatch):
+def test_order_of_roots(tmp_path, monkeypatch):
+    """The argument, then GUMBELZOO_DATA, then the user's cache folder."""
     assert Folders().root == user_cache() == tmp_path / "cache" / "gumbelzoo"
     monkeypatch.setenv("GUMBELZOO_DATA", str(tmp_path / "variable"))
     assert Folders().root == tmp_path / "variable"
@@ -116,7 +146,7 @@ def test_root_is_the_argument_then_the_variable_then_the_cache(tmp_path, monkeyp
     assert user_cache().parts[-2:] == (".cache", "gumbelzoo")
 
 
-def test_a_file_is_found_under_the_root_first_and_then_in_the_cache(tmp_path):
+def test_find_searches_root_then_cache(tmp_path):
     folders = Folders(str(tmp_path / "root"))
     assert folders.find("a/b") is None
     cached = user_cache() / "a/b"
@@ -129,7 +159,7 @@ def test_a_file_is_found_under_the_root_first_and_then_in_the_cache(tmp_path):
     assert folders.find("a/b") == own
 
 
-def test_a_download_appears_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_interrupted_download_leaves_no_file(tmp_path, monkeypatch):
     asked = []
 
     def download(url, root, filename, md5):
@@ -151,20 +181,18 @@ def test_a_download_appears_whole_or_not_at_all(tmp_path, monkeypatch):
     assert asked == ["first", "first", "second"]
 
 
-def test_a_read_only_root_is_left_alone(tmp_path, monkeypatch):
+def test_read_only_root_downloads_to_the_cache(tmp_path, monkeypatch):
     def download(url, root, filename, md5):
         Path(root, filename).touch()
 
     monkeypatch.setattr("torchvision.datasets.utils.download_url", download)
-    monkeypatch.setattr("gumbelzoo.data.storage.writable", lambda folder: False)
+    monkeypatch.setattr("gumbelzoo.data.storage.is_writable", lambda folder: False)
     assert Folders(str(tmp_path / "root")).fetch("x/y.gz", ["url"], "") == user_cache() / "x/y.gz"
     assert not (tmp_path / "root").exists()
 
 
-def test_a_root_that_cannot_be_made_is_not_writable(tmp_path):
-    from gumbelzoo.data.storage import writable
-
+def test_is_writable(tmp_path):
     (tmp_path / "file").touch()
-    assert not writable(tmp_path / "file")
-    assert not writable(tmp_path / "file" / "below")
-    assert writable(tmp_path / "new" / "below")
+    assert not is_writable(tmp_path / "file")
+    assert not is_writable(tmp_path / "file" / "below")
+    assert is_writable(tmp_path / "new" / "below")

@@ -24,14 +24,15 @@ def test_equal_sets_have_no_distance() -> None:
     assert abs(fid.frechet_distance(x, x.flip(0))) < 1e-6
 
 
-def test_gaussians_along_the_axes() -> None:
+def test_distance_of_diagonal_gaussians() -> None:
     """|mu - mu'|^2 + sum of (s - s')^2."""
     first = gaussian([0.0, 1.0, 2.0], torch.diag(torch.tensor([1.0, 2.0, 3.0])))
     second = gaussian([1.0, 1.0, 0.0], torch.diag(torch.tensor([2.0, 2.0, 0.5])), n=300, seed=1)
     assert fid.frechet_distance(first, second) == pytest.approx(1 + 4 + 1 + 6.25, rel=1e-9)
 
 
-def test_any_gaussians_against_the_square_root_of_the_product() -> None:
+def test_distance_of_any_gaussians() -> None:
+    """Against the matrix square root of the product of covariances."""
     generator = torch.Generator().manual_seed(3)
     a, b = (torch.randn(4, 4, generator=generator).double() for _ in range(2))
     first, second = gaussian([0.0] * 4, a), gaussian([0.5, 0.0, -1.0, 0.0], b, seed=1)
@@ -41,13 +42,13 @@ def test_any_gaussians_against_the_square_root_of_the_product() -> None:
     assert fid.frechet_distance(second, first) == pytest.approx(expected, rel=1e-6)
 
 
-def test_features_that_never_vary() -> None:
-    """As dead units have: the covariance is singular."""
+def test_constant_features() -> None:
+    """Dead units have them: the covariance is singular."""
     x = torch.cat([torch.randn(50, 3), torch.zeros(50, 4)], 1)
     assert fid.frechet_distance(x, x + 1) == pytest.approx(7.0, rel=1e-5)
 
 
-def test_precision_and_recall_of_points_on_a_line() -> None:
+def test_precision_and_recall_on_a_line() -> None:
     real = torch.tensor([0.0, 1.0, 2.0, 10.0])[:, None]  # radii for k = 1: 1, 1, 1, 8
     generated = torch.tensor([-0.5, 1.5, 3.5, 30.0])[:, None]  # radii for k = 1: 2, 2, 2, 26.5
     # -0.5 and 1.5 lie within 1 of 0 and 2, and 3.5 within 8 of 10; 0, 1, 2 lie within 2 of something, 10 of 30
@@ -55,7 +56,8 @@ def test_precision_and_recall_of_points_on_a_line() -> None:
     assert fid.precision_recall(generated, real, k=1) == (1.0, 0.75)
 
 
-def test_collapse_has_precision_and_no_recall_noise_the_reverse() -> None:
+def test_precision_and_recall_of_collapse() -> None:
+    """Collapsed samples have precision and no recall, noise the reverse."""
     generator = torch.Generator().manual_seed(0)
     real = torch.randn(400, 2, generator=generator)
     collapsed, wide = 0.01 * torch.randn(400, 2, generator=generator), 20 * torch.randn(400, 2, generator=generator)
@@ -68,11 +70,11 @@ def test_collapse_has_precision_and_no_recall_noise_the_reverse() -> None:
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     real, generated = torch.randn(60, 3), torch.randn(50, 3)
     at_once = fid.precision_recall(real, generated)
-    monkeypatch.setattr(fid, "ROWS", 7)
+    monkeypatch.setattr(fid, "CHUNK", 7)
     assert fid.precision_recall(real, generated) == at_once
 
 
-def test_mistakes_name_the_fix() -> None:
+def test_too_few_images_raise() -> None:
     with pytest.raises(ValueError, match="two images"):
         fid.frechet_distance(torch.randn(1, 3), torch.randn(5, 3))
     for k in (0, 5):

@@ -32,26 +32,28 @@ def test_equal_numbers_mean_equal_ngrams():
         assert len(set(names.values())) == len(names)
 
 
-def test_counts_are_those_of_a_counter():
+def test_counts_equal_those_of_a_counter():
     sentences = corpus(50, 3, 9)
     for order, numbers in enumerate(ngrams(sentences, 3), start=1):
         found = Counter(dict(zip(zip(*counts(numbers)[:2], strict=True), counts(numbers)[2].tolist(), strict=True)))
         expected = [Counter(grams) for grams in python_ngrams(sentences, order)]
         for row, counter in enumerate(expected):
-            assert sorted(many for (sentence, _), many in found.items() if sentence == row) == sorted(counter.values())
+            assert sorted(count for (sentence, _), count in found.items() if sentence == row) == sorted(
+                counter.values()
+            )
 
 
 def test_novelty_counts_every_occurrence():
-    samples, seen = corpus(30, 6, 7), corpus(30, 6, 9)
-    for order, share in novelty(samples, seen, 4).items():
-        known = {gram for row in python_ngrams(seen, order) for gram in row}
-        ours = [gram for row in python_ngrams(samples, order) for gram in row]
-        assert share == pytest.approx(np.mean([gram not in known for gram in ours]))
+    samples, training = corpus(30, 6, 7), corpus(30, 6, 9)
+    for order, share in novelty(samples, training, 4).items():
+        known = {gram for row in python_ngrams(training, order) for gram in row}
+        sampled = [gram for row in python_ngrams(samples, order) for gram in row]
+        assert share == pytest.approx(np.mean([gram not in known for gram in sampled]))
     assert novelty(samples, samples, 2) == {1: 0.0, 2: 0.0}
     assert novelty(Corpus(samples.tokens + 10, samples.lengths), samples, 2) == {1: 1.0, 2: 1.0}
 
 
-def test_without_ngrams_nothing_is_new():
+def test_novelty_without_ngrams_is_zero():
     assert novelty(Corpus(np.ones((3, 2), np.int64), np.ones(3, np.int64)), corpus(3, 2, 4), 3)[2] == 0.0
 
 
@@ -59,7 +61,7 @@ def test_distinct_is_a_share_of_rows():
     assert distinct(np.array([[1, 2], [1, 2], [2, 1], [1, 1]])) == 0.75
 
 
-def test_copied_sentences_are_equal_to_their_ends():
-    seen = Corpus(np.array([[1, 2, 3], [4, 4, 4]]), np.array([2, 3]))
+def test_copied_ignores_padding():
+    training = Corpus(np.array([[1, 2, 3], [4, 4, 4]]), np.array([2, 3]))
     samples = Corpus(np.array([[1, 2, 9, 9], [1, 2, 3, 9], [4, 4, 4, 0], [4, 4, 0, 0]]), np.array([2, 3, 3, 2]))
-    assert copied(samples, seen) == 0.5
+    assert copied(samples, training) == 0.5

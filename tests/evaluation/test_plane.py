@@ -1,12 +1,12 @@
-"""The picture of the temperature sweeps, and the published figures on it."""
+"""The picture of temperature sweeps, and the published results in it."""
 
 import pytest
 from gumbelzoo.evaluation import draw_plane
-from gumbelzoo.evaluation.published import ALPHAS, ANCHORS, CURVES
+from gumbelzoo.evaluation.published import ALPHAS, CURVES, REFERENCE_POINTS
 from matplotlib.axes import Axes
 
 
-def test_the_picture_has_every_curve_and_anchor(tmp_path, monkeypatch):
+def test_picture_has_every_curve_and_point(tmp_path, monkeypatch):
     drawn, lines, texts = [], [], []
     plot, line, text = Axes.plot, Axes.axhline, Axes.text
     monkeypatch.setattr(Axes, "plot", lambda *args, **kwargs: drawn.append(args[1:3]) or plot(*args, **kwargs))
@@ -20,15 +20,16 @@ def test_the_picture_has_every_curve_and_anchor(tmp_path, monkeypatch):
     assert texts == [(5.757, "   truth"), (10.28, "unigram"), (2.756, "one greedy sentence")]
 
 
-def test_a_curve_without_points_is_named(tmp_path):
+def test_curve_without_points_raises(tmp_path):
     with pytest.raises(ValueError, match="'ours' has no points"):
         draw_plane({"ours": []}, tmp_path / "plane.png")
 
 
-def test_published_curves_fall_and_rise_with_the_inverse_temperature():
+def test_published_curves_are_monotone():
+    """NLL_oracle falls and NLL_test rises with the inverse temperature."""
     for points in CURVES.values():
         assert len(points) == len(ALPHAS)
         oracle, test = zip(*points, strict=True)
         assert sorted(oracle, reverse=True) == list(oracle)
         assert sorted(test) == list(test)
-        assert min(test) > ANCHORS["truth"][0] > ANCHORS["one greedy sentence"][0]
+        assert min(test) > REFERENCE_POINTS["truth"][0] > REFERENCE_POINTS["one greedy sentence"][0]

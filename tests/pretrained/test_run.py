@@ -1,8 +1,9 @@
-"""Run folders read back as models, and what can be wrong with one."""
+"""Run folders read as models, and their faults."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,18 +11,25 @@ from typing import Any
 import gumbelzoo
 import pytest
 import torch
+from gumbelzoo.models import CategoricalVAE
 
-ARGUMENTS: dict[str, Any] = {"image_shape": [1, 8, 8], "latents": 3, "categories": 4, "hidden": [8]}
+ARGUMENTS: dict[str, Any] = {
+    "image_shape": [1, 8, 8],
+    "latents": 3,
+    "categories": 4,
+    "encoder": {"name": "mlp", "hidden": [8]},
+    "decoder": {"name": "mlp", "hidden": [8]},
+}
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """What ``fit`` leaves, as far as loading goes."""
+    """A run folder as ``fit`` leaves it, as far as loading goes."""
     tmp_path /= "10"
     model = gumbelzoo.create_model("categorical_vae", **ARGUMENTS)
     (tmp_path / "checkpoints").mkdir(parents=True)
-    (tmp_path / "config.yaml").write_text("model:\n  class_path: gumbelzoo.models.CategoricalVAE\n")
-    content = {"state_dict": model.state_dict(), "loops": {}, "global_step": 1, "hyper_parameters": dict(model.hparams)}
+    (tmp_path / "config.yaml").write_text("model:\n  class_path: categorical_vae\n")
+    content = {"state_dict": model.state_dict(), "loops": {}, "global_step": 1, "hyper_parameters": model.config()}
     torch.save(content, tmp_path / "checkpoints/best.ckpt")
     return tmp_path
 
@@ -32,11 +40,11 @@ def change(run: Path, function: Callable[[dict[str, Any]], object]) -> None:
     torch.save(content, run / "checkpoints/best.ckpt")
 
 
-def test_a_run_is_loaded(run: Path) -> None:
+def test_run_is_loaded(run: Path) -> None:
     assert gumbelzoo.load(run).sample(2).shape == (2, 1, 8, 8)
 
 
-def test_a_run_without_its_number_names_the_newest(run: Path) -> None:
+def test_folder_of_runs_names_the_newest(run: Path) -> None:
     shutil.copytree(run, run.parent / "9")
     (run.parent / "²").mkdir()
     with pytest.raises(ValueError, match=r"did you mean its newest run, '[^']*/10'\?"):
@@ -53,7 +61,7 @@ def test_a_run_without_its_number_names_the_newest(run: Path) -> None:
         (lambda content: content.pop("loops"), "no checkpoint of `fit`"),
     ],
 )
-def test_a_checkpoint_that_does_not_fit_is_one_line_that_names_it(
+def test_unfit_checkpoint_raises_one_line(
     run: Path, function: Callable[[dict[str, Any]], object], message: str
 ) -> None:
     change(run, function)
@@ -61,8 +69,56 @@ def test_a_checkpoint_that_does_not_fit_is_one_line_that_names_it(
         gumbelzoo.load(run)
 
 
-def test_a_truncated_checkpoint_is_named(run: Path) -> None:
+def test_truncated_checkpoint_is_named(run: Path) -> None:
     path = run / "checkpoints/best.ckpt"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ValueError, match=r"best\.ckpt is truncated"):
         gumbelzoo.load(run)
+
+
+@pytest.mark.parametrize("class_path", ["CategoricalVAE", "gumbelzoo.models.CategoricalVAE"])
+def test_run_of_an_earlier_layout_raises(class_path: str, run: Path) -> None:
+    (run / "config.yaml").write_text(f"model:\n  class_path: {class_path}\n")
+    message = rf"layout of an earlier gumbelzoo \('{class_path}' is now 'categorical_vae'\); train the model again"
+    with pytest.raises(ValueError, match=message):
+        gumbelzoo.load(run)
+
+
+class OwnVAE(CategoricalVAE):
+    """A user's class, in no registry."""
+
+
+def test_run_of_an_imported_class_is_loaded(run: Path) -> None:
+    (run / "config.yaml").write_text(f"model:\n  class_path: {__name__}.OwnVAE\n")
+    assert type(gumbelzoo.load(run)) is OwnVAE
+
+
+@pytest.mark.parametrize("class_path", ["own_models.OwnVAE", "os.system", "antigravity.fly", "json.JSONDecoder"])
+def test_class_path_imports_nothing(class_path: str, run: Path) -> None:
+    """A file must not make us import a module, nor build a class that is no model."""
+    imported = set(sys.modules)
+    (run / "config.yaml").write_text(f"model:\n  class_path: {class_path}\n")
+    with pytest.raises(ValueError, match=f"unknown model: '{class_path}'"):
+        gumbelzoo.load(run)
+    assert set(sys.modules) == imported
+
+
+FOREIGN = {
+    "model: [": r"config\.yaml: it is no YAML",
+    "!!python/object/apply:os.system [touch exploded]": r"config\.yaml: a value is not plain",
+    "{}": r"config\.yaml was not written by `fit`: it names no model",
+    "model: x": r"config\.yaml was not written by `fit`: it names no model",
+    "model: {class_path: [x]}": r"config\.yaml was not written by `fit`: it names no model",
+    "model: {class_path: vq_vae, init_args: 3}": r"was not written by `fit`: init_args of model is no mapping",
+}
+
+
+@pytest.mark.parametrize("text", FOREIGN)
+def test_foreign_config_yaml_raises(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    (tmp_path / "run/config.yaml").write_text(text)
+    torch.save({"state_dict": {}, "loops": {}, "global_step": 0}, tmp_path / "run/checkpoints/best.ckpt")
+    with pytest.raises(ValueError, match=FOREIGN[text]):
+        gumbelzoo.load("run")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -1,4 +1,4 @@
-"""Gradient estimators, one per file; importing this package registers all of them in ``ESTIMATORS``."""
+"""Gradient estimators, one per file. Importing this package registers all of them in ``ESTIMATORS``."""
 
 from . import (
     arsm,

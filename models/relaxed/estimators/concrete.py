@@ -1,54 +1,61 @@
-"""The Concrete relaxation: both the cost and the KL of the objective are relaxed; evaluation is discrete.
+"""Concrete relaxation: cost and KL of the objective are both relaxed; evaluation is discrete.
 
 Maddison, Mnih & Teh 2017 (arXiv:1611.00712), section 3.3 and appendix C.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from ..densities import concrete_log_prob
-from ..estimator import ESTIMATORS, NoiseSource, full_precision
+from ..estimator import ESTIMATORS
+from ..noise import NoiseFn
 from ..sampling import align_temperature
+from ..surrogate import upcast
 from .gumbel_softmax import GumbelSoftmax
 
 
 @ESTIMATORS.register("concrete")
 class Concrete(GumbelSoftmax):
-    """Samples as Gumbel-Softmax does; the KL is one between Concrete densities, so the relaxed bound is a true bound.
+    """Gumbel-Softmax samples with a KL between Concrete densities, so that the relaxed bound is a true bound.
 
-    Posterior and prior temperatures that worked in the paper: 2/3 and 1/2 for two categories, 1 and 2/3 for four, 2/3
-    and 2/5 for eight. The layer's temperature is the posterior's.
+    The layer's temperature is the posterior's. Posterior and prior temperatures that worked in the paper: 2/3 and 1/2
+    for two categories, 1 and 2/3 for four, 2/3 and 2/5 for eight.
 
-    Between equal temperatures, whichever they are, this KL is near a uniform prior k^2 / (k + 1) times that of the
-    categories, and more away from it, so that a model with many categories may never leave the prior. A sharper prior
-    flattens it: with 20 latents of 10 categories on MNIST, 1 and 2/5 learn where 1 and 1, 2/3 and 2/3, 2/3 and 2/5 had
-    not begun after 4,000 steps.
+    At equal temperatures this KL is k^2 / (k + 1) times that of the categories near a uniform prior, and larger away
+    from it. A model with many categories may then never leave the prior. A sharper prior flattens the KL: with 20
+    latents of 10 categories on MNIST, 1 and 2/5 learn, while 1 and 1, 2/3 and 2/3, 2/3 and 2/5 had not begun to learn
+    after 4,000 steps.
 
     Args:
         samples: draws of z per example.
-        prior_temperature: of the prior's Concrete density, a number > 0.
+        prior_temperature: temperature > 0 of the prior's Concrete density.
+
+    Raises:
+        ValueError: prior_temperature <= 0.
     """
 
-    def __init__(self, samples: int = 1, prior_temperature: float = 0.4) -> None:
-        super().__init__(samples)
+    def __init__(
+        self, samples: int = 1, prior_temperature: float = 0.4, event_shape: Sequence[int] | None = None
+    ) -> None:
+        super().__init__(samples, event_shape)
         if not prior_temperature > 0:
             raise ValueError(f"prior_temperature must be > 0, got {prior_temperature}; 0.4 is a good start")
         self.prior_temperature = prior_temperature
 
-    def kl(
-        self, logits: Tensor, prior_logits: Tensor | None, temperature: Tensor | float, source: NoiseSource
-    ) -> Tensor:
-        """log q(y) - log p(y) at one relaxed sample y of each row, ``... k -> ...``; its mean is the KL in nats.
+    def kl(self, logits: Tensor, prior_logits: Tensor | None, temperature: Tensor | float, noise_fn: NoiseFn) -> Tensor:
+        """Estimate the KL in nats by log q(y) - log p(y) at one relaxed sample y of each row, ``... k -> ...``.
 
-        A class that q masks takes its probability from the prior, as in the KL of categories, and one that only the
-        prior masks makes the KL infinite.
+        As in the KL of categories, a class that q masks keeps its probability under the prior, and a class that only
+        the prior masks makes the KL infinite.
         """
         masked = logits.isneginf()
         prior = torch.zeros_like(logits) if prior_logits is None else prior_logits.expand_as(logits)
-        log_p = full_precision(prior).log_softmax(-1).masked_fill(masked, -torch.inf)
-        scores = (full_precision(logits) + source(logits)).masked_fill(masked, 0.0)
+        log_p = upcast(prior).log_softmax(-1).masked_fill(masked, -torch.inf)
+        scores = (upcast(logits) + noise_fn(logits)).masked_fill(masked, 0.0)
         log_y = (scores / align_temperature(temperature, logits)).masked_fill(masked, -torch.inf).log_softmax(-1)
         posterior = concrete_log_prob(log_y, logits, temperature)
         relaxed_prior = concrete_log_prob(log_y, log_p, self.prior_temperature) + log_p.logsumexp(-1)

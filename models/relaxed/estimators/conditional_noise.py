@@ -1,4 +1,4 @@
-"""Gumbel noise given which category it makes the largest: the conditional half of the Gumbel-max trick.
+"""Gumbel noise given the sample: its distribution conditional on the argmax.
 
 Maddison, Tarlow & Minka 2014, "A* Sampling" (the top-down construction); Tucker et al. 2017 (arXiv:1703.07370);
 Paulus, Maddison & Krause 2021 (arXiv:2010.04838), section 3.
@@ -9,21 +9,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..estimator import full_precision
+from ..surrogate import upcast
 
 
 def conditional_noise(logits: Tensor, codes: Tensor, noise: Tensor) -> Tensor:
-    """Turn independent Gumbel noise into noise under which the argmax of logits + noise is ``codes``; no gradient.
+    """Transform independent Gumbel noise so that the argmax of logits + noise is ``codes``; no gradient.
 
-    The largest perturbed log-probability is a Gumbel variable whatever the argmax; the others are Gumbel variables
-    truncated at it. In log space, so that it holds for logits of any size.
+    The largest perturbed log-probability is a Gumbel variable, independent of the argmax. The others are Gumbel
+    variables truncated at it. Computed in log space, for logits of any size.
 
     Args:
-        logits: ``... k``; -inf for masked classes, whose noise is left as it is.
+        logits: ``... k``; -inf for masked classes, whose noise stays as it is.
         codes: ``...``, allowed classes.
         noise: standard Gumbel noise, ``... k`` or with more leading axes.
     """
-    log_p = full_precision(logits.detach()).log_softmax(-1)
+    log_p = upcast(logits.detach()).log_softmax(-1)
     masked = log_p.isneginf()
     log_p = log_p.masked_fill(masked, 0.0)
     index = codes[..., None].expand(*noise.shape[:-1], 1)

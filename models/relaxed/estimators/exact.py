@@ -1,36 +1,40 @@
-"""The exact expectation by enumeration of all k^n configurations: the yardstick of every other estimator."""
+"""Exact expectation by enumeration of all k^n configurations, the reference for every other estimator."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from ..densities import log_prob
-from ..estimator import ESTIMATORS, Cost, Estimator, NoiseSource, evaluate, sum_event
+from ..estimator import ESTIMATORS, Estimator
+from ..noise import NoiseFn
 from ..sampling import check_finite, one_hot
+from ..surrogate import Cost, evaluate, sum_event
 
 MAXIMUM_CONFIGURATIONS = 65_536
 
 
 @ESTIMATORS.register("exact")
 class Exact(Estimator):
-    """Sum of q(z) cost(z) over every z, with autograd's gradient: no bias, no variance, k^n cost evaluations."""
+    """Sum of q(z) cost(z) over all z, with autograd's gradient: no bias, no variance, k^n cost evaluations."""
 
     unbiased = True
     pathwise = False
     learns_temperature = False
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, event_shape: Sequence[int] | None = None) -> None:
+        super().__init__(event_shape=event_shape)
 
-    def expectation(self, logits: Tensor, cost: Cost, temperature: Tensor | float, source: NoiseSource) -> Tensor:
-        """The expectation itself.
+    def expectation(self, logits: Tensor, cost: Cost, temperature: Tensor | float, noise_fn: NoiseFn) -> Tensor:
+        """Compute the expectation, ``b``.
 
         Raises:
             ValueError: more than 65,536 configurations.
         """
         k = logits.shape[-1]
-        with torch.no_grad():  # one evaluation tells which axes belong to one example
+        with torch.no_grad():  # one evaluation shows which axes belong to one example
             batch = evaluate(cost, one_hot(logits.argmax(-1), k, logits.dtype)).shape
         event = logits.shape[len(batch) : -1]  # n
         latents = event.numel()
@@ -49,12 +53,12 @@ class Exact(Estimator):
         return (probability * value.masked_fill(probability == 0, 0.0)).sum(0)
 
     def cost_evaluations(self, n: int, k: int) -> int:
-        """Every configuration, and one evaluation that tells the shape of the cost."""
+        """Return one per configuration, and one that shows the shape of the cost."""
         return k**n + 1
 
 
 def configurations(n: int, k: int, device: torch.device | None = None) -> Tensor:
-    """Every assignment of n latents to k categories, ``k^n n``, in lexicographic order."""
+    """Return every assignment of n latents to k categories in lexicographic order, ``k^n n``."""
     index = torch.arange(k**n, device=device)[:, None]  # c 1
     place = k ** torch.arange(n - 1, -1, -1, device=device)  # n
     return index // place % k

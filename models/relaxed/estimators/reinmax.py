@@ -1,4 +1,4 @@
-"""ReinMax: a one-hot sample forward, a second-order accurate gradient backward (Heun's method).
+"""ReinMax: one-hot samples forward, a second-order accurate gradient backward (Heun's method).
 
 Liu, Dong, Liu, Yu & Gao 2023 (arXiv:2304.08612), algorithm 2.
 """
@@ -7,27 +7,29 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..estimator import ESTIMATORS, Estimator, NoiseSource, full_precision
+from ..estimator import ESTIMATORS, Estimator
+from ..noise import NoiseFn
 from ..sampling import gumbel_max, one_hot, straight_through, tempered_softmax
+from ..surrogate import upcast
 
 
 @ESTIMATORS.register("reinmax")
 class ReinMax(Estimator):
-    """Exact for costs that are quadratic in one latent at temperature 1; worked in the literature: 1.1-1.5.
+    """At temperature 1 unbiased for costs that are quadratic in one latent.
 
-    Most accurate per cost evaluation in benchmarks/estimators: temperature 0.7-1.
+    Worked in the literature: temperature 1.1-1.5. Most accurate per cost evaluation in benchmarks/estimators: 0.7-1.
     """
 
     unbiased = False
     pathwise = True
     learns_temperature = False
 
-    def sample(self, logits: Tensor, temperature: Tensor | float, source: NoiseSource) -> Tensor:
-        """An exactly one-hot sample ``... k``, drawn from softmax(logits) whatever the temperature."""
-        codes = gumbel_max(logits, noise=source(logits))
+    def sample(self, logits: Tensor, temperature: Tensor | float, noise_fn: NoiseFn) -> Tensor:
+        """Draw a one-hot sample ``... k`` from softmax(logits) at any temperature."""
+        codes = gumbel_max(logits, noise=noise_fn(logits))
         hard = one_hot(codes, logits.shape[-1], logits.dtype)
-        scores = full_precision(logits)
-        # The softmax whose value is the midpoint of the sample and the tempered probabilities.
+        scores = upcast(logits)
+        # A softmax whose value is the midpoint of the sample and the tempered probabilities.
         midpoint = (hard + tempered_softmax(scores, temperature)) / 2
         shift = (midpoint.log() - scores).detach().masked_fill(logits.isneginf(), 0.0)
         soft = 2 * (scores + shift).softmax(-1) - scores.softmax(-1) / 2

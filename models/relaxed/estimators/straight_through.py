@@ -1,4 +1,4 @@
-"""Plain straight-through: a one-hot sample forward, the gradient of softmax(logits / temperature) backward.
+"""Straight-through: one-hot samples forward, the gradient of softmax(logits / temperature) backward.
 
 Bengio, Leonard & Courville 2013 (arXiv:1308.3432), for categories; temperature 1 is the classic form.
 """
@@ -7,22 +7,23 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..estimator import ESTIMATORS, Estimator, NoiseSource
+from ..estimator import ESTIMATORS, Estimator
+from ..noise import NoiseFn
 from ..sampling import gumbel_max, one_hot, straight_through, tempered_softmax
 
 
 @ESTIMATORS.register("straight_through")
 class StraightThrough(Estimator):
-    """The sample is drawn from softmax(logits) whatever the temperature, which shapes the backward pass only.
+    """Samples of softmax(logits) at any temperature, which only shapes the backward pass.
 
-    In benchmarks/estimators inaccurate for 8 categories at every temperature, least so at 0.3; better for two.
+    Inaccurate for 8 categories at every temperature in benchmarks/estimators, least so at 0.3; better for two.
     """
 
     unbiased = False
     pathwise = True
 
-    def sample(self, logits: Tensor, temperature: Tensor | float, source: NoiseSource) -> Tensor:
-        """An exactly one-hot sample ``... k``."""
-        codes = gumbel_max(logits.detach(), noise=source(logits))
+    def sample(self, logits: Tensor, temperature: Tensor | float, noise_fn: NoiseFn) -> Tensor:
+        """Draw a one-hot sample ``... k``."""
+        codes = gumbel_max(logits.detach(), noise=noise_fn(logits))
         probabilities = tempered_softmax(logits, temperature)
         return straight_through(one_hot(codes, logits.shape[-1], logits.dtype), probabilities)

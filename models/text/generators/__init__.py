@@ -1,6 +1,6 @@
-"""Autoregressive generators of text, one per file; importing this package registers them in ``GENERATORS``."""
+"""Autoregressive language models, one per file; importing this package registers them in ``GENERATORS``."""
 
 from . import lstm, transformer  # noqa: F401  (importing registers)
-from .base import GENERATORS, Generator
+from .base import FEEDBACKS, GENERATORS, LanguageModel
 
-__all__ = ["GENERATORS", "Generator"]
+__all__ = ["FEEDBACKS", "GENERATORS", "LanguageModel"]

@@ -1,8 +1,8 @@
-"""Autoregressive models of text: one interface over networks by name in ``GENERATORS``.
+"""Autoregressive language models: one interface over the networks in ``GENERATORS``.
 
-p(tokens) = prod_t p(token_t | the tokens before it); what is fed before the first token is ``bos = v``, one more row of
-the embedding. After its end a sentence goes on with ends, with probability 1. Axes: ``b`` batch or ``n`` samples, ``t``
-time, ``p`` prefix, ``v`` vocabulary, ``d`` width of an embedded token, ``h`` of the features.
+p(tokens) = prod_t p(token_t | earlier tokens). The first input is ``bos = v``, one extra row of the embedding. EOS is
+absorbing: after it only EOS follows, with probability 1. Axes: ``b`` batch, ``n`` samples, ``t`` time, ``p`` prefix,
+``v`` vocabulary, ``d`` embedding width, ``h`` feature width.
 """
 
 from __future__ import annotations
@@ -18,82 +18,89 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from ....registry import Registry
+from ....vocabulary import Vocabulary
 from ...relaxed import RelaxedCategorical
 from ...relaxed.sampling import argmax, categorical_sample, hard_from_soft, one_hot, straight_through
 from ...relaxed.truncation import truncate
-from ..relaxed_tokens import embed, embed_one_hot, ends
+from ..relaxed_tokens import embed, embed_one_hot, eos_mass
 
-State = Any  # what a network remembers of the tokens before
+State = Any  # what a network carries from one position to the next
 
 FEEDBACKS: Registry[Callable[[Tensor], Tensor]] = Registry("feedback")
 
 
 @FEEDBACKS.register("soft")
-def soft(point: Tensor) -> Tensor:
-    """The point itself, relaxed where the estimator relaxes; gradients pass."""
-    return point
+def soft(token: Tensor) -> Tensor:
+    """Feed the sample itself, with its gradient."""
+    return token
 
 
 @FEEDBACKS.register("straight_through")
-def hard(point: Tensor) -> Tensor:
-    """The one-hot of the point's largest entry, with the gradient of the point."""
-    return straight_through(hard_from_soft(point.detach()), point)
+def hard(token: Tensor) -> Tensor:
+    """Feed the one-hot of the sample's largest entry, with the sample's gradient."""
+    return straight_through(hard_from_soft(token.detach()), token)
 
 
 @FEEDBACKS.register("detached")
-def detached(point: Tensor) -> Tensor:
-    """The code of the point's largest entry, without a gradient: ``... v -> ...``."""
-    return argmax(point)
+def detached(token: Tensor) -> Tensor:
+    """Feed the id of the sample's largest entry, without gradient, ``... v -> ...``."""
+    return argmax(token)
 
 
-class Generator(nn.Module):
-    """Subclasses write ``features`` and, with the same result one token at a time, ``start`` and ``step``.
+class LanguageModel(nn.Module):
+    """Base class of generators. A subclass writes ``features`` and its stepwise form, ``initial_state`` and ``step``.
 
-    Dropout is for learning from real text, at once or step by step: whatever is sampled or rolled out is without.
+    Dropout applies to teacher forcing only, in parallel or stepwise; samples and roll-outs are drawn without it.
 
     Args:
-        size: v.
-        length: t of what is generated.
-        end: the token that ends a sentence; None for sequences of a fixed length.
+        vocabulary: v tokens, with EOS if sentences end.
+        max_length: t of samples.
         width: d.
         features: h.
+
+    Example:
+        >>> vocabulary = Vocabulary(["<eos>", "a", "b"])
+        >>> model = GENERATORS.build({"name": "lstm", "hidden": 16}, vocabulary=vocabulary, max_length=5)
+        >>> tokens = model.sample(4)  # n t, token ids
+        >>> log_prob = model.log_prob(tokens, vocabulary.lengths(tokens))  # n t, nats
+        >>> relaxed_tokens = model.rollout(4, RelaxedCategorical("reinmax"))  # n t v, differentiable
     """
 
-    def __init__(self, size: int, length: int, end: int | None, width: int, features: int) -> None:
+    def __init__(self, vocabulary: Vocabulary, max_length: int, width: int, features: int) -> None:
         super().__init__()
-        self.size, self.length, self.end = size, length, end
-        self.embedding = nn.Embedding(size + 1, width)
-        self.head = nn.Linear(features, size)
+        self.vocab_size, self.max_length, self.eos_id = len(vocabulary), max_length, vocabulary.eos
+        self.embedding = nn.Embedding(self.vocab_size + 1, width)
+        self.head = nn.Linear(features, self.vocab_size)
 
     def features(self, x: Tensor) -> Tensor:
-        """Features of every place from the embedded tokens up to the one before it, ``b t d -> b t h``."""
+        """Features of every position from the embedded inputs up to it, ``b t d -> b t h``."""
         raise NotImplementedError
 
-    def start(self, b: int) -> State:
-        """What is remembered before the first token."""
+    def initial_state(self, b: int) -> State:
+        """State before the first position."""
         raise NotImplementedError
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """``features`` of the next place, ``b d -> b h``, and what is remembered then."""
+        """``features`` of the next position, ``b d -> b h``, and the state after it."""
         raise NotImplementedError
 
     def begin(self, b: int) -> tuple[Tensor, State]:
-        """What is fed first, ``b d``, and the state before it."""
-        return repeat(self.embedding.weight[-1], "d -> b d", b=b), self.start(b)
+        """Embedded BOS, ``b d``, and the initial state."""
+        return repeat(self.embedding.weight[-1], "d -> b d", b=b), self.initial_state(b)
 
     # -- likelihood ---------------------------------------------------------------------------------------------------
 
     def logits(self, tokens: Tensor) -> Tensor:
-        """Logits of every token given those before it, ``b t -> b t v``."""
-        bos = torch.full_like(tokens[:, :1], self.size)
+        """Logits of every token given earlier ones, ``b t -> b t v``."""
+        bos = torch.full_like(tokens[:, :1], self.vocab_size)
         return self.head(self.features(self.embedding(torch.cat([bos, tokens[:, :-1]], 1))))
 
     def log_prob(self, tokens: Tensor, lengths: Tensor | None = None, temperature: float = 1.0) -> Tensor:
-        """log p of each token given those before it, ``b t -> b t`` nats.
+        """Log-probability of each token given earlier ones, ``b t -> b t`` nats.
 
         Args:
             tokens: ``b t``.
-            lengths: ``b``; the places from there on are 0.
+            lengths: ``b``; later positions are 0.
             temperature: of the distributions, as in ``sample``.
         """
         logits = self.logits(tokens)
@@ -106,7 +113,7 @@ class Generator(nn.Module):
         self,
         n: int,
         *,
-        length: int | None = None,
+        max_length: int | None = None,
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
@@ -114,60 +121,59 @@ class Generator(nn.Module):
         banned: int | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Exact draws, ``-> n length``; sentences that end are filled with ends.
+        """Draw exact samples, ``-> n t``, padded with EOS.
 
         Args:
-            n: how many.
-            length: instead of the model's own.
+            n: number of samples.
+            max_length: t, instead of the model's own.
             temperature, top_k, top_p: see ``truncate``.
-            prefix: tokens that the samples begin with, ``p`` for all or ``n p``.
-            banned: a token that is never drawn.
+            prefix: first tokens of the samples, ``p`` for all or ``n p``.
+            banned: a token id that is never drawn.
             generator: the source of the noise.
 
         Raises:
-            ValueError: a prefix longer than the samples, or that does not fit them; what ``truncate`` says.
+            ValueError: a prefix longer than t, or of another number of samples; errors of ``truncate``.
         """
-        length = self.length if length is None else length
-        given = check_prefix(prefix, n, length)
+        max_length = self.max_length if max_length is None else max_length
+        prefix = check_prefix(prefix, n, max_length)
         tokens: list[Tensor] = []
         ended = torch.zeros(n, dtype=torch.bool, device=self.head.weight.device)
         with without_dropout(self):
             x, state = self.begin(n)
-            for place in range(length):
+            for position in range(max_length):
                 features, state = self.step(x, state)
-                if place < given.shape[1]:
-                    token = given[:, place]
+                if position < prefix.shape[1]:
+                    token = prefix[:, position]
                 else:
                     logits = self.head(features)
                     if banned is not None:
                         logits[:, banned] = -math.inf
                     token = categorical_sample(truncate(logits, top_k, top_p, temperature), generator=generator)
-                if self.end is not None:
-                    token = token.masked_fill(ended, self.end)
-                    ended = token == self.end
+                if self.eos_id is not None:
+                    token = token.masked_fill(ended, self.eos_id)
+                    ended = token == self.eos_id
                 tokens.append(token)
                 if bool(ended.all()):
                     break
                 x = self.embedding(token)
-        rest = length - len(tokens)
-        return F.pad(torch.stack(tokens, 1), (0, rest), value=self.end or 0)
+        return F.pad(torch.stack(tokens, 1), (0, max_length - len(tokens)), value=self.eos_id or 0)
 
     def rollout(
         self, n: int, layer: RelaxedCategorical, feedback: str = "soft", generator: torch.Generator | None = None
     ) -> Tensor:
-        """Differentiable samples ``-> n t v``, every token through ``layer``: relaxed or one-hot as its estimator says.
+        """Draw differentiable samples ``-> n t v`` through ``layer``: relaxed or one-hot, as its estimator defines.
 
-        How the gradient of a later token reaches an earlier one is said by ``feedback``, what the next step is fed:
+        ``feedback`` is the input of the next step, and so the path of gradients from later to earlier tokens:
 
         - ``soft``: the sample itself, with its gradient;
         - ``straight_through``: the one-hot of its largest entry, with the sample's gradient;
-        - ``detached``: that one-hot without a gradient: every token learns from its own place alone.
+        - ``detached``: that one-hot without gradient: each token gets gradients from its own position only.
 
-        For estimators whose samples are one-hot the first two are the same. After an end come ends: as far as what was
-        fed is the end, and for a relaxed sample that is partly, the later tokens are.
+        For estimators with one-hot samples the first two are the same. EOS is absorbing: each later token is mixed with
+        EOS in proportion to the EOS mass already fed.
 
         Args:
-            n: how many.
+            n: number of samples.
             layer: the sampler, in training mode.
             feedback: see above.
             generator: the source of the noise.
@@ -175,59 +181,62 @@ class Generator(nn.Module):
         Raises:
             ValueError: an unknown feedback; an estimator without a pathwise gradient.
         """
-        look_up = embed_one_hot if layer.estimator.exact_value else embed  # exact samples are one-hot
-        feed, going = FEEDBACKS[feedback], torch.ones(n, 1, device=self.head.weight.device)
-        points = []
+        embed_token = embed_one_hot if layer.estimator.one_hot_forward else embed
+        feed, alive = FEEDBACKS[feedback], torch.ones(n, 1, device=self.head.weight.device)
+        relaxed_tokens = []
         with without_dropout(self):
             x, state = self.begin(n)
             table = self.embedding.weight[:-1]
-            for place in range(self.length):
+            for position in range(self.max_length):
                 features, state = self.step(x, state)
-                point = layer(self.head(features), generator=generator)  # n v
-                if self.end is not None:
-                    end = one_hot(torch.tensor(self.end, device=point.device), self.size, point.dtype)
-                    point = torch.lerp(end, point, going.to(point.dtype))
-                fed = feed(point)
-                if self.end is not None:
-                    going = 1 - ends(fed, self.end)[:, None]  # a sample that follows an end has it already
-                points.append(point)
-                if place + 1 < self.length:
-                    x = look_up(fed, table)
-        return torch.stack(points, 1)
+                token = layer(self.head(features), generator=generator)  # n v
+                if self.eos_id is not None:
+                    eos = one_hot(torch.tensor(self.eos_id, device=token.device), self.vocab_size, token.dtype)
+                    token = torch.lerp(eos, token, alive.to(token.dtype))
+                fed = feed(token)
+                if self.eos_id is not None:
+                    # No product with the old value: a token after EOS carries its mass already.
+                    alive = 1 - eos_mass(fed, self.eos_id)[:, None]
+                relaxed_tokens.append(token)
+                if position + 1 < self.max_length:
+                    x = embed_token(fed, table)
+        return torch.stack(relaxed_tokens, 1)
 
 
-GENERATORS: Registry[type[Generator]] = Registry("generator")
-GIVEN = ("size", "length", "end")  # what a model of text tells its networks
+GENERATORS: Registry[type[LanguageModel]] = Registry("generator", context=("vocabulary", "max_length"))
 
 
 def token_log_prob(logits: Tensor, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """log p of tokens ``b t`` under logits ``b t v``, ``-> b t`` nats, 0 from ``lengths`` (``b``) on."""
-    nats = F.cross_entropy(rearrange(logits, "b t v -> (b t) v"), tokens.flatten(), reduction="none")
-    log_prob = -nats.unflatten(0, tokens.shape)
-    return log_prob if lengths is None else log_prob.masked_fill(~places(lengths, tokens.shape[1]), 0.0)
+    """Log-probability of tokens ``b t`` under logits ``b t v``, ``-> b t`` nats, 0 from ``lengths`` (``b``) on."""
+    nll = F.cross_entropy(rearrange(logits, "b t v -> (b t) v"), tokens.flatten(), reduction="none")
+    log_prob = -nll.unflatten(0, tokens.shape)
+    return log_prob if lengths is None else log_prob.masked_fill(~length_mask(lengths, tokens.shape[1]), 0.0)
 
 
-def places(lengths: Tensor, width: int) -> Tensor:
-    """Which places of each row count: ``b -> b width``, boolean."""
-    return torch.arange(width, device=lengths.device) < lengths[:, None]
+def length_mask(lengths: Tensor, max_length: int) -> Tensor:
+    """True at the positions before each length, ``b -> b max_length``."""
+    return torch.arange(max_length, device=lengths.device) < lengths[:, None]
 
 
-def check_prefix(prefix: Tensor | None, n: int, length: int) -> Tensor:
-    """A prefix for each of n samples, ``n p``; ValueError if there is no room for it."""
+def check_prefix(prefix: Tensor | None, n: int, max_length: int) -> Tensor:
+    """Return a prefix for each of n samples, ``n p``; ValueError if it does not fit."""
     if prefix is None:
         return torch.empty(n, 0, dtype=torch.int64)
     if prefix.ndim == 1:
         prefix = repeat(prefix, "p -> n p", n=n)
-    if len(prefix) != n or prefix.shape[1] > length:
+    if len(prefix) != n or prefix.shape[1] > max_length:
         raise ValueError(
-            f"a prefix of {prefix.shape[1]} tokens for {len(prefix)} samples does not fit {n} samples of {length}"
+            f"a prefix of {prefix.shape[1]} tokens for {len(prefix)} samples does not fit {n} samples of {max_length}"
         )
     return prefix
 
 
 @contextmanager
 def without_dropout(module: nn.Module) -> Iterator[None]:
-    """Eval mode inside, then the mode it was in; RNNs, without dropout here, keep it: cuDNN's backward asks for it."""
+    """Eval mode inside, the former mode afterwards; RNNs stay in training mode, which cuDNN's backward needs.
+
+    Dropout is not inside the RNNs here, so their mode changes nothing else.
+    """
     training = module.training
     for part in module.modules():
         part.training = training and isinstance(part, nn.RNNBase)

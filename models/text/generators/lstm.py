@@ -1,87 +1,54 @@
-"""An LSTM language model (Hochreiter & Schmidhuber 1997; Zaremba et al. 2014, arXiv:1409.2329).
-
-Dropout has one mask for all places of a sequence (Gal & Ghahramani 2016, arXiv:1512.05287), on what enters each layer
-and on what leaves the last one.
-"""
+"""An LSTM language model: ``networks.lstm`` between an embedding and a linear head."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+from torch import Tensor
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
-from .base import GENERATORS, Generator, State
-
-WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+from ....vocabulary import Vocabulary
+from ...networks.lstm import LSTMStack
+from .base import GENERATORS, LanguageModel, State
 
 
 @GENERATORS.register("lstm")
-class LSTMGenerator(Generator):
-    """Layers of LSTM cells.
+class LSTMGenerator(LanguageModel):
+    """A language model of LSTM layers.
 
     Args:
-        size: v.
-        length: t.
-        end: the token that ends a sentence, if there is one.
-        width: of the embedded tokens.
+        vocabulary: tokens, with EOS if sentences end.
+        max_length: length of samples.
+        width: embedding width.
         hidden: width of every layer.
-        layers: how many.
-        dropout: share of each mask that is 0, in training on real text.
+        layers: number of layers.
+        dropout: dropout probability in teacher forcing; one mask per sequence.
 
     Raises:
         ValueError: no layers, or a dropout outside [0, 1).
+
+    Example:
+        >>> model = LSTMGenerator(Vocabulary(["<eos>", "a", "b"]), max_length=5, hidden=16, layers=2)
+        >>> tokens = model.sample(4, temperature=0.7)  # n t, token ids
     """
 
     def __init__(
         self,
-        size: int,
-        length: int,
-        end: int | None = None,
+        vocabulary: Vocabulary,
+        max_length: int,
         width: int = 32,
         hidden: int = 32,
         layers: int = 1,
         dropout: float = 0.0,
     ) -> None:
-        if layers < 1 or not 0 <= dropout < 1:
-            raise ValueError(f"layers must be >= 1 and dropout in [0, 1), got {layers} and {dropout}")
-        super().__init__(size, length, end, width, hidden)
-        self.hidden, self.dropout = hidden, dropout
-        widths = [width] + [hidden] * layers
-        self.cells = nn.ModuleList(nn.LSTM(before, after, batch_first=True) for before, after in pairwise(widths))
+        super().__init__(vocabulary, max_length, width, hidden)
+        self.cells = LSTMStack(width, hidden, layers, dropout)
 
     def features(self, x: Tensor) -> Tensor:
-        """See the base class."""
-        *entering, leaving = self.masks(len(x))
-        for cell, mask in zip(self.cells, entering, strict=True):
-            x, _ = cell(masked(x, mask))
-        return masked(x, leaving)
+        """Features of every position, ``b t d -> b t h``."""
+        return self.cells(x)
 
-    def start(self, b: int) -> State:
-        """Hidden and cell state of each layer, ``b h``, and the masks of all places."""
-        zero = self.head.weight.new_zeros(b, self.hidden)
-        return [(zero, zero) for _ in self.cells], self.masks(b)
+    def initial_state(self, b: int) -> State:
+        """Hidden and cell state of each layer, and the dropout masks of all positions."""
+        return self.cells.initial_state(b)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """See the base class."""
-        before, (*entering, leaving) = state
-        after = []
-        for cell, own, mask in zip(self.cells, before, entering, strict=True):
-            x, memory = torch.lstm_cell(masked(x, mask), own, *(getattr(cell, name) for name in WEIGHTS))
-            after.append((x, memory))
-        return masked(x, leaving), (after, [*entering, leaving])
-
-    def masks(self, b: int) -> list[Tensor | None]:
-        """Of what enters each layer and of what leaves the last one, ``b d`` and ``b h``; None without dropout."""
-        widths = [self.embedding.embedding_dim] + [self.hidden] * len(self.cells)
-        if not self.training or self.dropout == 0:
-            return [None] * len(widths)
-        return [F.dropout(self.head.weight.new_ones(b, width), self.dropout) for width in widths]
-
-
-def masked(x: Tensor, mask: Tensor | None) -> Tensor:
-    """``b d`` or ``b t d`` times a mask ``b d``, if there is one."""
-    if mask is None:
-        return x
-    return x * (mask if x.ndim == 2 else mask[:, None])
+        """Features of the next position, ``b d -> b h``, and the state after it."""
+        return self.cells.step(x, state)

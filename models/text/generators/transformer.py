@@ -1,48 +1,54 @@
-"""A small causal transformer as a language model: the blocks of ``transformer``, with their cache for sampling."""
+"""A causal transformer language model: ``networks.transformer`` between an embedding and a linear head."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
+from ....vocabulary import Vocabulary
 from ...networks.transformer import Transformer
-from .base import GENERATORS, Generator, State
+from .base import GENERATORS, LanguageModel, State
 
 
 @GENERATORS.register("transformer")
-class TransformerGenerator(Generator):
-    """Learned positions, a causal transformer, a linear head.
+class TransformerGenerator(LanguageModel):
+    """A causal transformer with learned positions; sampling uses its key-value cache.
 
     Args:
-        size: v.
-        length: t, the longest sequence that there are positions for.
-        end: the token that ends a sentence, if there is one.
-        width: of the embedded tokens and of every block.
+        vocabulary: tokens, with EOS if sentences end.
+        max_length: length of samples, and number of learned positions.
+        width: width of embedding and blocks.
         depth: number of blocks.
-        heads: of the attention.
-        dropout: in training on real text.
+        heads: number of attention heads.
+        dropout: dropout probability in teacher forcing.
+
+    Raises:
+        ValueError: no blocks or heads, or a width that is not divisible by heads.
+
+    Example:
+        >>> model = TransformerGenerator(Vocabulary(["<eos>", "a", "b"]), max_length=5, width=16)
+        >>> tokens = model.sample(4, top_k=2)  # n t, token ids
     """
 
     def __init__(
         self,
-        size: int,
-        length: int,
-        end: int | None = None,
+        vocabulary: Vocabulary,
+        max_length: int,
         width: int = 64,
         depth: int = 2,
         heads: int = 4,
         dropout: float = 0.1,
     ) -> None:
-        super().__init__(size, length, end, width, width)
-        self.transformer = Transformer(width, depth, heads, length, dropout=dropout)
+        super().__init__(vocabulary, max_length, width, width)
+        self.transformer = Transformer(width, depth, heads, max_length, dropout=dropout)
 
     def features(self, x: Tensor) -> Tensor:
-        """See the base class."""
+        """Features of every position, ``b t d -> b t d``."""
         return self.transformer(x)
 
-    def start(self, b: int) -> State:
-        """An empty cache."""
+    def initial_state(self, b: int) -> State:
+        """An empty key-value cache."""
         return self.transformer.cache()
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """See the base class; the cache grows in place."""
+        """Features of the next position, ``b d -> b d``; the cache grows in place."""
         return self.transformer(x[:, None], cache=state)[:, 0], state

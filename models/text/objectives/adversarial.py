@@ -1,71 +1,108 @@
-"""What both adversarial objectives share: a discriminator that learns to tell a generator's text from real text."""
+"""The base of adversarial objectives: a discriminator that learns to tell generated text from real text.
+
+Axes: ``b`` batch, ``n`` samples, ``t`` time, ``v`` vocabulary.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from ....registry import unknown_arguments
-from ...base import Batch
+from ....interfaces import Batch
+from ....registry import Spec, from_options
+from ....vocabulary import Vocabulary
 from ...relaxed.sampling import one_hot
-from ..discriminators import DISCRIMINATORS
+from ..discriminators import DISCRIMINATORS, Discriminator
 from ..gan_losses import LOSSES, gradient_penalty
-from ..generators.base import GIVEN, Generator
+from ..generators.base import LanguageModel
 from ..rewards import REWARDS
 from .base import Objective
 
 
-class Adversarial(Objective):
-    """Subclasses write ``generator_metrics`` and ``imitate``.
+@dataclass(frozen=True)
+class Adversary:
+    """The discriminator and how it trains.
 
     Args:
-        size: vocabulary.
-        length: tokens of the longest text.
-        end: the token that ends a sentence, if there is one.
-        discriminator: name of the discriminator.
-        discriminator_options: its arguments.
-        loss: name of the losses.
-        reward: learned, or a control.
+        discriminator: cnn, recurrent or mlp, or ``{name: cnn, width: 16}``.
+        loss: standard, relativistic, hinge, or wasserstein with a gradient penalty.
+        reward: learned, or one of its controls: constant, shuffled.
+        steps: discriminator steps per generator step.
+        learning_rate: peak learning rate of the discriminator.
+
+    Raises:
+        ValueError: an unknown name or discriminator option, no steps, a learning rate that is not > 0.
+    """
+
+    parts: ClassVar[Mapping[str, Any]] = {"discriminator": DISCRIMINATORS}
+
+    discriminator: Spec = "cnn"
+    loss: str = "standard"
+    reward: str = "learned"
+    steps: int = 1
+    learning_rate: float = 1e-4
+
+    def __post_init__(self) -> None:
+        DISCRIMINATORS.read(self.discriminator)
+        LOSSES[self.loss], REWARDS[self.reward]
+        if self.steps < 1 or not self.learning_rate > 0:
+            raise ValueError(
+                "adversary.steps must be >= 1 and adversary.learning_rate > 0, "
+                f"got {self.steps} and {self.learning_rate}"
+            )
+
+
+DEFAULT_ADVERSARY = Adversary()
+
+
+class Adversarial(Objective):
+    """Base class of adversarial objectives. A subclass writes ``generator_metrics`` and ``sample_fake``.
+
+    Args:
+        vocabulary: tokens, with EOS if sentences end.
+        max_length: longest sentence in tokens.
+        adversary: options of ``Adversary``.
     """
 
     adversarial = True
+    parts: ClassVar[Mapping[str, Any]] = {"adversary": Adversary}
 
     def __init__(
-        self,
-        size: int,
-        length: int,
-        end: int | None,
-        discriminator: str,
-        discriminator_options: Mapping[str, Any] | None,
-        loss: str,
-        reward: str,
+        self, vocabulary: Vocabulary, max_length: int, adversary: Adversary | dict = DEFAULT_ADVERSARY
     ) -> None:
-        super().__init__()
-        options = dict(discriminator_options or {})
-        unknown_arguments(f"discriminator '{discriminator}'", DISCRIMINATORS[discriminator], options, GIVEN)
-        self.size = size
-        self.discriminator = DISCRIMINATORS[discriminator](size, length, end, **options)
-        self.loss, self.reward = LOSSES[loss], REWARDS[reward]()
+        super().__init__(vocabulary, max_length)
+        self.adversary = from_options(Adversary, adversary)
+        self.discriminator: Discriminator = DISCRIMINATORS.build(
+            self.adversary.discriminator, vocabulary=vocabulary, max_length=max_length
+        )
+        self.loss, self.reward = LOSSES[self.adversary.loss], REWARDS[self.adversary.reward]()
 
-    def imitate(self, generator: Generator, n: int) -> Tensor:
-        """Samples as the discriminator sees them, codes ``n t`` or points ``n t v``, without a gradient."""
+    def sample_fake(self, generator: LanguageModel, n: int) -> Tensor:
+        """Samples for the discriminator, without gradient: token ids ``n t`` or relaxed tokens ``n t v``."""
         raise NotImplementedError
 
-    def discriminator_loss(self, generator: Generator, batch: Batch) -> Tensor:
-        """The discriminator's loss on a batch and as many samples."""
+    def discriminator_loss(self, generator: LanguageModel, batch: Batch) -> Tensor:
+        """Discriminator loss of a batch and as many samples, a scalar."""
         real = batch["tokens"]
         with torch.no_grad():
-            fake = self.imitate(generator, len(real))
+            fake = self.sample_fake(generator, len(real))
         loss = self.loss.discriminator(self.discriminator(real), self.discriminator(fake))
         if self.loss.penalty:
             dtype = self.discriminator.table.dtype
-            points = (x.to(dtype) if x.is_floating_point() else one_hot(x, self.size, dtype) for x in (real, fake))
-            loss = loss + self.loss.penalty * gradient_penalty(self.discriminator, *points)
+            relaxed = (
+                x.to(dtype) if x.is_floating_point() else one_hot(x, self.vocab_size, dtype) for x in (real, fake)
+            )
+            loss = loss + self.loss.penalty * gradient_penalty(self.discriminator, *relaxed)
         return loss
 
+    def generator_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the objective except the discriminator's."""
+        return [value for name, value in self.named_parameters() if not name.startswith("discriminator.")]
+
     def discriminator_parameters(self) -> list[nn.Parameter]:
-        """All of the discriminator's, if anything depends on it."""
-        return list(self.discriminator.parameters()) if self.reward.informed else []
+        """Parameters of the discriminator; empty for the constant-reward control."""
+        return list(self.discriminator.parameters()) if self.reward.uses_discriminator else []

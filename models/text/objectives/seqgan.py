@@ -1,104 +1,113 @@
-"""SeqGAN: REINFORCE on the discriminator's opinion of completed sentences (Yu et al. 2017, arXiv:1609.05473).
+"""SeqGAN: REINFORCE on the discriminator's score of completed sentences (Yu et al. 2017, arXiv:1609.05473).
 
-Axes: ``b`` batch, ``t`` time, ``r`` roll-outs.
+Axes: ``b`` batch, ``n`` sentences, ``p`` prefix, ``t`` time, ``r`` roll-outs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from einops import reduce, repeat
 from torch import Tensor
 
-from ...base import Batch
+from ....interfaces import Batch
+from ....registry import Spec
+from ....vocabulary import Vocabulary
 from ...relaxed.baselines import BASELINES, Baseline
-from ..generators.base import Generator, without_dropout
-from ..relaxed_tokens import presence
-from .adversarial import Adversarial
+from ..generators.base import LanguageModel, without_dropout
+from ..relaxed_tokens import token_mask
+from .adversarial import DEFAULT_ADVERSARY, Adversarial, Adversary
 from .base import OBJECTIVES
 
 
 @OBJECTIVES.register("seqgan")
 class SeqGAN(Adversarial):
-    """Every token is rewarded with the mean score of sentences that go on from it (the paper's eq. 4 and 7).
+    """Rewards every token with the mean reward of sentences that continue it (eq. 4 and 7 of the paper).
 
     Args:
-        size, length, end, discriminator, discriminator_options, loss, reward: see the base class.
-        rollouts: completions of every beginning, 16 in the paper. Their number times the length squared is the cost.
-        baseline: what is subtracted from the rewards: none as in the paper, moving_average over batches (of all places,
-            those behind an end too), or leave_one_out, the mean at the same place of the other sentences. With the
-            constant reward these two leave nothing to learn from, for no sentence is better than others
-            (moving_average: from the second step on).
+        vocabulary: tokens, with EOS if sentences end.
+        max_length: longest sentence in tokens.
+        adversary: options of ``Adversary``.
+        rollouts: completions of every prefix, 16 in the paper. A step costs rollouts * max_length^2 / 2 tokens.
+        baseline: what is subtracted from rewards: none as in the paper; moving_average over batches and all positions,
+            those after EOS included; or leave_one_out, the mean at the same position of the other sentences. With the
+            constant reward the latter two leave no signal (moving_average: from the second step on).
 
     Raises:
         ValueError: an unknown name, no roll-outs, a discriminator of packs, a baseline that needs more than rewards; in
             training, a batch of one sentence for ``leave_one_out`` or the shuffled reward.
+
+    Example:
+        >>> objective = {"name": "seqgan", "rollouts": 4, "adversary": {"discriminator": "recurrent"}}
+        >>> gan = OBJECTIVES.build(objective, vocabulary=Vocabulary(["<eos>", "a", "b"]), max_length=5)
     """
+
+    parts: ClassVar[Mapping[str, Any]] = {**Adversarial.parts, "baseline": BASELINES}
 
     def __init__(
         self,
-        size: int,
-        length: int,
-        end: int | None = None,
-        discriminator: str = "cnn",
-        discriminator_options: Mapping[str, Any] | None = None,
-        loss: str = "standard",
-        reward: str = "learned",
+        vocabulary: Vocabulary,
+        max_length: int,
+        adversary: Adversary | dict = DEFAULT_ADVERSARY,
         rollouts: int = 16,
-        baseline: str = "none",
+        baseline: Spec = "none",
     ) -> None:
-        super().__init__(size, length, end, discriminator, discriminator_options, loss, reward)
+        super().__init__(vocabulary, max_length, adversary)
         if self.discriminator.pack > 1:
             raise ValueError("seqgan rewards each sentence for itself: use a discriminator with pack=1")
         if rollouts < 1:
             raise ValueError(f"rollouts must be >= 1, got {rollouts}")
-        self.rollouts, self.baseline = rollouts, make_baseline(baseline)
+        self.rollouts, self.baseline = rollouts, build_baseline(baseline)
 
-    def generator_metrics(self, generator: Generator, batch: Batch) -> dict[str, Tensor]:
+    def generator_metrics(self, generator: LanguageModel, batch: Batch) -> dict[str, Tensor]:
         """``loss``, a surrogate whose gradient is the policy gradient, and the mean ``reward``."""
-        n, least = len(batch["tokens"]), self.baseline.minimum_samples
-        if n < least:
+        n, minimum = len(batch["tokens"]), self.baseline.minimum_samples
+        if n < minimum:
             raise ValueError(
-                f"this baseline compares {least} sentences or more of a batch, got {n}; raise --data.batch_size or use "
-                "--model.baseline=none"
+                f"this baseline compares {minimum} sentences or more of a batch, got {n}; raise --data.batch_size or "
+                "use --model.objective.baseline=none"
             )
         tokens = generator.sample(n)
-        rewards = self.reward.of_sentences(tokens, lambda: self.opinion(generator, tokens, batch["tokens"]))
-        here = presence(tokens, generator.end)  # b t
+        rewards = self.reward.token_rewards(tokens, lambda: self.rollout_rewards(generator, tokens, batch["tokens"]))
+        mask = token_mask(tokens, self.eos_id)  # b t
         with without_dropout(generator):
             log_prob = generator.log_prob(tokens)
         advantage = rewards - self.baseline(rewards, log_prob.detach().exp()[..., None])
-        loss = -(advantage.detach() * log_prob * here).sum(1).mean()
-        return {"loss": loss, "reward": (rewards * here).sum() / here.sum()}
+        loss = -(advantage.detach() * log_prob * mask).sum(1).mean()
+        return {"loss": loss, "reward": (rewards * mask).sum() / mask.sum()}
 
     @torch.no_grad()
-    def opinion(self, generator: Generator, tokens: Tensor, real: Tensor) -> Tensor:
-        """The discriminator's reward of every token ``b t``, beside ``real`` text ``b t``."""
-        beside = self.discriminator(real)
+    def rollout_rewards(self, generator: LanguageModel, tokens: Tensor, real: Tensor) -> Tensor:
+        """Expected reward of each token, ``b t``, from completions, given ``real`` text ``b t``."""
+        real_scores = self.discriminator(real)
         return monte_carlo_rewards(
             tokens,
             complete=lambda prefix: generator.sample(len(prefix), prefix=prefix),
-            reward=lambda sentences: self.loss.reward(self.discriminator(sentences), beside),
+            reward=lambda sentences: self.sentence_rewards(sentences, real_scores),
             rollouts=self.rollouts,
         )
 
-    def imitate(self, generator: Generator, n: int) -> Tensor:
-        """Exact samples."""
+    def sentence_rewards(self, sentences: Tensor, real_scores: Tensor) -> Tensor:
+        """Rewards of complete sentences, ``n t -> n``, given the scores ``b`` of real ones."""
+        return self.loss.reward(self.discriminator(sentences), real_scores)
+
+    def sample_fake(self, generator: LanguageModel, n: int) -> Tensor:
+        """Exact samples, ``n t``."""
         return generator.sample(n)
 
 
 def monte_carlo_rewards(
     tokens: Tensor, complete: Callable[[Tensor], Tensor], reward: Callable[[Tensor], Tensor], rollouts: int
 ) -> Tensor:
-    """The expected reward of sentences that begin like each of ``tokens`` up to each place, ``b t -> b t``.
+    """Estimate the expected reward of sentences that share each prefix of ``tokens``, ``b t -> b t``.
 
     Args:
-        tokens: whole sentences ``b t``; the reward of the last place is their own, without a roll-out.
-        complete: beginnings ``n p`` to sentences ``n t``.
-        reward: of sentences, ``n t -> n``.
-        rollouts: r, completions of every beginning.
+        tokens: complete sentences ``b t``; the last position gets the sentence's own reward, without roll-outs.
+        complete: completes prefixes ``n p`` to sentences ``n t``.
+        reward: rewards of sentences, ``n t -> n``.
+        rollouts: completions r of every prefix.
     """
     rewards = []
     for p in range(1, tokens.shape[1]):
@@ -107,11 +116,11 @@ def monte_carlo_rewards(
     return torch.stack([*rewards, reward(tokens)], 1)
 
 
-def make_baseline(name: str) -> Baseline:
-    """A baseline of rewards; ValueError for one that needs more than them."""
-    baseline = BASELINES[name]
+def build_baseline(spec: Spec) -> Baseline:
+    """Build a baseline of rewards; ValueError for one that needs logits."""
+    name, _ = BASELINES.read(spec)
     try:
-        return baseline(None)
+        return BASELINES.build(spec, event_shape=None)
     except ValueError:
         known = ", ".join(other for other in BASELINES.names() if other != name)
         raise ValueError(f"the baseline '{name}' needs logits, not only rewards; use one of {known}") from None

@@ -1,4 +1,4 @@
-"""The datamodule: what models and the command line rely on."""
+"""The data module of images: batches, binarization, statistics, cost of a batch."""
 
 import time
 
@@ -7,33 +7,19 @@ import torch
 from gumbelzoo.data import ImageData
 from gumbelzoo.data.images.binarization import BINARIZATIONS
 from gumbelzoo.data.images.splits import IMAGE_SETS, ImageSet, Split, Splits
-from gumbelzoo.data.licences import LICENCES, licence_of
-from gumbelzoo.data.text.splits import TEXT_SETS
-from lightning.pytorch import LightningDataModule
 
 
 def images_of(loader):
     return torch.cat([batch["image"] for batch in loader])
 
 
-@pytest.fixture
-def reads(monkeypatch):
-    """A data set of random colour images that counts how often it is read."""
-    calls = []
-
-    def read(folders, published):
-        calls.append(published)
-        split = Split(torch.randint(0, 256, (6, 3, 2, 2), dtype=torch.uint8), torch.arange(6))
-        return Splits(split, split, split, "nowhere")
-
-    monkeypatch.setitem(IMAGE_SETS._entries, "noise", ImageSet((3, 2, 2), read))
-    return calls
+def image_bytes(loader):
+    return sorted(image.numpy().tobytes() for image in images_of(loader))
 
 
 @pytest.mark.parametrize("binarization", BINARIZATIONS.names())
 def test_batches_have_the_documented_form(binarization):
     data = ImageData(binarization=binarization)
-    assert isinstance(data, LightningDataModule)
     assert (data.name, data.shape) == ("digits", (1, 8, 8))
     data.prepare_data()
     data.setup("fit")
@@ -46,18 +32,8 @@ def test_batches_have_the_documented_form(binarization):
         assert binarization == "none" or batch["image"].unique().tolist() == [0, 1]
 
 
-def test_the_data_are_read_once_and_not_before_they_are_needed(reads):
-    data = ImageData("noise", "none", batch_size=2)
-    assert data.shape == (3, 2, 2)
-    assert reads == []
-    data.prepare_data()
-    for stage in ("fit", "fit", "validate", "test", None):
-        data.setup(stage)
-    assert reads == [False]
-
-
 @pytest.mark.parametrize("binarization", BINARIZATIONS.names())
-def test_only_static_asks_for_the_published_draw_and_says_so(monkeypatch, binarization):
+def test_only_static_uses_the_published_draw(monkeypatch, binarization):
     split = Split(torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1), torch.arange(2))
 
     def read(folders, published):
@@ -65,19 +41,26 @@ def test_only_static_asks_for_the_published_draw_and_says_so(monkeypatch, binari
 
     monkeypatch.setitem(IMAGE_SETS._entries, "binary", ImageSet((1, 1, 1), read))
     data = ImageData("binary", binarization)
-    assert (data.facts()["binarization"] == "static: the published draw") == (binarization == "static")
-    assert data.facts()["source"] == "a file"
+    assert (data.metadata()["binarization"] == "static: the published draw") == (binarization == "static")
+    assert data.metadata()["source"] == "a file"
     assert torch.equal(data.splits.test.images, split.images)
 
 
 @pytest.mark.parametrize("binarization", ["static", "dynamic", "threshold"])
-def test_colour_is_not_binarized(binarization, reads):
-    for name in ("noise", "cifar10"):
-        with pytest.raises(ValueError, match=f"{name} is in colour .* use binarization='none'"):
-            ImageData(name, binarization)
+def test_binarized_colour_raises(binarization):
+    with pytest.raises(ValueError, match=r"cifar10 is in colour .* use binarization='none'"):
+        ImageData("cifar10", binarization)
 
 
-def test_unknown_names_get_the_nearest():
+def test_colour_images_keep_their_channels(monkeypatch):
+    split = Split(torch.randint(0, 256, (6, 3, 2, 2), dtype=torch.uint8), torch.arange(6))
+    monkeypatch.setitem(IMAGE_SETS._entries, "noise", ImageSet((3, 2, 2), lambda *_: Splits(split, split, split, "")))
+    data = ImageData("noise", "none")
+    assert torch.equal(images_of(data.test_dataloader()), split.images.float() / 255)
+    assert data.shape == data.mean.shape == (3, 2, 2)
+
+
+def test_unknown_name_suggests_the_nearest():
     with pytest.raises(ValueError, match=r"data set.*'fashion-mnist'; did you mean 'fashion_mnist'"):
         ImageData("fashion-mnist")
     with pytest.raises(ValueError, match=r"binarization.*'dinamic'; did you mean 'dynamic'"):
@@ -85,20 +68,20 @@ def test_unknown_names_get_the_nearest():
     assert IMAGE_SETS.names() == ["cifar10", "digits", "fashion_mnist", "mnist", "omniglot"]
 
 
-def test_static_is_the_same_for_every_seed_and_epoch():
+def test_static_is_one_draw_for_every_seed():
+    """The seed changes the order of images; neither seed nor epoch changes the images."""
     loaders = [ImageData(seed=seed).train_dataloader() for seed in (0, 1)]
     first, other = (torch.cat([batch["image"].sum((1, 2, 3)) for batch in loader]) for loader in loaders)
     assert not torch.equal(first, other)
     whole = [ImageData(seed=seed, batch_size=1397).train_dataloader() for seed in (0, 1)]
-    sets = [sorted(image.numpy().tobytes() for image in images_of(loader)) for loader in (*whole, whole[0])]
+    sets = [image_bytes(loader) for loader in (*whole, whole[0])]
     assert sets[0] == sets[1] == sets[2]
 
 
-def test_dynamic_is_drawn_anew_in_training_and_fixed_in_evaluation():
+def test_dynamic_draws_fresh_training_images_only():
     data = ImageData(binarization="dynamic", batch_size=1397)
     train = data.train_dataloader()
-    epochs = [sorted(image.numpy().tobytes() for image in images_of(train)) for _ in range(2)]
-    assert epochs[0] != epochs[1]
+    assert image_bytes(train) != image_bytes(train)
     static = ImageData(binarization="static")
     for name in ("val_dataloader", "test_dataloader"):
         first, second = images_of(getattr(data, name)()), images_of(getattr(data, name)())
@@ -107,30 +90,40 @@ def test_dynamic_is_drawn_anew_in_training_and_fixed_in_evaluation():
 
 
 @pytest.mark.parametrize("binarization", ["static", "threshold", "none"])
-def test_the_mean_is_of_the_images_that_the_model_sees(binarization):
+def test_mean_is_of_the_images_as_seen(binarization):
     data = ImageData(binarization=binarization, batch_size=1397)
     seen = images_of(data.train_dataloader()).mean(0)
     assert data.mean.dtype == torch.float32
     assert torch.allclose(data.mean, seen, atol=1e-6)
 
 
-def test_the_dynamic_mean_is_the_expected_image():
+def test_dynamic_mean_is_the_expected_image():
     data = ImageData(binarization="dynamic", batch_size=1397)
     loader = data.train_dataloader()
     seen = torch.stack([images_of(loader).mean(0) for _ in range(20)]).mean(0)
     assert torch.allclose(data.mean, seen, atol=4 * (0.25 / (20 * 1397)) ** 0.5)
 
 
-def test_facts_are_plain_text_and_say_what_was_drawn():
-    facts = ImageData().facts()
-    assert facts["data set"] == "digits"
-    assert facts["binarization"].startswith("static: one Bernoulli draw")
-    assert facts["split"] == "1,397 training, 200 validation, 200 test"
-    assert "scikit-learn" in facts["licence"]
-    assert all(isinstance(key, str) and isinstance(value, str) for key, value in facts.items())
+@pytest.mark.parametrize("binarization", BINARIZATIONS.names())
+def test_variance_is_of_the_images_as_seen(binarization):
+    """Dynamic images are stored grey and seen binary: the variance is the mean of p (1 - p) plus that of p."""
+    data = ImageData(binarization=binarization)
+    pixels = data.splits.train.images.float() / 255
+    if binarization == "dynamic":
+        pixels = torch.bernoulli(pixels, generator=torch.Generator().manual_seed(0))
+    tolerance = 0.01 if binarization == "dynamic" else 1e-5
+    assert data.variance == pytest.approx(pixels.var(correction=0).item(), rel=tolerance)
 
 
-def test_root_is_handed_to_the_reader(tmp_path):
+def test_metadata_of_digits():
+    metadata = ImageData().metadata()
+    assert metadata["data set"] == "digits"
+    assert metadata["binarization"].startswith("static: one Bernoulli draw")
+    assert metadata["split"] == "1,397 training, 200 validation, 200 test"
+    assert "scikit-learn" in metadata["licence"]
+
+
+def test_root_reaches_the_reader(tmp_path):
     with pytest.raises(FileNotFoundError, match=str(tmp_path / "here" / "MNIST")):
         ImageData("mnist", root=str(tmp_path / "here")).setup("fit")
 
@@ -144,7 +137,8 @@ def one_thread():
 
 
 @pytest.mark.parametrize("binarization", ["static", "dynamic"])
-def test_a_batch_of_mnist_size_costs_less_than_a_tenth_of_a_step(monkeypatch, one_thread, binarization):
+def test_batch_costs_a_tenth_of_a_step_at_most(monkeypatch, one_thread, binarization):
+    """At the size of MNIST, compared with the step of a small network."""
     split = Split(torch.randint(0, 256, (20_000, 1, 28, 28), dtype=torch.uint8), torch.zeros(20_000, dtype=torch.int64))
     monkeypatch.setitem(IMAGE_SETS._entries, "large", ImageSet((1, 28, 28), lambda *_: Splits(split, split, split, "")))
     linear = torch.nn.Linear
@@ -163,8 +157,3 @@ def test_a_batch_of_mnist_size_costs_less_than_a_tenth_of_a_step(monkeypatch, on
             optimizer.step()
         ratios.append(((loaded - start) / 100) / ((time.process_time() - loaded) / 30))
     assert min(ratios) < 0.1, ratios
-
-
-def test_the_terms_of_every_data_set_are_told():
-    assert LICENCES.keys() == {*IMAGE_SETS.names(), *TEXT_SETS.names()} - {"text"}
-    assert licence_of("text") == "not known here"

@@ -1,4 +1,4 @@
-"""The named corpora: found, downloaded or refused, and the real files where GUMBELZOO_DATA has them."""
+"""Named corpora: found, downloaded or missing; and the real files where GUMBELZOO_DATA has them."""
 
 import hashlib
 from dataclasses import replace
@@ -9,41 +9,42 @@ import pytest
 from gumbelzoo.data import TextData
 from gumbelzoo.data.storage import Folders
 from gumbelzoo.data.text import corpora
-from gumbelzoo.data.text.corpora import NAMED, named
+from gumbelzoo.data.text.corpora import NAMED_CORPORA, read_corpus
 from gumbelzoo.data.text.tokenization import read_sentences
 from gumbelzoo.evaluation import Corpus, bleu, self_bleu
+from gumbelzoo.vocabulary import Tokenization
 
 TEXT = "\n".join(["smiles", *(f"C{'C' * (i % 9)}(=O)N{i}" for i in range(60))])
 
 
-@pytest.mark.parametrize("name", NAMED)
-def test_a_missing_corpus_names_the_file(name, tmp_path):
+@pytest.mark.parametrize("name", NAMED_CORPORA)
+def test_missing_corpus_names_the_file(name, tmp_path):
     with pytest.raises(FileNotFoundError, match="is missing and the download failed") as error:
         TextData(name, root=str(tmp_path)).setup()
-    assert str(tmp_path / NAMED[name].train.name) in str(error.value)
+    assert str(tmp_path / NAMED_CORPORA[name].train.name) in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_a_corpus_is_downloaded_verified_and_read(tmp_path, monkeypatch):
-    file = replace(NAMED["smiles"].train, md5=hashlib.md5(TEXT.encode()).hexdigest())
-    entry = replace(NAMED["smiles"], train=file)
+def test_corpus_is_downloaded_verified_and_read(tmp_path, monkeypatch):
+    file = replace(NAMED_CORPORA["smiles"].train, md5=hashlib.md5(TEXT.encode()).hexdigest())
+    corpus = replace(NAMED_CORPORA["smiles"], train=file)
 
     def download(url, root, filename, md5):
         assert (url, md5) == (file.url, file.md5)
         Path(root, filename).write_text(TEXT)
 
     monkeypatch.setattr("torchvision.datasets.utils.download_url", download)
-    splits = named(entry, Folders(str(tmp_path)))
-    assert sum(len(part) for part in (splits.train, splits.valid, splits.test)) == 60  # the header is no molecule
+    splits = read_corpus(corpus, Folders(str(tmp_path)))
+    assert sum(len(part) for part in (splits.train, splits.valid, splits.test)) == 60  # without the header
     assert splits.vocabulary.level == "character"
     (tmp_path / file.name).write_text(TEXT + "\nC")
     with pytest.raises(ValueError, match="corrupt"):
-        named(entry, Folders(str(tmp_path)))
+        read_corpus(corpus, Folders(str(tmp_path)))
 
 
-def test_public_places_are_plain_files():
-    for entry in NAMED.values():
-        for file in filter(None, (entry.train, entry.test)):
+def test_addresses_and_checksums():
+    for corpus in NAMED_CORPORA.values():
+        for file in filter(None, (corpus.train, corpus.test)):
             assert file.url.startswith(corpora.GITHUB)
             assert len(file.md5) == 32
 
@@ -58,27 +59,27 @@ SIZES = {
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("name", NAMED)
-def test_the_real_files(name, real):
-    data = TextData(name, root=real(NAMED[name].train.name))
+@pytest.mark.parametrize("name", NAMED_CORPORA)
+def test_real_corpora(name, real):
+    data = TextData(name, root=real(NAMED_CORPORA[name].train.name))
     parts = (data.splits.train, data.splits.valid, data.splits.test)
     assert (*map(len, parts), data.max_length) == SIZES[name]
     assert len(data.vocabulary) < 3000
-    assert "also in training" in data.facts()["overlap"]
-    lines = (Path(data.root) / NAMED[name].train.name).read_text().split("\n")
+    assert "also in training" in data.metadata()["overlap"]
+    lines = (Path(data.root) / NAMED_CORPORA[name].train.name).read_text().split("\n")
     decoded = data.vocabulary.decode(data.splits.train.tokens[0])
     if data.vocabulary.level == "character":
         assert decoded in {line.strip() for line in lines}
 
 
 @pytest.mark.real_data
-def test_the_published_row_of_real_captions(real):
+def test_published_bleu_of_real_captions(real):
     """Texygen's table: 10,000 training captions against 10,000 test captions, and against each other."""
     folder = Path(real("text/image_coco")) / "text/image_coco"
     ids: dict[str, int] = {}
     parts = []
     for name in ("image_coco.txt", "test_coco.txt"):
-        sentences = read_sentences(folder / name, "word", 100).tokens
+        sentences = read_sentences(folder / name, Tokenization("word"), 100).tokens
         tokens = np.zeros((len(sentences), 50), np.int64)
         for row, sentence in zip(tokens, sentences, strict=True):
             row[: len(sentence)] = [ids.setdefault(word, len(ids)) for word in sentence]

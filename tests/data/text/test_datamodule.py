@@ -1,10 +1,12 @@
-"""The datamodule of text: what models and the command line rely on."""
+"""The data module of text: batches, metrics, arguments."""
+
+import inspect
 
 import pytest
 import torch
 from gumbelzoo.data import TextData
-from gumbelzoo.data.text.splits import TEXT_SETS
-from lightning.pytorch import LightningDataModule
+from gumbelzoo.data.text import oracle
+from gumbelzoo.data.text.splits import TEXT_SETS, TextSet
 
 
 @pytest.fixture
@@ -16,18 +18,15 @@ def file(tmp_path):
 
 @pytest.fixture
 def tiny_oracle(monkeypatch):
-    from gumbelzoo.data.text import oracle
-
-    def make(folders):
+    def read(folders):
         return oracle.oracle_splits(oracle.seeded_oracle(0, 30, 4), "tiny", 0, 6, (200, 40, 50))
 
-    monkeypatch.setitem(TEXT_SETS._entries, "oracle", make)
+    monkeypatch.setitem(TEXT_SETS._entries, "oracle", TextSet(read))
 
 
 @pytest.mark.parametrize("name", ["oracle", "grammar", "text"])
 def test_batches_have_the_documented_form(name, file, tiny_oracle):
     data = TextData(name, path=file if name == "text" else None, batch_size=16, eval_batch_size=30)
-    assert isinstance(data, LightningDataModule)
     assert data.name == name
     data.prepare_data()
     data.setup("fit")
@@ -38,32 +37,42 @@ def test_batches_have_the_documented_form(name, file, tiny_oracle):
         assert tokens.dtype == length.dtype == torch.int64
         assert tokens.shape[1] == data.max_length
         assert len(tokens) == len(length) <= size
-        behind = torch.arange(data.max_length) >= length[:, None]
-        assert (tokens[behind] == data.vocabulary.pad).all()
+        padding = torch.arange(data.max_length) >= length[:, None]
+        assert (tokens[padding] == data.vocabulary.pad).all()
         assert length.min() >= 1 and length.max() <= data.max_length
         assert tokens.min() >= 0 and tokens.max() < len(data.vocabulary)
         if data.vocabulary.eos is None:
-            assert not behind.any()
+            assert not padding.any()
         else:
-            assert ((tokens == data.vocabulary.eos) & ~behind).sum(1).tolist() == [1] * len(tokens)
+            assert ((tokens == data.vocabulary.eos) & ~padding).sum(1).tolist() == [1] * len(tokens)
             assert (tokens.gather(1, length[:, None] - 1) == data.vocabulary.eos).all()
 
 
 @pytest.mark.parametrize("name", ["oracle", "grammar", "text"])
-def test_facts_scores_and_anchors_are_plain(name, file, tiny_oracle):
+def test_reference_samples_and_their_scores(name, file, tiny_oracle):
+    """Sequences of the data's vocabulary and width; metrics are the same floats for samples and references."""
     data = TextData(name, path=file if name == "text" else None)
-    assert all(isinstance(part, str) for item in data.facts().items() for part in item)
-    assert {"data set", "source", "split"} <= set(data.facts())
-    anchors = data.anchors(20, torch.Generator().manual_seed(0))
+    references = data.reference_samples(20, torch.Generator().manual_seed(0))
+    again = data.reference_samples(20, torch.Generator().manual_seed(0))
     names = set(data.score(data.splits.valid.tokens))
     assert "distinct" in names
-    for figures in anchors.values():
-        assert set(figures) == names
-        assert all(type(value) is float for value in figures.values())
-    assert anchors == data.anchors(20, torch.Generator().manual_seed(0))
+    assert references.keys() == again.keys()
+    for source, tokens in references.items():
+        assert (tokens.shape, tokens.dtype) == ((20, data.max_length), torch.int64)
+        assert torch.equal(tokens, again[source])
+        metrics = data.score(tokens)
+        assert set(metrics) == names
+        assert all(type(value) is float for value in metrics.values())
 
 
-def test_the_seed_orders_the_training_sequences_and_nothing_else():
+def test_test_sequences_are_the_test_split():
+    data = TextData("grammar", eval_batch_size=1000)
+    (batch,) = data.test_dataloader()
+    tokens, lengths = data.test_sequences()
+    assert torch.equal(tokens, batch["tokens"]) and torch.equal(lengths, batch["length"])
+
+
+def test_seed_changes_only_the_training_order():
     first, same, other = (TextData("grammar", batch_size=5000, seed=seed) for seed in (0, 0, 1))
     batches = [next(iter(data.train_dataloader()))["tokens"] for data in (first, same, other)]
     assert torch.equal(batches[0], batches[1])
@@ -72,25 +81,21 @@ def test_the_seed_orders_the_training_sequences_and_nothing_else():
     assert torch.equal(first.splits.test.tokens, other.splits.test.tokens)
 
 
-def test_a_loader_goes_on_where_its_state_was_taken():
+def test_loader_resumes_at_its_state():
     whole = TextData("grammar").train_dataloader()
     batches = [batch["tokens"] for batch in whole]
-    begun = TextData("grammar").train_dataloader()
-    for _, batch in zip(range(7), begun, strict=False):
+    first = TextData("grammar").train_dataloader()
+    for _, batch in zip(range(7), first, strict=False):
         last = batch["tokens"]
     assert torch.equal(last, batches[6])
-    rest = TextData("grammar").train_dataloader()
-    rest.load_state_dict(begun.state_dict())
-    assert torch.equal(next(iter(rest))["tokens"], batches[7])
+    resumed = TextData("grammar").train_dataloader()
+    resumed.load_state_dict(first.state_dict())
+    assert torch.equal(next(iter(resumed))["tokens"], batches[7])
 
 
-def test_unknown_names_and_useless_arguments():
+def test_unknown_name_suggests_the_nearest():
     with pytest.raises(ValueError, match=r"text set: 'gramar'; did you mean 'grammar'"):
         TextData("gramar")
-    with pytest.raises(ValueError, match="'oracle' takes no path"):
-        TextData("oracle", path="x.txt")
-    with pytest.raises(ValueError, match="'captions' takes no test_path"):
-        TextData("captions", test_path="x.txt")
     assert TEXT_SETS.names() == [
         "captions",
         "grammar",
@@ -105,6 +110,23 @@ def test_unknown_names_and_useless_arguments():
 
 
 @pytest.mark.parametrize(
+    ("name", "option"), [("oracle", "path"), ("grammar", "level"), ("captions", "test_path"), ("oracle", "min_count")]
+)
+def test_argument_that_a_set_does_not_take_raises(name, option):
+    value = 2 if option == "min_count" else "x.txt"
+    with pytest.raises(ValueError, match=f"'{name}' takes no {option}; leave it out"):
+        TextData(name, **{option: value})
+
+
+@pytest.mark.parametrize("name", TEXT_SETS.names())
+def test_stated_options_are_those_of_the_reader(name):
+    """Each option is an argument of ``TextData`` and of the reader, and the reader has no others."""
+    text_set = TEXT_SETS[name]
+    assert {"folders", *text_set.options} == inspect.signature(text_set.read).parameters.keys() - {"corpus"}
+    assert set(text_set.options) <= inspect.signature(TextData).parameters.keys()
+
+
+@pytest.mark.parametrize(
     ("samples", "message"),
     [
         (torch.zeros(3, dtype=torch.int64), "int64 token ids 'b t'"),
@@ -114,16 +136,23 @@ def test_unknown_names_and_useless_arguments():
         (torch.full((3, 4), -1), r"ids in \[0, 6\), got -1 to -1"),
     ],
 )
-def test_samples_that_are_none(samples, message):
+def test_invalid_samples_raise(samples, message):
     with pytest.raises(ValueError, match=message):
         TextData("grammar").score(samples)
 
 
-def test_samples_that_differ_behind_their_ends_are_the_same():
+@pytest.mark.parametrize(("argument", "value"), [("batch_size", 0), ("eval_batch_size", -1), ("seed", -1)])
+def test_size_that_is_out_of_range_is_named(argument, value):
+    """When the data module is made, not after an epoch of training."""
+    with pytest.raises(ValueError, match=f"^{argument} must be >= {int(argument != 'seed')}, got {value}"):
+        TextData("grammar", **{argument: value})
+
+
+def test_tokens_after_eos_are_ignored():
     data = TextData("grammar")
     samples = data.splits.test.tokens[data.splits.test.lengths < 12][:2].repeat_interleave(4, 0)
     ends = data.vocabulary.lengths(samples)
-    garbage = torch.randint(6, samples.shape, generator=torch.Generator().manual_seed(0))
-    disguised = torch.where(torch.arange(12) < ends[:, None], samples, garbage)
-    assert len(disguised.unique(dim=0)) > len(samples.unique(dim=0))
-    assert data.score(disguised) == data.score(samples)
+    noise = torch.randint(6, samples.shape, generator=torch.Generator().manual_seed(0))
+    changed = torch.where(torch.arange(12) < ends[:, None], samples, noise)
+    assert len(changed.unique(dim=0)) > len(samples.unique(dim=0))
+    assert data.score(changed) == data.score(samples)

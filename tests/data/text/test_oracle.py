@@ -1,5 +1,6 @@
-"""The oracle: its probabilities against torch's LSTM, its samples against its probabilities, its published figures."""
+"""The oracle: probabilities against torch's LSTM, samples against probabilities, published values."""
 
+import hashlib
 import pickle
 from itertools import product
 
@@ -25,7 +26,7 @@ def sequences(v, t):
     return torch.tensor(list(product(range(v), repeat=t)))
 
 
-def test_the_nats_are_those_of_torchs_lstm():
+def test_nll_equals_that_of_torchs_lstm():
     given = {name: torch.tensor(array) for name, array in arrays().items()}
     lstm = torch.nn.LSTM(D, H, batch_first=True)
     with torch.no_grad():
@@ -60,26 +61,26 @@ def test_samples_have_the_oracles_probabilities():
     assert abs(found[~often].sum() - expected[~often].sum()) < 5 * expected[~often].sum().clamp(min=1) ** 0.5
 
 
-def test_greedy_takes_the_most_probable_token_each_time():
+def test_greedy_takes_the_most_probable_token():
     oracle = seeded_oracle(0, 6, 3)
     greedy = oracle.greedy(4)
-    for place in range(4):
+    for position in range(4):
         others = greedy.repeat(6, 1)
-        others[:, place] = torch.arange(6)
-        assert oracle.nll(others)[:, place].argmin() == greedy[place]
+        others[:, position] = torch.arange(6)
+        assert oracle.nll(others)[:, position].argmin() == greedy[position]
 
 
-def test_the_same_noise_gives_the_same_sentences_in_any_chunks(monkeypatch):
+def test_chunks_change_nothing(monkeypatch):
     oracle = seeded_oracle(0, 50, 8)
     noise = torch.rand(9, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    whole, nats = oracle.draw(noise), oracle.nll(oracle.draw(noise))
-    monkeypatch.setattr(module, "ROWS", 4)
+    whole, nll = oracle.draw(noise), oracle.nll(oracle.draw(noise))
+    monkeypatch.setattr(module, "CHUNK", 4)
     assert torch.equal(oracle.draw(noise), whole)
-    assert torch.allclose(oracle.nll(whole), nats, atol=1e-5)
+    assert torch.allclose(oracle.nll(whole), nll, atol=1e-5)
 
 
-def test_the_seeded_oracle_never_changes():
-    """Committed figures depend on these values."""
+def test_seeded_oracle_never_changes():
+    """Results on file depend on these values."""
     first = seeded_oracle(0, 3, 2)
     assert first.output_bias.tolist() == pytest.approx([0.5022303, 0.5335675, 1.8714854], abs=1e-6)
     sentences = oracle_splits(seeded_oracle(0, 40, 4), "", 0, 6, (2, 1, 1)).train.tokens
@@ -90,7 +91,7 @@ def test_the_seeded_oracle_never_changes():
     assert abs(spread.std() - 1) < 4 / (2 * 6400) ** 0.5
 
 
-def test_splits_are_drawn_apart_and_scored():
+def test_splits_and_scores_of_references():
     oracle = seeded_oracle(0, 200, 8)
     splits = oracle_splits(oracle, "here", 0, 10, (300, 100, 200))
     rows = [set(map(tuple, part.tokens.tolist())) for part in (splits.train, splits.valid, splits.test)]
@@ -98,26 +99,26 @@ def test_splits_are_drawn_apart_and_scored():
     assert not rows[0] & rows[1] and not rows[0] & rows[2] and not rows[1] & rows[2]
     assert splits.train.lengths.tolist() == [10] * 300
     assert (len(splits.vocabulary), splits.vocabulary.eos, splits.vocabulary.bos) == (200, None, 200)
-    anchors = splits.anchors(500, torch.Generator().manual_seed(0))
-    figures = {name: splits.score(samples) for name, samples in anchors.items()}
-    assert figures["greedy"]["nll_oracle"] < figures["truth"]["nll_oracle"] < figures["unigram"]["nll_oracle"]
-    assert figures["greedy"]["distinct"] == 1 / 500
+    references = splits.reference_samples(500, torch.Generator().manual_seed(0))
+    metrics = {name: splits.score(samples) for name, samples in references.items()}
+    assert metrics["greedy"]["nll_oracle"] < metrics["truth"]["nll_oracle"] < metrics["unigram"]["nll_oracle"]
+    assert metrics["greedy"]["distinct"] == 1 / 500
     held_out = oracle.nll(splits.test.tokens).mean(1)
     error = held_out.std() * (1 / 200 + 1 / 500) ** 0.5
-    assert abs(figures["truth"]["nll_oracle"] - held_out.mean()) < 4 * error
+    assert abs(metrics["truth"]["nll_oracle"] - held_out.mean()) < 4 * error
 
 
-def test_the_published_oracle_is_read_from_either_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "MD5", "")
+def test_published_oracle_from_either_file(tmp_path, monkeypatch):
     given = arrays()
     with pytest.raises(FileNotFoundError, match=r"target_params_py3\.pkl is missing"):
         read_published(Folders(str(tmp_path)))
     folder = tmp_path / "seqgan_oracle"
     folder.mkdir(exist_ok=True)
-    (folder / "target_params_py3.pkl").write_bytes(pickle.dumps(list(given.values())))
+    content = pickle.dumps(list(given.values()), protocol=2)
+    (folder / "target_params_py3.pkl").write_bytes(content)
     with pytest.raises(ValueError, match="corrupt"):
         read_published(Folders(str(tmp_path)))
-    monkeypatch.setattr(module, "read_verified", lambda path, md5: path.read_bytes())
+    monkeypatch.setattr(module, "MD5", hashlib.md5(content).hexdigest())
     pickled, file = read_published(Folders(str(tmp_path)))
     assert file == "target_params_py3.pkl"
     np.savez(folder / "target_params.npz", **given)
@@ -128,8 +129,17 @@ def test_the_published_oracle_is_read_from_either_file(tmp_path, monkeypatch):
     assert torch.equal(pickled.nll(tokens), published_oracle(given).nll(tokens))
 
 
+def test_pickled_code_is_not_run(tmp_path, monkeypatch):
+    content = b"cos\nsystem\n(S'false'\ntR."
+    (tmp_path / "seqgan_oracle").mkdir()
+    (tmp_path / "seqgan_oracle/target_params_py3.pkl").write_bytes(content)
+    monkeypatch.setattr(module, "MD5", hashlib.md5(content).hexdigest())
+    with pytest.raises(ValueError, match=r"not the oracle of SeqGAN .*refers to os\.system"):
+        read_published(Folders(str(tmp_path)))
+
+
 @pytest.mark.parametrize("damage", ["missing", "shape", "bytes"])
-def test_a_damaged_oracle_is_named(tmp_path, damage):
+def test_damaged_oracle_raises(tmp_path, damage):
     path = tmp_path / "seqgan_oracle" / "target_params.npz"
     path.parent.mkdir()
     given = arrays()
@@ -147,13 +157,13 @@ def test_a_damaged_oracle_is_named(tmp_path, damage):
 
 
 @pytest.mark.real_data
-def test_the_published_figures(real):
+def test_published_values_of_the_real_oracle(real):
     oracle, _ = read_published(Folders(real("seqgan_oracle/target_params.npz")))
     splits = oracle_splits(oracle, "", 1, 20, (500, 1, 1))
-    anchors = splits.anchors(200, torch.Generator().manual_seed(0))
-    truth = oracle.nll(anchors["truth"]).mean(1)
+    references = splits.reference_samples(200, torch.Generator().manual_seed(0))
+    truth = oracle.nll(references["truth"]).mean(1)
     assert abs(truth.mean() - 5.757) < 4 * truth.std() / 200**0.5
-    assert score(oracle, anchors["greedy"][:2])["nll_oracle"] == pytest.approx(2.756, abs=0.001)
-    assert score(oracle, anchors["unigram"])["nll_oracle"] == pytest.approx(10.28, abs=0.1)
+    assert score(oracle, references["greedy"][:2])["nll_oracle"] == pytest.approx(2.756, abs=0.001)
+    assert score(oracle, references["unigram"])["nll_oracle"] == pytest.approx(10.28, abs=0.1)
     uniform = torch.randint(5000, (200, 20), generator=torch.Generator().manual_seed(0))
     assert score(oracle, uniform)["nll_oracle"] == pytest.approx(11.44, abs=0.1)

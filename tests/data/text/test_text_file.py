@@ -1,4 +1,4 @@
-"""Text from files: bad input in one line, a vocabulary of the training split, held-out splits, and the scores."""
+"""Text from files: one-line errors, the vocabulary of the training split, held-out splits, metrics."""
 
 from itertools import product
 from pathlib import Path
@@ -9,6 +9,7 @@ import torch
 from gumbelzoo.data import TextData
 from gumbelzoo.data.text.text_file import hold_out
 from gumbelzoo.data.text.tokenization import read_sentences
+from gumbelzoo.vocabulary import Tokenization
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 WORDS = ["red", "green", "blue", "dog", "cat", "runs", "sleeps", "on", "the", "mat"]
@@ -38,14 +39,14 @@ def one_line(error, *parts):
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n  \n", b"\xef\xbb\xbf\n"])
-def test_an_empty_file(write, content):
+def test_empty_file_raises(write, content):
     path = write("empty.txt", content)
     with pytest.raises(ValueError, match="no text") as error:
         TextData("text", path=path).setup()
     one_line(error, path, "line 1")
 
 
-def test_a_line_that_is_too_long(write):
+def test_long_line_raises(write):
     path = write("long.txt", [*lines(20), "a " * 300, "b"])
     with pytest.raises(ValueError, match="longest_line=200") as error:
         TextData("text", path=path).setup()
@@ -53,14 +54,14 @@ def test_a_line_that_is_too_long(write):
     assert TextData("text", path=path, longest_line=300, min_count=1).max_length == 301
 
 
-def test_bytes_that_are_no_text(write):
+def test_bytes_that_are_not_utf8_raise(write):
     path = write("bytes.txt", b"good\nalso good\nbad \xff\xfe\n")
-    with pytest.raises(ValueError, match="no UTF-8") as error:
+    with pytest.raises(ValueError, match="not UTF-8") as error:
         TextData("text", path=path).setup()
-    one_line(error, f"{path} line 3 has the byte 0xff")
+    one_line(error, f"{path} line 3 has the byte 0xff", "convert the file")
 
 
-def test_a_vocabulary_that_swallows_everything(write):
+def test_mostly_unknown_tokens_raise(write):
     path = write("rare.txt", [f"word{i} other{i}" for i in range(40)])
     with pytest.raises(ValueError, match="100% of the tokens") as error:
         TextData("text", path=path).setup()
@@ -73,13 +74,13 @@ def test_a_vocabulary_that_swallows_everything(write):
         TextData("text", path=train, max_vocabulary=4).setup()
 
 
-def test_other_mistakes(write, tmp_path):
+def test_other_mistakes_raise(write, tmp_path):
     path = write("some.txt", lines(30))
     with pytest.raises(ValueError, match="needs a path"):
         TextData("text").setup()
     with pytest.raises(FileNotFoundError, match=r"nothing\.txt is no file"):
         TextData("text", path=str(tmp_path / "nothing.txt")).setup()
-    with pytest.raises(ValueError, match="level must be one of word, character, got 'words'"):
+    with pytest.raises(ValueError, match="level must be one of lossless_word, word, character, got 'words'"):
         TextData("text", path=path, level="words").setup()
     for limits in ({"min_count": 0}, {"max_vocabulary": 2}):
         with pytest.raises(ValueError, match="min_count must be >= 1 and max_vocabulary >= 3"):
@@ -93,7 +94,7 @@ def test_other_mistakes(write, tmp_path):
         TextData("text", path=repeated, test_path=write("other.txt", ["c b a", "a c b"]), min_count=1).setup()
 
 
-def test_a_test_file_that_is_the_training_file_is_refused(write):
+def test_test_file_within_training_raises(write):
     whole = lines(60)
     path, same = write("train.txt", whole), write("same.txt", [line + "  " for line in reversed(whole)])
     with pytest.raises(ValueError, match="also in the training text") as error:
@@ -105,10 +106,10 @@ def test_a_test_file_that_is_the_training_file_is_refused(write):
     with pytest.raises(ValueError, match="also in the training text"):
         TextData("text", path=write("again.txt", ["the same line"] * 50)).setup()
     other = TextData("text", path=path, test_path=write("other.txt", [*lines(20, seed=1), whole[3], whole[4]]))
-    assert other.facts()["overlap"] == "2 of 22 test sentences are also in training or validation"
+    assert other.metadata()["overlap"] == "2 of 22 test sentences are also in training or validation"
 
 
-def test_held_out_lines_are_the_same_ones_and_no_others(write):
+def test_held_out_lines_never_change(write):
     whole = [f"{line} {i}" for i, line in enumerate(lines(200))]
     path = write("train.txt", whole)
     data = TextData("text", path=path, min_count=1)
@@ -117,42 +118,43 @@ def test_held_out_lines_are_the_same_ones_and_no_others(write):
     again = TextData("text", path=path, min_count=1, seed=3).splits
     assert torch.equal(again.valid.tokens, data.splits.valid.tokens)
     assert torch.equal(again.test.tokens, data.splits.test.tokens)
-    rest, taken = hold_out(read_sentences(Path(path), "word", 100))
-    assert (len(rest), len(taken)) == (180, 20)
-    assert sorted(rest.numbers + taken.numbers) == list(range(1, 201))
-    assert data.facts()["overlap"] == "0 of 20 test sentences are also in training or validation"
+    remaining, held_out = hold_out(read_sentences(Path(path), Tokenization("word"), 100))
+    assert (len(remaining), len(held_out)) == (180, 20)
+    assert sorted(remaining.numbers + held_out.numbers) == list(range(1, 201))
+    assert data.metadata()["overlap"] == "0 of 20 test sentences are also in training or validation"
 
 
-def test_the_vocabulary_is_of_the_training_split_alone(write):
+def test_vocabulary_is_of_the_training_split(write):
     train = [" ".join(row) for row in product("abc", "ab", "ab", "abc")]
     data = TextData("text", path=write("train.txt", train), test_path=write("test.txt", ["zebra a b", "a b c zebra"]))
     assert data.vocabulary.tokens[:2] == ["<eos>", "<unk>"]
-    assert set(data.vocabulary.tokens[2:]) == {"a", "b", "c"}
+    assert set(data.vocabulary.tokens[2:]) == {" a", " b", " c"}
     assert data.splits.test.tokens.tolist()[0] == [1, *data.vocabulary.encode("a b"), 0, 0]
     assert data.splits.test.lengths.tolist() == [4, 5]
     assert data.max_length == 5
-    assert "28.57% of the test tokens" in data.facts()["unknown"]
+    assert "28.57% of the test tokens" in data.metadata()["unknown"]
     small = TextData("text", path=write("again.txt", train), max_vocabulary=4)
-    assert set(small.vocabulary.tokens[2:]) == {"a", "b"}
+    assert set(small.vocabulary.tokens[2:]) == {" a", " b"}
 
 
-def test_frequent_tokens_come_first_and_ties_are_sorted(write):
+def test_vocabulary_order(write):
+    """Frequent tokens come first; ties are in alphabetical order."""
     train = ["c " * i + "b a" for i in range(30)]
     data = TextData("text", path=write("train.txt", train), test_path=write("test.txt", ["b a c"]))
-    assert data.vocabulary.tokens == ["<eos>", "<unk>", "c", "a", "b"]
+    assert data.vocabulary.tokens == ["<eos>", "<unk>", " c", " a", " b"]
 
 
-def test_blank_lines_headers_and_windows_line_ends(write):
+def test_blank_lines_header_and_crlf(write):
     path = write("mixed.txt", b"\xef\xbb\xbfname\r\n\r\n a b \r\nc\r\n")
-    read = read_sentences(Path(path), "character", 10, header=True)
+    read = read_sentences(Path(path), Tokenization("character"), 10, header=True)
     assert read.tokens == [["a", " ", "b"], ["c"]]
     assert read.numbers == [3, 4]
 
 
-def test_scores_are_nltks_on_the_words(write):
+def test_scores_equal_those_of_nltk(write):
     data = TextData("text", path=write("train.txt", lines(120)), test_path=write("test.txt", lines(30, seed=1)))
     samples = torch.cat([data.splits.valid.tokens[:6], data.splits.train.tokens[:4]])
-    figures = data.score(samples)
+    metrics = data.score(samples)
 
     def words(tokens):
         return [row[: row.index(0)] for row in tokens.tolist()]
@@ -162,14 +164,15 @@ def test_scores_are_nltks_on_the_words(write):
         weights = (1 / n,) * n
         quality = [sentence_bleu(references, row, weights, smooth) for row in ours]
         sameness = [sentence_bleu(ours[:i] + ours[i + 1 :], row, weights, smooth) for i, row in enumerate(ours)]
-        assert figures[f"bleu_{n}"] == pytest.approx(np.mean(quality))
-        assert figures[f"self_bleu_{n}"] == pytest.approx(np.mean(sameness))
-    assert figures["copied"] == pytest.approx(0.4)
-    assert figures["samples"] == 10
-    anchors = data.anchors(5, torch.Generator().manual_seed(0))
-    assert anchors["training text"]["copied"] == 1
-    assert anchors["training text"]["novelty_5"] == 0
-    assert anchors["held-out text"]["novelty_5"] > 0
+        assert metrics[f"bleu_{n}"] == pytest.approx(np.mean(quality))
+        assert metrics[f"self_bleu_{n}"] == pytest.approx(np.mean(sameness))
+    assert metrics["copied"] == pytest.approx(0.4)
+    assert metrics["samples"] == 10
+    references = data.reference_samples(5, torch.Generator().manual_seed(0))
+    training, held_out = data.score(references["training text"]), data.score(references["held-out text"])
+    assert training["copied"] == 1
+    assert training["novelty_5"] == 0
+    assert held_out["novelty_5"] > 0
 
 
 def test_unknown_words_match_no_reference(write):
@@ -179,12 +182,12 @@ def test_unknown_words_match_no_reference(write):
     assert unknown["bleu_2"] == 0
 
 
-def test_what_comes_after_the_end_does_not_count(write):
+def test_tokens_after_eos_are_ignored(write):
     data = TextData("text", path=write("train.txt", lines(100)), test_path=write("test.txt", lines(20, seed=1)))
     samples = data.splits.valid.tokens.clone()
     clean = data.score(samples)
-    behind = torch.arange(samples.shape[1]) >= data.splits.valid.lengths[:, None]
-    assert data.score(samples.masked_fill(behind, 4)) == clean
+    padding = torch.arange(samples.shape[1]) >= data.splits.valid.lengths[:, None]
+    assert data.score(samples.masked_fill(padding, 4)) == clean
     wide = torch.nn.functional.pad(samples, (0, 3), value=5)
     assert data.score(wide) == clean
     assert data.score(samples[:, : int(data.splits.valid.lengths.max())]) == clean

@@ -1,4 +1,4 @@
-"""The classifier whose features judge samples."""
+"""Convolutional classifier, whose features compare samples with data."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ from gumbelzoo.data import ImageData
 from gumbelzoo.models.classifier.cnn import Classifier
 
 
-def test_it_learns_digits_and_is_released(tmp_path: Path) -> None:
+def test_digits_are_learned_and_released(tmp_path: Path) -> None:
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     data = ImageData("digits", "none", batch_size=50)
-    model = Classifier(image_shape=[1, 8, 8], widths=[16, 32], features=24, learning_rate=5e-3, lr_schedule="cosine")
+    optimizer = {"learning_rate": 5e-3, "weight_decay": 0.01, "schedule": "cosine"}
+    model = Classifier(image_shape=[1, 8, 8], widths=[16, 32], features=24, optimizer=optimizer)
     trainer = L.Trainer(max_epochs=10, accelerator="cpu", **quiet)
     trainer.fit(model, data)
-    (figures,) = trainer.test(model, data, verbose=False)
-    assert figures["test/accuracy"] > 0.9 and figures["test/loss"] < 0.4
+    (metrics,) = trainer.test(model, data, verbose=False)
+    assert metrics["test/accuracy"] > 0.9 and metrics["test/loss"] < 0.4
     loaded, x = gumbelzoo.load(gumbelzoo.save_pretrained(model, tmp_path / "features")), torch.rand(5, 1, 8, 8)
     assert loaded.features(x).shape == (5, 24) and torch.equal(loaded.features(x), model.eval().features(x))
 
 
-def test_images_of_another_shape_are_refused_also_where_the_network_would_take_them() -> None:
+def test_image_shape_mismatch_raises() -> None:
+    """Also where the convolutions give as many features."""
     model = Classifier(image_shape=[1, 28, 28])
     for size in (32, 40):
         with pytest.raises(ValueError, match=rf"image_shape='\[1, {size}, {size}\]'"):
             model.features(torch.zeros(2, 1, size, size))
 
 
-def test_every_parameter_gets_a_gradient() -> None:
+def test_every_parameter_gets_gradient() -> None:
     model = Classifier(image_shape=[3, 9, 7], classes=4)
     loss = model.training_metrics({"image": torch.rand(64, 3, 9, 7), "label": torch.arange(64) % 4})["loss"]
     loss.backward()
@@ -39,7 +41,7 @@ def test_every_parameter_gets_a_gradient() -> None:
         assert parameter.grad is not None and parameter.grad.any(), name
 
 
-def test_the_released_size_is_small() -> None:
+def test_default_model_is_below_500_kb() -> None:
     assert 4 * sum(parameter.numel() for parameter in Classifier().parameters()) < 500_000
 
 

@@ -1,4 +1,4 @@
-"""The transformer: the cache gives what the whole sequence gives, masks hide what they should, positions matter."""
+"""The transformer: cache, masks, positions."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ def sequence(n: int = LENGTH, b: int = 4) -> Tensor:
 
 @pytest.mark.parametrize("length", POSITIONS)
 @pytest.mark.parametrize("parts", [[1] * LENGTH, [4, 1, 3, 1], [LENGTH]], ids=str)
-def test_a_sequence_in_parts_gives_what_it_gives_at_once(length: int | None, parts: list[int]) -> None:
-    model, x = small(length).double(), sequence().double()  # whatever order a processor adds in
+def test_cached_parts_equal_the_whole(length: int | None, parts: list[int]) -> None:
+    """In float64, where the order of additions does not matter."""
+    model, x = small(length).double(), sequence().double()
     cache = model.cache()
     pieces = [model(part, cache=cache) for part in x.split(parts, 1)]
     assert torch.allclose(torch.cat(pieces, 1), model(x), atol=1e-12)
-    assert [memory.length for memory in cache] == [LENGTH] * 3
+    assert [entry.length for entry in cache] == [LENGTH] * 3
 
 
 def test_gradients_pass_through_the_cache() -> None:
@@ -44,7 +45,8 @@ def test_gradients_pass_through_the_cache() -> None:
 
 
 @pytest.mark.parametrize("length", POSITIONS)
-def test_a_causal_position_sees_itself_and_those_before_it(length: int | None) -> None:
+def test_causal_attention(length: int | None) -> None:
+    """Gradients reach the position itself and earlier ones only."""
     model, x = small(length), sequence().requires_grad_()
     for i in (0, 3, LENGTH - 1):
         (gradient,) = torch.autograd.grad(model(x)[:, i].square().sum(), x)
@@ -52,15 +54,15 @@ def test_a_causal_position_sees_itself_and_those_before_it(length: int | None) -
 
 
 @pytest.mark.parametrize("length", POSITIONS)
-def test_a_bidirectional_position_sees_all(length: int | None) -> None:
+def test_bidirectional_attention(length: int | None) -> None:
     model, x = small(length, causal=False), sequence().requires_grad_()
     (gradient,) = torch.autograd.grad(model(x)[:, 2].square().sum(), x)
     assert (gradient.abs().sum(-1) > 0).all()
 
 
 @pytest.mark.parametrize("causal", [True, False])
-def test_padding_changes_nothing(causal: bool) -> None:
-    """Sequences of several lengths in one batch, padded on the right, give what each gives alone."""
+def test_padding_on_the_right(causal: bool) -> None:
+    """Sequences of several lengths in one batch give the same outputs as each alone."""
     model, x, lengths = small(causal=causal).double(), sequence().double(), [9, 5, 1, 7]
     valid = torch.arange(LENGTH) < torch.tensor(lengths)[:, None]
     padded = x.masked_fill(~valid[..., None], 1e3)
@@ -71,7 +73,7 @@ def test_padding_changes_nothing(causal: bool) -> None:
 
 
 def test_padding_on_the_left_with_a_cache() -> None:
-    """Prompts of several lengths that end together, as they are continued; rotary positions see distances only."""
+    """Prompts of several lengths that end together and are continued; rotary attention depends on distances only."""
     model, x, lengths = small(None), sequence(), [6, 3, 1, 5]
     valid = torch.arange(LENGTH) >= torch.tensor([[6 - n] for n in lengths])
     cache = model.cache()
@@ -88,7 +90,7 @@ def test_the_order_matters(length: int | None) -> None:
     assert not torch.allclose(model(x)[:, -1], model(x[:, [1, 0, *range(2, LENGTH)]])[:, -1], atol=1e-3)
 
 
-def test_rotary_products_depend_on_the_distance_only() -> None:
+def test_rotary_products_depend_on_distance() -> None:
     q, k = torch.randn(2, 1, 8, generator=torch.Generator().manual_seed(0)).double()
 
     def product(i: int, j: int) -> Tensor:
@@ -100,14 +102,14 @@ def test_rotary_products_depend_on_the_distance_only() -> None:
     assert torch.allclose(rotate(q, rotary_angles(torch.tensor([5.0]), 8).double()).norm(), q.norm())
 
 
-def test_no_mask_where_everything_is_seen() -> None:
+def test_no_mask_for_full_attention() -> None:
     assert attention_mask(5, 5, causal=False) is None
     assert attention_mask(1, 5, causal=True) is None
     mask = attention_mask(2, 4, causal=True)
     assert mask is not None and mask.tolist() == [[True, True, True, False], [True] * 4]
 
 
-def test_every_position_sees_something() -> None:
+def test_padding_attends_to_itself() -> None:
     """A softmax over nothing is NaN in some kernels."""
     mask = attention_mask(3, 3, causal=True, valid=torch.tensor([[False, False, True]]))
     assert mask is not None and mask[0, 0].tolist() == [
@@ -117,7 +119,8 @@ def test_every_position_sees_something() -> None:
     ]
 
 
-def test_every_parameter_gets_a_gradient_and_dropout_is_for_training() -> None:
+def test_every_transformer_weight_gets_gradient() -> None:
+    """And dropout applies in training only."""
     model, x = small(dropout=0.5), sequence()
     assert not torch.equal(model(x), model(x))
     model(x).square().mean().backward()
@@ -127,7 +130,7 @@ def test_every_parameter_gets_a_gradient_and_dropout_is_for_training() -> None:
     assert torch.equal(model(x), model(x))
 
 
-def test_mistakes_name_the_fix() -> None:
+def test_transformer_mistakes_name_the_fix() -> None:
     with pytest.raises(ValueError, match="divisible"):
         Transformer(10, 1, 3)
     with pytest.raises(ValueError, match="even parts"):

@@ -1,15 +1,14 @@
-"""Codebooks stay alive: k-means at the start, moving averages, revival, use over an epoch."""
+"""Codebooks: k-means initialisation, moving averages, resets of dead codes, usage over an epoch."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from gumbelzoo.models.quantizers import QUANTIZERS, CodebookUse, Quantizer
+from gumbelzoo.models.quantizers import QUANTIZERS, CodebookUsage, Quantizer
 from gumbelzoo.models.quantizers.codebook import Codebook
 from gumbelzoo.models.quantizers.kmeans import kmeans
+from gumbelzoo.registry import Spec
 from torch import Tensor
 
 
@@ -19,19 +18,19 @@ def codebooks(quantizer: Quantizer) -> list[Codebook]:
 
 @pytest.fixture(params=["ema", "loss", "gumbel", "residual", "gumbel product"])
 def alive(request: pytest.FixtureRequest) -> Quantizer:
-    """A quantizer of ``b ... 4`` whose codebooks, of 6 codes, are kept alive."""
-    forms: dict[str, tuple[str, dict[str, Any]]] = {
-        "ema": ("vector", {"codebook_size": 6}),
-        "loss": ("vector", {"codebook_size": 6, "update": "loss"}),
-        "gumbel": ("gumbel", {"codebook_size": 6}),
-        "gumbel product": ("gumbel", {"codebook_size": 6, "codebooks": 2}),
-        "residual": ("residual", {"codebooks": 2, "quantizer_options": {"codebook_size": 6}}),
+    """A quantizer of ``b ... 4`` whose codebooks, of 6 codes, reset dead codes."""
+    vector = {"name": "vector", "codebook_size": 6}
+    forms: dict[str, Spec] = {
+        "ema": vector,
+        "loss": {**vector, "update": "loss"},
+        "gumbel": {"name": "gumbel", "codebook_size": 6},
+        "gumbel product": {"name": "gumbel", "codebook_size": 6, "codebooks": 2},
+        "residual": {"name": "residual", "quantizer": vector, "codebooks": 2},
     }
-    name, options = forms[request.param]
-    return QUANTIZERS[name](4, **options)
+    return QUANTIZERS.build(forms[request.param], dim=4, positions=6)
 
 
-def test_kmeans_is_lloyds(z: Tensor) -> None:
+def test_kmeans_equals_lloyd(z: Tensor) -> None:
     rows = z.reshape(-1, 4)
     start = rows[[3, 11, 25]]
     centres = start.double().numpy()
@@ -41,13 +40,13 @@ def test_kmeans_is_lloyds(z: Tensor) -> None:
     np.testing.assert_allclose(kmeans(rows, start).numpy(), centres, rtol=1e-4, atol=1e-5)
 
 
-def test_kmeans_restarts_a_centre_without_rows(z: Tensor) -> None:
+def test_kmeans_restarts_empty_clusters(z: Tensor) -> None:
     centres = kmeans(z.reshape(-1, 4), torch.tensor([[0.0] * 4, [1.0] * 4, [99.0] * 4]))
     assert centres.abs().max() < 10
 
 
-def test_the_first_batches_of_training_start_the_codebook(z: Tensor) -> None:
-    quantizer = QUANTIZERS["vector"](4, codebook_size=6, update="loss", start_batches=2)
+def test_first_batches_initialise_the_codebook(z: Tensor) -> None:
+    quantizer = QUANTIZERS["vector"](4, codebook_size=6, update="loss", kmeans_batches=2)
     weight = quantizer.codebook.weight
     distortions = []
     for batch in range(3):
@@ -57,14 +56,14 @@ def test_the_first_batches_of_training_start_the_codebook(z: Tensor) -> None:
     assert max(distortions[:2]) < 0.6 < distortions[2]
 
 
-def test_fewer_rows_than_codes_can_start_a_codebook() -> None:
+def test_kmeans_with_fewer_inputs_than_codes() -> None:
     quantizer = QUANTIZERS["vector"](4, codebook_size=50)
     rows = torch.randn(8, 4)
     assert quantizer(rows).metrics["distortion"] < 1e-10
 
 
-def test_moving_averages_are_those_of_numpy(z: Tensor) -> None:
-    quantizer = QUANTIZERS["vector"](4, codebook_size=6, decay=0.9, start_batches=0, revive=0.0)
+def test_moving_averages_equal_numpy(z: Tensor) -> None:
+    quantizer = QUANTIZERS["vector"](4, codebook_size=6, decay=0.9, kmeans_batches=0, dead_code_threshold=0.0)
     weight = quantizer.codebook.weight.double().numpy().copy()
     counts, sums = np.ones(6), weight.copy()
     for batch in range(4):
@@ -80,8 +79,8 @@ def test_moving_averages_are_those_of_numpy(z: Tensor) -> None:
         np.testing.assert_allclose(quantizer.codebook.counts.numpy(), counts, rtol=1e-5)
 
 
-def test_revival_resets_the_statistics_of_unused_codes_only(alive: Quantizer, z: Tensor) -> None:
-    """Row 21: a revived code does not keep what it had been."""
+def test_reset_of_dead_codes(alive: Quantizer, z: Tensor) -> None:
+    """Only dead codes change, and they start with the mean count."""
     alive(z)
     for codebook in codebooks(alive):
         with torch.no_grad():
@@ -92,20 +91,20 @@ def test_revival_resets_the_statistics_of_unused_codes_only(alive: Quantizer, z:
         others = torch.tensor([0, 1, 3, 4, 5])
         before, mean = codebook().detach().clone(), codebook.counts.mean()
         rows = torch.randn(40, before.shape[-1])
-        codebook.prepare(rows)
+        codebook.init_and_reset(rows)
         assert torch.equal(codebook()[others], before[others])
-        revived = codebook()[2].detach()
-        if codebook.committed:
-            assert (rows == revived).all(-1).sum() == 1
-        else:  # beside another code, where a decoder knows what to do
+        reset = codebook()[2].detach()
+        if codebook.has_commitment_loss:
+            assert (rows == reset).all(-1).sum() == 1
+        else:  # next to a live code, since the decoder has only seen codebook vectors
             spread = (before[others] - before[others].mean(0)).norm(dim=-1).max()
-            assert 0 < (before[others] - revived).norm(dim=-1).min() < 0.1 * spread
+            assert 0 < (before[others] - reset).norm(dim=-1).min() < 0.1 * spread
         assert codebook.counts[2] == mean
         if codebook.ema:
             assert torch.allclose(codebook.sums[2], codebook.weight[2] * mean)
 
 
-def test_a_code_that_nobody_uses_comes_back(alive: Quantizer, z: Tensor) -> None:
+def test_dead_code_comes_back(alive: Quantizer, z: Tensor) -> None:
     alive(z)
     with torch.no_grad():
         for codebook in codebooks(alive):
@@ -118,8 +117,10 @@ def test_a_code_that_nobody_uses_comes_back(alive: Quantizer, z: Tensor) -> None
     assert all(codebook().abs().max() < 10 for codebook in codebooks(alive))
 
 
-def test_no_revival_where_it_is_off(z: Tensor) -> None:
-    quantizer = QUANTIZERS["vector"](4, codebook_size=6, decay=0.0, revive=0.0, update="loss", start_batches=0)
+def test_no_reset_at_threshold_zero(z: Tensor) -> None:
+    quantizer = QUANTIZERS["vector"](
+        4, codebook_size=6, decay=0.0, dead_code_threshold=0.0, update="loss", kmeans_batches=0
+    )
     with torch.no_grad():
         quantizer.codebook.weight[2] = 50.0
     for _ in range(3):
@@ -127,7 +128,7 @@ def test_no_revival_where_it_is_off(z: Tensor) -> None:
     assert quantizer.codebook.counts[2] == 0 and (quantizer.codebook.weight[2] == 50.0).all()
 
 
-def test_gradients_survive_a_revival(alive: Quantizer, z: Tensor) -> None:
+def test_gradients_after_a_reset(alive: Quantizer, z: Tensor) -> None:
     """The codebook changes before it is used, never between forward and backward."""
     z = z.clone().requires_grad_()
     alive(z)
@@ -138,12 +139,12 @@ def test_gradients_survive_a_revival(alive: Quantizer, z: Tensor) -> None:
     assert z.grad is not None and z.grad.isfinite().all()
 
 
-def test_use_is_counted_over_the_epoch_not_per_batch() -> None:
-    """Row 24."""
-    use = CodebookUse(codebooks=2, codebook_size=4)
-    use.update(torch.tensor([[0, 3], [0, 3]]))  # each batch uses one code of the first codebook
-    use.update(torch.tensor([[[1, 3]], [[1, 3]]]))
-    figures = use.compute()
-    assert figures["usage"].item() == pytest.approx(3 / 8)
-    assert figures["perplexity"].item() == pytest.approx((2 + 1) / 2)
-    assert use.counts.tolist() == [[2, 2, 0, 0], [0, 0, 0, 4]]
+def test_usage_over_an_epoch() -> None:
+    """Metrics are those of the epoch, not means over batches."""
+    usage = CodebookUsage(codebooks=2, codebook_size=4)
+    usage.update(torch.tensor([[0, 3], [0, 3]]))  # each batch uses one code of the first codebook
+    usage.update(torch.tensor([[[1, 3]], [[1, 3]]]))
+    metrics = usage.compute()
+    assert metrics["usage"].item() == pytest.approx(3 / 8)
+    assert metrics["perplexity"].item() == pytest.approx((2 + 1) / 2)
+    assert usage.counts.tolist() == [[2, 2, 0, 0], [0, 0, 0, 4]]

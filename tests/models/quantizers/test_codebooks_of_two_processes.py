@@ -1,4 +1,4 @@
-"""Two processes hold the codebook that one process has on their joined batches (pitfall 21)."""
+"""Codebooks of two processes equal those of one process on their joined batches."""
 
 from __future__ import annotations
 
@@ -10,43 +10,46 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from gumbelzoo.models.quantizers import QUANTIZERS, CodebookUse
+from gumbelzoo.models.quantizers import QUANTIZERS, CodebookUsage
 from gumbelzoo.models.quantizers.codebook import Codebook
+from gumbelzoo.registry import Spec
 from torch import Tensor
 
-SMALL = {"codebook_size": 7, "start_batches": 2, "revive": 0.2}
-FORMS: dict[str, tuple[str, dict[str, Any]]] = {
-    "ema": ("vector", SMALL),
-    "loss": ("vector", {**SMALL, "update": "loss", "cosine": True}),
-    "gumbel": ("gumbel", SMALL),
-    "gumbel, residual": ("gumbel", {**SMALL, "codebooks": 2, "residual": True}),
-    "residual": ("residual", {"codebooks": 2, "quantizer_options": SMALL}),
+SMALL: dict[str, Any] = {"codebook_size": 7, "kmeans_batches": 2, "dead_code_threshold": 0.2}
+VECTOR: dict[str, Any] = {"name": "vector", **SMALL}
+GUMBEL: dict[str, Any] = {"name": "gumbel", **SMALL}
+FORMS: dict[str, Spec] = {
+    "ema": VECTOR,
+    "loss": {**VECTOR, "update": "loss", "cosine": True},
+    "gumbel": GUMBEL,
+    "gumbel, residual": {**GUMBEL, "codebooks": 2, "residual": True},
+    "residual": {"name": "residual", "quantizer": VECTOR, "codebooks": 2},
 }
 WHOLE, FIRST, SECOND = slice(0, 12), slice(0, 5), slice(5, 12)
 TIMEOUT = 250
 
 
 def train(share: slice, seed: int) -> dict[str, dict[str, Tensor]]:
-    """Two batches of k-means, then moving averages and a revival; the state at the end and the use of all codes."""
+    """Two batches of k-means, then moving averages and a reset; the state at the end and the usage of all codes."""
     result = {}
-    for name, (kind, options) in FORMS.items():
+    for name, spec in FORMS.items():
         torch.manual_seed(0)
-        quantizer = QUANTIZERS[kind](4, **options)
-        use = CodebookUse(quantizer.codebooks, quantizer.codebook_size)
+        quantizer = QUANTIZERS.build(spec, dim=4, positions=3)
+        usage = CodebookUsage(quantizer.codebooks, quantizer.codebook_size)
         for step in range(6):
             batch = torch.randn(12, 3, 4, generator=torch.Generator().manual_seed(step))[share]
             torch.manual_seed(step + seed)
-            use.update(quantizer(batch).codes)
+            usage.update(quantizer(batch).codes)
             if step == 3:
                 for codebook in quantizer.modules():
                     if isinstance(codebook, Codebook):
                         codebook.counts[2:5] = 0.0
-        result[name] = {**quantizer.state_dict(), **use.compute()}
+        result[name] = {**quantizer.state_dict(), **usage.compute()}
     return result
 
 
 def train_together(folder: Path, rank: int, share: slice, seed: int) -> dict[str, dict[str, Tensor]]:
-    """The same as one of two processes."""
+    """``train`` as one of two processes."""
     wait = timedelta(seconds=TIMEOUT)
     dist.init_process_group("gloo", f"file://{folder}/store", timeout=wait, world_size=2, rank=rank)
     try:
@@ -56,7 +59,7 @@ def train_together(folder: Path, rank: int, share: slice, seed: int) -> dict[str
 
 
 def test_two_processes_have_the_codebook_of_one(tmp_path: Path) -> None:
-    """Their batches differ in size, and their random numbers differ."""
+    """Their batches differ in size, and so do their random numbers."""
     alone = train(WHOLE, seed=0)
     second = subprocess.Popen([sys.executable, __file__, str(tmp_path)], stderr=subprocess.PIPE, text=True)
     try:

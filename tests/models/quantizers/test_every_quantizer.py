@@ -1,4 +1,4 @@
-"""What holds for every quantizer, in every form."""
+"""Properties of every quantizer in every form."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from typing import Any
 
 import pytest
 import torch
-from gumbelzoo.models.quantizers import QUANTIZERS, Quantizer
-from gumbelzoo.models.quantizers import distances as nearest
+from gumbelzoo.models.quantizers import QUANTIZERS, Quantizer, distances
+from gumbelzoo.models.quantizers.composite import Composite
+from gumbelzoo.registry import Spec
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 Make = Callable[[], Quantizer]
+LARGE = {"codebook_size": 1000}
+COMPOSITES = [name for name in QUANTIZERS.names() if issubclass(QUANTIZERS[name], Composite)]
+SINGLE = [name for name in QUANTIZERS.names() if name not in COMPOSITES]
 
 
 def trained(make: Make, z: Tensor) -> Quantizer:
-    """After two batches, so that the codebook has been started by k-means and has moved."""
+    """A quantizer after two batches: k-means has run and moving averages have moved."""
     quantizer = make()
     for _ in range(2):
         quantizer(z + 0.1 * torch.randn_like(z))
@@ -32,8 +36,13 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return all(torch.equal(value, other[name]) for name, value in one.items())
 
 
-def test_the_forms_cover_the_registry(forms: dict[str, tuple[str, dict[str, Any]]]) -> None:
-    assert {name for name, _ in forms.values()} == set(QUANTIZERS.names())
+def test_forms_cover_the_registry(forms: dict[str, Spec]) -> None:
+    assert {QUANTIZERS.read(spec)[0] for spec in forms.values()} == set(QUANTIZERS.names())
+
+
+@pytest.mark.parametrize("name", QUANTIZERS.names())
+def test_quantizer_takes_its_context(name: str) -> None:
+    assert QUANTIZERS.build(name, dim=8, positions=None).dim == QUANTIZERS.build(name, dim=8, positions=6).dim == 8
 
 
 @pytest.mark.parametrize("positions", [(), (3,), (3, 2)])
@@ -50,8 +59,8 @@ def test_shapes(make: Make, positions: tuple[int, ...]) -> None:
     assert quantizer.kl(z).shape == (20,)
 
 
-def test_every_parameter_and_the_input_get_a_gradient(make: Make) -> None:
-    """Row 15 of the pitfalls, for quantizers."""
+def test_every_parameter_gets_gradient(make: Make) -> None:
+    """So does the input."""
     quantizer, z = make(), torch.randn(64, 3, 4, requires_grad=True)
     weight = torch.linspace(0.5, 2.0, 4)
     value, quantized = quantizer.expectation(z, lambda v: (weight * (v - 0.3).square()).sum((-1, -2)))
@@ -62,8 +71,8 @@ def test_every_parameter_and_the_input_get_a_gradient(make: Make) -> None:
             assert tensor.grad is not None and tensor.grad.isfinite().all() and tensor.grad.abs().sum() > 0, name
 
 
-def test_decoded_codes_are_what_eval_quantizes(make: Make, z: Tensor) -> None:
-    """Row 20: nothing is skipped on the way from codes to vectors. Bit for bit."""
+def test_decode_equals_eval_vectors(make: Make, z: Tensor) -> None:
+    """Bit for bit: codes hold all that the decoder sees."""
     quantizer = trained(make, z)
     quantized = quantizer(z)
     assert torch.equal(quantizer.encode(z), quantized.codes)
@@ -72,8 +81,8 @@ def test_decoded_codes_are_what_eval_quantizes(make: Make, z: Tensor) -> None:
     assert len(quantized.codes.unique()) > 1
 
 
-def test_eval_is_deterministic_and_changes_nothing(make: Make, z: Tensor) -> None:
-    """Rows 12 and 22: no noise, no k-means, no statistics in eval mode; ``encode`` leaves no trace in any mode."""
+def test_eval_is_deterministic(make: Make, z: Tensor) -> None:
+    """Eval mode has no noise, k-means or statistics; ``encode`` has no side effects in any mode."""
     quantizer = make()
     before, drawn = state(quantizer), torch.get_rng_state()
     codes = quantizer.encode(z)
@@ -87,7 +96,7 @@ def test_eval_is_deterministic_and_changes_nothing(make: Make, z: Tensor) -> Non
 
 
 def test_autocast_gives_the_codes_of_float32(make: Make) -> None:
-    """Row 22: half-precision distances lose codes."""
+    """Half-precision distances would lose codes."""
     z = 30 + torch.randn(200, 4, generator=torch.Generator().manual_seed(2))  # bfloat16 steps are 0.25 there
     quantizer = trained(make, z)
     expected, kl = quantizer(z), quantizer.kl(z)
@@ -101,7 +110,7 @@ def test_autocast_gives_the_codes_of_float32(make: Make) -> None:
     assert torch.equal(quantizer.encode(z.bfloat16()), quantizer.encode(z.bfloat16().float()))
 
 
-def test_autocast_trains_as_float32_does(make: Make, z: Tensor) -> None:
+def test_autocast_trains_in_float32(make: Make, z: Tensor) -> None:
     plain, cast = make(), make()
     for seed in (0, 1):
         torch.manual_seed(seed)
@@ -113,13 +122,14 @@ def test_autocast_trains_as_float32_does(make: Make, z: Tensor) -> None:
     assert same(state(plain), state(cast))
 
 
-def test_the_loss_does_not_depend_on_the_batch_size(make: Make, z: Tensor) -> None:
-    """Row 23: a mean over positions."""
+def test_loss_is_a_mean_over_positions(make: Make, z: Tensor) -> None:
+    """It does not depend on the batch size."""
     quantizer = trained(make, z)
     assert quantizer(z.repeat(7, 1, 1, 1)).loss.item() == pytest.approx(quantizer(z).loss.item(), rel=1e-5)
 
 
-def test_kl_and_rate_are_those_of_a_uniform_code_unless_codes_are_drawn(make: Make, z: Tensor) -> None:
+def test_kl_and_rate(make: Make, z: Tensor) -> None:
+    """They are those of a uniform code, unless codes are drawn."""
     quantizer = trained(make, z)
     kl, rate = quantizer.kl(z), quantizer(z).metrics["rate"]
     full = quantizer.codebooks * math.log(quantizer.codebook_size)
@@ -131,7 +141,7 @@ def test_kl_and_rate_are_those_of_a_uniform_code_unless_codes_are_drawn(make: Ma
         assert torch.equal(quantizer.sample_codes(z), quantizer.encode(z))
 
 
-def test_a_loaded_state_gives_the_same_codes(make: Make, z: Tensor) -> None:
+def test_loaded_state_gives_the_same_codes(make: Make, z: Tensor) -> None:
     quantizer, other = trained(make, z), make()
     for parameter in other.parameters():
         parameter.data.add_(1.0)
@@ -152,7 +162,7 @@ def test_double_precision_is_kept(make: Make) -> None:
 
 
 class Largest(TorchDispatchMode):
-    """Counts the elements of the largest tensor that any operation makes."""
+    """Number of elements of the largest tensor that any operation returns."""
 
     elements = 0
 
@@ -165,20 +175,20 @@ class Largest(TorchDispatchMode):
 
 
 @pytest.mark.parametrize(
-    ("name", "options"),
+    "spec",
     [
-        ("vector", {"codebook_size": 1000}),
-        ("vector", {"codebook_size": 1000, "update": "loss", "cosine": True, "gradient": "rotation"}),
-        ("sim_vq", {"codebook_size": 1000}),
-        ("fsq", {"levels": (10, 10, 10)}),
-        ("product", {"codebooks": 2, "quantizer_options": {"codebook_size": 1000}}),
-        ("residual", {"codebooks": 2, "quantizer_options": {"codebook_size": 1000}}),
+        {"name": "vector", **LARGE},
+        {"name": "vector", **LARGE, "update": "loss", "cosine": True, "gradient": "rotation"},
+        {"name": "sim_vq", **LARGE},
+        {"name": "fsq", "levels": (10, 10, 10)},
+        {"name": "product", "codebooks": 2, "quantizer": {"name": "vector", **LARGE}},
+        {"name": "residual", "codebooks": 2, "quantizer": {"name": "vector", **LARGE}},
     ],
 )
-def test_memory_grows_with_n_plus_k(name: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Row 25: no tensor of n x k, forward or backward, k-means and moving averages included."""
-    monkeypatch.setitem(nearest.CHUNK, "cpu", 100_000)
-    quantizer, z = QUANTIZERS[name](8, **options), torch.randn(1000, 2, 8, requires_grad=True)
+def test_memory_grows_with_n_plus_k(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No tensor has n x k elements, forward or backward, in k-means or in moving averages."""
+    monkeypatch.setitem(distances.CHUNK, "cpu", 100_000)
+    quantizer, z = QUANTIZERS.build(spec, dim=8, positions=2), torch.randn(1000, 2, 8, requires_grad=True)
     with Largest() as largest:
         for _ in range(2):
             quantized = quantizer(z)
@@ -187,14 +197,14 @@ def test_memory_grows_with_n_plus_k(name: str, options: dict[str, Any], monkeypa
 
 
 @pytest.mark.parametrize("codes", [[[6]], [[-1]], [[0, 0, 0]]])
-def test_bad_codes_name_the_fix(codes: list[list[int]]) -> None:
+def test_bad_codes_raise(codes: list[list[int]]) -> None:
     with pytest.raises(ValueError, match=r"codes must have shape \(\.\.\., 1\) with values in \[0, 6\)"):
         QUANTIZERS["vector"](4, codebook_size=6).decode(torch.tensor(codes))
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32])
 @pytest.mark.parametrize(("name", "size"), [("vector", 6), ("vector", 512), ("gumbel", 300)])
-def test_codes_may_be_stored_in_any_whole_number(name: str, size: int, dtype: torch.dtype) -> None:
+def test_codes_of_any_integer_dtype(name: str, size: int, dtype: torch.dtype) -> None:
     quantizer = QUANTIZERS[name](4, codebook_size=size).eval()
     codes = torch.tensor([[5], [0]])
     assert torch.equal(quantizer.decode(codes.to(dtype)), quantizer.decode(codes))
@@ -202,7 +212,7 @@ def test_codes_may_be_stored_in_any_whole_number(name: str, size: int, dtype: to
         quantizer.decode(codes.float())
 
 
-def test_bad_vectors_name_the_fix(make: Make) -> None:
+def test_bad_vectors_raise(make: Make) -> None:
     quantizer, z = make(), torch.zeros(2, 3)
     for method in (quantizer, quantizer.encode, quantizer.kl, quantizer.sample_codes):
         with pytest.raises(ValueError, match="vectors of width 4, got 3"):
@@ -212,27 +222,57 @@ def test_bad_vectors_name_the_fix(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "message"),
+    ("name", "options", "message"),
     [
-        ("vector", {"dim": 0}, "dim >= 1"),
         ("vector", {"codebook_size": 1}, "codebook_size >= 2"),
         ("vector", {"gradient": "identity"}, "gradient must be one of straight_through, rotation"),
         ("vector", {"update": "adam"}, "update must be one of ema, loss"),
         ("vector", {"decay": 1.0}, r"decay in \[0, 1\)"),
-        ("vector", {"revive": 1.0}, r"revive in \[0, 1\)"),
+        ("vector", {"dead_code_threshold": 1.0}, r"dead_code_threshold in \[0, 1\)"),
+        ("vector", {"kmeans_batches": -1}, "kmeans_batches >= 0"),
+        ("vector", {"positions": 3}, "unknown argument of quantizer 'vector': 'positions'"),
         ("gumbel", {"logits": "dot"}, "logits must be one of distance, linear"),
         ("gumbel", {"codebooks": 3}, "dim must be divisible by codebooks, got 4 and 3"),
         ("gumbel", {"estimator": "gumbel"}, "unknown estimator"),
+        ("gumbel", {"estimator": {"name": "reinforce", "sample": 3}}, "did you mean 'samples'"),
         ("fsq", {"levels": (3, 1)}, "levels must be"),
         ("fsq", {"levels": ()}, "levels must be"),
+        ("fsq", {"levels": [2] * 64}, r"at most 2\^63 codes"),
         ("product", {"codebooks": 3}, "dim must be divisible by codebooks, got 4 and 3"),
         ("product", {"codebooks": 0}, "dim must be divisible by codebooks, got 4 and 0"),
         ("product", {"quantizer": "gumbel", "codebooks": 2}, "with its own codebooks=2"),
-        ("product", {"quantizer_options": {"codebook": 3}}, "did you mean 'codebook_size'"),
+        ("product", {"quantizer": {"name": "vector", "codebook": 3}}, "did you mean 'codebook_size'"),
         ("residual", {"quantizer": "vectors"}, "did you mean 'vector'"),
         ("residual", {"codebooks": 0}, "codebooks must be >= 1"),
     ],
 )
-def test_bad_arguments_name_the_fix(name: str, arguments: dict[str, Any], message: str) -> None:
+def test_bad_arguments_raise(name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        QUANTIZERS[name](**{"dim": 4, **arguments})
+        QUANTIZERS.build({"name": name, **options}, dim=4, positions=6)
+
+
+def test_bad_width_raises() -> None:
+    with pytest.raises(ValueError, match="dim >= 1"):
+        QUANTIZERS.build("vector", dim=0, positions=6)
+
+
+@pytest.mark.parametrize("inner", [*SINGLE, {"name": "vector", "cosine": True}], ids=str)
+@pytest.mark.parametrize("middle", [None, *COMPOSITES])
+@pytest.mark.parametrize("outer", COMPOSITES)
+def test_composition_runs_or_is_refused(outer: str, middle: str | None, inner: Spec) -> None:
+    """A composition that can be built trains, evaluates, encodes and decodes."""
+    spec: Spec = inner if middle is None else {"name": middle, "codebooks": 2, "quantizer": inner}
+    name, options = QUANTIZERS.read(inner)
+    refused = QUANTIZERS[name].stochastic or ("residual" in (outer, middle) and "cosine" in options)
+    if refused:
+        with pytest.raises(ValueError, match=r"draws the codes of a position together|takes no cosine"):
+            QUANTIZERS.build({"name": outer, "codebooks": 2, "quantizer": spec}, dim=8, positions=3)
+        return
+    quantizer = QUANTIZERS.build({"name": outer, "codebooks": 2, "quantizer": spec}, dim=8, positions=3)
+    z = torch.randn(20, 3, 8, requires_grad=True)
+    quantized = quantizer(z)
+    (quantized.vectors.square().mean() + quantized.loss).backward()
+    assert z.grad is not None and z.grad.isfinite().all() and z.grad.abs().sum() > 0
+    quantized = quantizer.eval()(z)
+    assert torch.equal(quantizer.decode(quantizer.encode(z)), quantized.vectors)
+    assert ("distortion" in quantized.metrics) == (name != "fsq" or "residual" in (outer, middle))

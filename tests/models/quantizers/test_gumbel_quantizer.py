@@ -1,4 +1,4 @@
-"""The Gumbel quantizer: its gradients by enumeration, its KL, its draws."""
+"""Gumbel quantizer: gradients by enumeration, KL, samples."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ TARGET = torch.tensor([[0.4, -1.0], [0.9, 0.2]])
 
 
 def cost(vectors: Tensor) -> Tensor:
-    """``... 2 2 -> ...``, in which the two positions interact."""
+    """A cost ``... 2 2 -> ...`` in which the two positions interact."""
     return (vectors - TARGET).square().sum((-1, -2)) + vectors.prod(-1).prod(-1).sin()
 
 
 def small(**options: Any) -> GumbelQuantizer:
-    """Two coordinates, three codes, no start by k-means, scale exp(0.3)."""
+    """Two coordinates, three codes, no k-means, scale exp(0.3)."""
     torch.manual_seed(0)
-    quantizer = GumbelQuantizer(2, **{"codebook_size": 3, "start_batches": 0, "positions": 2, **options})
+    quantizer = GumbelQuantizer(2, **{"codebook_size": 3, "kmeans_batches": 0, "positions": 2, **options})
     with torch.no_grad():
         quantizer.log_scale.fill_(0.3)
     return quantizer
 
 
 def inputs(b: int = 1) -> Tensor:
-    """``b 2 2``, the same example b times."""
+    """The same example b times, ``b 2 2``."""
     return torch.tensor([[[0.3, -0.5], [1.0, 0.1]]]).repeat(b, 1, 1).requires_grad_()
 
 
 def exact(quantizer: GumbelQuantizer, z: Tensor) -> Tensor:
-    """E[cost], from the definitions: every code at every position, logits -scale |z - e|^2."""
+    """E[cost] by enumeration of the codes at both positions, with logits -scale |z - e|^2."""
     table, scale = quantizer.tables[0].weight, quantizer.log_scale.exp()
     log_p = (-scale * (z[0, :, None] - table).square().sum(-1)).log_softmax(-1)  # position k
     terms = []
@@ -50,8 +50,8 @@ def gradients(value: Tensor, quantizer: GumbelQuantizer, z: Tensor) -> list[Tens
     return list(torch.autograd.grad(value, [z, quantizer.tables[0].weight, quantizer.log_scale]))
 
 
-def test_the_exact_estimator_gives_the_enumerated_value_and_gradients() -> None:
-    """Row 19, first half: for the vectors, for the codebook and for its scale."""
+def test_exact_estimator_equals_enumeration() -> None:
+    """In value and in the gradients for the vectors, the codebook and its scale."""
     quantizer, z = small(estimator="exact"), inputs()
     value, _ = quantizer.expectation(z, cost)
     assert value.item() == pytest.approx(exact(quantizer, z).item(), rel=1e-5)
@@ -61,8 +61,8 @@ def test_the_exact_estimator_gives_the_enumerated_value_and_gradients() -> None:
 
 
 @pytest.mark.parametrize(("estimator", "options"), [("reinforce", {"samples": 4}), ("rebar", {"samples": 1})])
-def test_unbiased_estimators_agree_with_enumeration(estimator: str, options: dict[str, int]) -> None:
-    quantizer, z = small(estimator=estimator, estimator_options=options), inputs(20_000)
+def test_unbiased_estimators_equal_enumeration(estimator: str, options: dict[str, int]) -> None:
+    quantizer, z = small(estimator={"name": estimator, **options}), inputs(20_000)
     value, _ = quantizer.expectation(z, cost)
     (draws,) = torch.autograd.grad(value.sum(), z)
     expected = gradients(exact(quantizer, z), quantizer, z)[0][0]
@@ -71,8 +71,8 @@ def test_unbiased_estimators_agree_with_enumeration(estimator: str, options: dic
 
 
 @pytest.mark.parametrize("estimator", ["gumbel_softmax", "straight_through_gumbel_softmax", "reinmax", "gumbel_rao"])
-def test_the_gradient_is_the_estimators_and_not_plain_straight_through(estimator: str) -> None:
-    """Row 19: the quantizer adds the distances in front of the layer and the codebook behind it, nothing else."""
+def test_gradient_is_that_of_the_estimator(estimator: str) -> None:
+    """The quantizer adds only the distances before the layer and the codebook after it; it is not straight-through."""
     quantizer, z = small(estimator=estimator, temperature=0.7), inputs()
     torch.manual_seed(5)
     value, _ = quantizer.expectation(z, cost)
@@ -86,7 +86,7 @@ def test_the_gradient_is_the_estimators_and_not_plain_straight_through(estimator
     for one, other in zip(ours, gradients(direct.sum(), quantizer, z), strict=True):
         assert torch.allclose(one, other, rtol=1e-3, atol=1e-5)
 
-    plain = QUANTIZERS["vector"](2, codebook_size=3, start_batches=0)
+    plain = QUANTIZERS["vector"](2, codebook_size=3, kmeans_batches=0)
     plain.codebook.weight.copy_(table.detach())
     (copied,) = torch.autograd.grad(plain.expectation(z, cost)[0].sum(), z)
     assert (ours[0] - copied).norm() > 0.1 * copied.norm()
@@ -94,7 +94,7 @@ def test_the_gradient_is_the_estimators_and_not_plain_straight_through(estimator
 
 @pytest.mark.parametrize("estimator", ESTIMATORS.names())
 @pytest.mark.parametrize("logits", ["distance", "linear"])
-def test_every_estimator_trains_it(estimator: str, logits: str) -> None:
+def test_every_estimator_trains(estimator: str, logits: str) -> None:
     k = ESTIMATORS[estimator].categories or 3
     quantizer = small(estimator=estimator, logits=logits, codebook_size=k, codebooks=2)
     z = torch.randn(32, 2, 2, requires_grad=True)
@@ -106,25 +106,35 @@ def test_every_estimator_trains_it(estimator: str, logits: str) -> None:
             assert tensor.grad is not None and tensor.grad.isfinite().all() and tensor.grad.abs().sum() > 0, name
 
 
-def test_a_cost_sees_several_samples_on_a_leading_axis() -> None:
+def test_estimator_and_schedule_of_their_specs() -> None:
+    schedule = {"name": "exponential", "initial": 2.0}
+    quantizer = small(estimator={"name": "reinforce", "samples": 3}, temperature=schedule)
+    assert (quantizer.relaxed.name, quantizer.relaxed.estimator.samples) == ("reinforce", 3)
+    assert quantizer.relaxed.temperature_spec == schedule
+    with pytest.raises(ValueError, match=r"event_shape=\(latents, categories\)"):
+        small(estimator="relax", positions=None)
+
+
+def test_samples_have_a_leading_axis() -> None:
     shapes = []
 
     def recorded(vectors: Tensor) -> Tensor:
         shapes.append(tuple(vectors.shape))
         return cost(vectors)
 
-    quantizer = small(estimator_options={"samples": 5})
+    quantizer = small(estimator={"name": "gumbel_softmax", "samples": 5})
     assert quantizer.expectation(inputs(3), recorded)[0].shape == (3,)
     assert shapes == [(5, 3, 2, 2)]
 
 
-def test_without_a_pathwise_gradient_the_error_names_expectation() -> None:
+def test_forward_without_pathwise_gradient_raises() -> None:
     with pytest.raises(ValueError, match="expectation"):
         small(estimator="reinforce")(inputs())
 
 
 @torch.no_grad()
-def test_eval_takes_exact_draws_in_expectation_and_the_mode_otherwise() -> None:
+def test_eval_draws_and_modes() -> None:
+    """``expectation`` and ``sample_codes`` take exact draws, ``forward`` the modes."""
     quantizer = small().eval()
     value, quantized = quantizer.expectation(inputs(20_000), cost)
     expected = exact(quantizer, inputs()).item()
@@ -140,8 +150,8 @@ def test_eval_takes_exact_draws_in_expectation_and_the_mode_otherwise() -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("options", [{}, {"codebooks": 2}, {"codebooks": 2, "residual": True}, {"logits": "linear"}])
-def test_kl_is_that_of_a_monte_carlo_estimate(options: dict[str, Any]) -> None:
-    """Row 16 for the codes: nats, summed over positions and codes; the loss is its mean per position times a weight."""
+def test_kl_equals_monte_carlo(options: dict[str, Any]) -> None:
+    """In nats, summed over positions and codes; the loss is its weighted mean per position."""
     quantizer = small(**options, kl_weight=0.3).eval()
     z = inputs(20_000)
     codes, log_p = quantizer.sample_codes(z), quantizer.posterior(z).log_softmax(-1)
@@ -154,7 +164,8 @@ def test_kl_is_that_of_a_monte_carlo_estimate(options: dict[str, Any]) -> None:
 
 
 @torch.no_grad()
-def test_several_codebooks_are_groups_of_coordinates_or_refine_each_other() -> None:
+def test_several_codebooks() -> None:
+    """They quantize groups of coordinates, or refine the modes before them."""
     z = inputs().detach()
     groups = small(codebooks=2).eval()
     for i in range(2):
@@ -170,20 +181,20 @@ def test_several_codebooks_are_groups_of_coordinates_or_refine_each_other() -> N
     assert torch.allclose(refined.decode(codes), first[codes[..., 0]] + second[codes[..., 1]])
 
 
-def test_the_start_sets_the_scale_of_the_mixture() -> None:
-    """Rows at distance 0.1 around three points: the variance per coordinate is 0.01."""
+def test_kmeans_sets_the_scale() -> None:
+    """Inputs at distance 0.1 around three points have a variance of 0.01 per coordinate."""
     torch.manual_seed(0)
     centres = torch.tensor([[0.0, 0.0], [5.0, 0.0], [0.0, 5.0]])
     rows = centres.repeat(500, 1) + 0.1 * torch.randn(1500, 2)
-    quantizer = small(start_batches=1)
+    quantizer = small(kmeans_batches=1)
     quantizer(rows)
     assert quantizer.log_scale.item() == pytest.approx(-math.log(2 * 0.01), abs=0.1)
     assert quantizer.eval().kl(rows).mean().item() == pytest.approx(math.log(3), abs=1e-3)
 
 
 @pytest.mark.parametrize("rows", [100, 520, 600, 4096])
-def test_the_start_leaves_a_gradient(rows: int) -> None:
-    """k-means on few rows for 512 codes puts a code on nearly each of them, which says nothing of their spread."""
+def test_kmeans_leaves_a_gradient(rows: int) -> None:
+    """With few inputs for 512 codes nearly every input gets its own code, and their distances say nothing."""
     torch.manual_seed(0)
     quantizer = QUANTIZERS["gumbel"](16)
     z = torch.randn(rows, 16, requires_grad=True)

@@ -1,16 +1,16 @@
-"""The nearest code, its gradients and its losses, against NumPy."""
+"""Nearest codes, their gradients and losses, FSQ and composites, against NumPy."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from gumbelzoo.models.quantizers import QUANTIZERS
-from gumbelzoo.models.quantizers import distances as nearest
+from gumbelzoo.models.quantizers import QUANTIZERS, distances
 from gumbelzoo.models.quantizers.gradients import rotation, straight_through
 from torch import Tensor
 
-FROZEN = {"codebook_size": 5, "start_batches": 0, "revive": 0.0}
+FROZEN = {"codebook_size": 5, "kmeans_batches": 0, "dead_code_threshold": 0.0}
+VECTOR = {"name": "vector", **FROZEN}
 
 
 def brute_force(rows: Tensor, table: Tensor) -> np.ndarray:
@@ -20,28 +20,35 @@ def brute_force(rows: Tensor, table: Tensor) -> np.ndarray:
 
 @pytest.mark.parametrize("k", [2, 63, 64, 65, 200])
 @pytest.mark.parametrize("chunk", [1, 1000, 2**20])
-def test_nearest_is_that_of_brute_force(k: int, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(nearest.CHUNK, "cpu", chunk)
+def test_nearest_equals_brute_force(k: int, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(distances.CHUNK, "cpu", chunk)
     rows, table = torch.randn(37, 6), torch.randn(k, 6)
-    assert np.array_equal(nearest.nearest(rows, table).numpy(), brute_force(rows, table))
+    assert np.array_equal(distances.nearest(rows, table).numpy(), brute_force(rows, table))
 
 
 @pytest.mark.parametrize("offset", [100.0, 10_000.0])
 def test_distances_are_exact_far_from_zero(offset: float) -> None:
     rows, table = torch.randn(500, 16) + offset, torch.randn(64, 16) + offset
-    assert np.array_equal(nearest.nearest(rows, table).numpy(), brute_force(rows, table))
+    assert np.array_equal(distances.nearest(rows, table).numpy(), brute_force(rows, table))
 
 
-def test_the_first_of_equal_codes_is_taken() -> None:
+def test_argmin_takes_the_first_tie() -> None:
+    scores = torch.randint(3, (500, 320), generator=torch.Generator().manual_seed(0)).float()
+    scores[0, 70:] = -1.0
+    assert torch.equal(distances.argmin(scores), scores.argmin(-1))
+    assert distances.argmin(scores)[0] == 70
+
+
+def test_nearest_of_equal_codes_and_no_inputs() -> None:
     table = torch.zeros(300, 3)
     table[:70] = 9.0
-    assert nearest.nearest(torch.zeros(4, 3), table).tolist() == [70] * 4
-    assert nearest.nearest(torch.zeros(0, 3), table).shape == (0,)
+    assert distances.nearest(torch.zeros(4, 3), table).min() >= 70
+    assert distances.nearest(torch.zeros(0, 3), table).shape == (0,)
 
 
 @pytest.mark.parametrize("update", ["ema", "loss"])
-def test_losses_and_gradients_are_those_of_numpy(update: str) -> None:
-    """Row 23: the commitment is on z, its weight too, and everything is a mean over positions and coordinates."""
+def test_losses_and_gradients_equal_numpy(update: str) -> None:
+    """Commitment acts on z with its weight; all terms are means over positions and coordinates."""
     quantizer = QUANTIZERS["vector"](3, **FROZEN, update=update, commitment=0.4)
     z = torch.randn(2, 7, 3, requires_grad=True)
     x, table = z.detach().numpy().reshape(14, 3).astype(np.float64), quantizer.table().detach().double().numpy()
@@ -64,7 +71,7 @@ def test_losses_and_gradients_are_those_of_numpy(update: str) -> None:
         assert not list(quantizer.parameters())
 
 
-def test_cosine_takes_the_largest_cosine_and_gives_unit_vectors() -> None:
+def test_cosine_codes_and_unit_vectors() -> None:
     quantizer = QUANTIZERS["vector"](3, **FROZEN, update="loss", cosine=True)
     z = 5 * torch.randn(40, 3)
     quantized = quantizer(z)
@@ -82,14 +89,15 @@ def jacobian(gradient: object, row: Tensor, code: Tensor) -> Tensor:
     return torch.autograd.functional.jacobian(function, row)  # type: ignore[no-any-return]
 
 
-def test_straight_through_is_the_identity_and_the_value_is_the_code() -> None:
+def test_straight_through_gradient() -> None:
+    """The identity; values are exactly the codes, also of the rotation."""
     rows, codes = 1e4 * torch.randn(50, 3, requires_grad=True), torch.randn(50, 3)
     assert torch.equal(straight_through(rows, codes), codes) and torch.equal(rotation(rows, codes), codes)
     assert torch.equal(jacobian(straight_through, rows[0].detach(), codes[0]), torch.eye(3))
 
 
-def test_the_rotation_takes_the_row_to_the_code_and_leaves_the_rest_alone() -> None:
-    """Scaled by |code| / |row| it is orthogonal without reflection, and the identity off the plane of the two."""
+def test_rotation_gradient() -> None:
+    """Times |z| / |e| it is orthogonal without reflection, and the identity off the plane of z and e."""
     row, code = torch.randn(2, 5, dtype=torch.float64)
     scaled = jacobian(rotation, row, code)
     turn = scaled * row.norm() / code.norm()
@@ -101,17 +109,17 @@ def test_the_rotation_takes_the_row_to_the_code_and_leaves_the_rest_alone() -> N
 
 
 @pytest.mark.parametrize("length", [0.0, 1e-9])
-def test_a_row_of_no_direction_passes_the_rotation_straight_through(length: float) -> None:
+def test_rotation_of_zero_residual(length: float) -> None:
+    """Straight-through where the input has no direction."""
     row = length * torch.ones(3)
     assert torch.equal(jacobian(rotation, row, torch.randn(3)), torch.eye(3))
 
 
-def test_the_rotation_of_rests_survives_revivals() -> None:
-    """A revived code is a row of the batch, so that nothing rests of it for the second codebook."""
+def test_rotation_of_residuals_after_resets() -> None:
+    """A reset code is an input of the batch, so the residual of that input is zero."""
     torch.manual_seed(0)
-    quantizer = QUANTIZERS["residual"](
-        8, codebooks=2, quantizer_options={"codebook_size": 32, "gradient": "rotation", "revive": 0.5}
-    )
+    vector = {"name": "vector", "codebook_size": 32, "gradient": "rotation", "dead_code_threshold": 0.5}
+    quantizer = QUANTIZERS["residual"](8, vector, codebooks=2)
     largest = 0.0
     for step in range(40):
         z = (torch.randn(64, 8) + 0.1 * step).requires_grad_()
@@ -122,7 +130,8 @@ def test_the_rotation_of_rests_survives_revivals() -> None:
     assert largest < 10
 
 
-def test_sim_vq_moves_every_code_in_a_step_and_keeps_its_frozen_codebook() -> None:
+def test_sim_vq_step_moves_every_code() -> None:
+    """The random codebook stays."""
     quantizer = QUANTIZERS["sim_vq"](4, codebook_size=100)
     before, frozen = quantizer.table().detach().clone(), quantizer.frozen.clone()
     quantized = quantizer(torch.randn(3, 4))
@@ -150,49 +159,63 @@ def test_fsq_rounds_to_the_grid() -> None:
     assert torch.equal(quantizer.encode(torch.atanh(0.99 * quantizer.decode(every))), every)
 
 
-def test_a_product_is_its_groups_and_a_residual_its_sum() -> None:
+@pytest.mark.parametrize("levels", [[8] * 9, [3] * 39, [2] * 63], ids=["2^27", "3^39", "2^63"])
+def test_fsq_with_many_codes(levels: list[int]) -> None:
+    """Codes are exact above 2^24, where float32 has no odd numbers."""
+    quantizer = QUANTIZERS["fsq"](len(levels), levels)
+    digits = torch.randint(levels[0], (1000, len(levels)), generator=torch.Generator().manual_seed(0))
+    digits[0] = levels[0] - 1  # the largest code
+    codes = torch.tensor([[sum(int(d) * levels[0] ** i for i, d in enumerate(row))] for row in digits])
+    vectors = quantizer.decode(codes)
+    torch.testing.assert_close(vectors, 2 * digits / (levels[0] - 1) - 1)
+    assert torch.equal(quantizer.encode(torch.atanh(0.99 * vectors)), codes)
+
+
+def test_product_and_residual_by_hand() -> None:
+    """A product is its groups, a residual quantizer the sum of its levels."""
     z = torch.randn(30, 6)
-    product = QUANTIZERS["product"](6, codebooks=3, quantizer_options=FROZEN)
+    product = QUANTIZERS["product"](6, VECTOR, codebooks=3)
     quantized = product.eval()(z)
-    expected = [part(group) for part, group in zip(product.each_part(), z.chunk(3, -1), strict=True)]
+    expected = [part(group) for part, group in zip(product.members(), z.chunk(3, -1), strict=True)]
     assert torch.equal(quantized.vectors, torch.cat([part.vectors for part in expected], -1))
     assert torch.equal(quantized.codes, torch.cat([part.codes for part in expected], -1))
     assert quantized.loss.item() == pytest.approx(sum(part.loss.item() for part in expected), rel=1e-5)
 
-    residual = QUANTIZERS["residual"](6, codebooks=3, quantizer_options=FROZEN).eval()
-    rest, tables = z.numpy().copy(), [part.table().numpy() for part in residual.each_part()]
+    residual = QUANTIZERS["residual"](6, VECTOR, codebooks=3).eval()
+    residuals, tables = z.numpy().copy(), [part.table().numpy() for part in residual.members()]
     quantized = residual(z)
     for table, codes in zip(tables, quantized.codes.unbind(-1), strict=True):
-        assert np.array_equal(codes.numpy(), brute_force(torch.tensor(rest), torch.tensor(table)))
-        rest -= table[codes.numpy()]
-    np.testing.assert_allclose(quantized.vectors.numpy(), z.numpy() - rest, rtol=1e-4, atol=1e-5)
+        assert np.array_equal(codes.numpy(), brute_force(torch.tensor(residuals), torch.tensor(table)))
+        residuals -= table[codes.numpy()]
+    np.testing.assert_allclose(quantized.vectors.numpy(), z.numpy() - residuals, rtol=1e-4, atol=1e-5)
 
 
-def test_a_residual_passes_the_gradient_once() -> None:
-    quantizer = QUANTIZERS["residual"](6, codebooks=4, quantizer_options=FROZEN)
+def test_residual_passes_the_gradient_once() -> None:
+    quantizer = QUANTIZERS["residual"](6, VECTOR, codebooks=4)
     z = torch.randn(10, 6, requires_grad=True)
     weight = torch.randn(10, 6)
     (quantizer(z).vectors * weight).sum().backward()
     assert z.grad is not None and torch.allclose(z.grad, weight)
 
 
-def test_every_level_of_a_residual_draws_z_to_the_sum() -> None:
-    """The gradient of the loss for z is that of the mean squares of all levels' rests, in plain NumPy."""
-    quantizer = QUANTIZERS["residual"](6, codebooks=4, quantizer_options={**FROZEN, "commitment": 0.5})
+def test_residual_commitment_of_every_level() -> None:
+    """The loss has the gradient of the mean squares of all residuals, in NumPy."""
+    quantizer = QUANTIZERS["residual"](6, {**VECTOR, "commitment": 0.5}, codebooks=4)
     z = torch.randn(10, 6, requires_grad=True)
     quantizer.eval()(z).loss.backward()
-    rest, expected = z.detach().numpy().astype(np.float64), np.zeros((10, 6))
-    for part in quantizer.each_part():
+    left, expected = z.detach().numpy().astype(np.float64), np.zeros((10, 6))
+    for part in quantizer.members():
         table = part.table().detach().numpy().astype(np.float64)
-        rest = rest - table[((rest[:, None] - table) ** 2).sum(-1).argmin(1)]
-        expected += 0.5 * 2 * rest / rest.size
+        left = left - table[((left[:, None] - table) ** 2).sum(-1).argmin(1)]
+        expected += 0.5 * 2 * left / left.size
     assert z.grad is not None
     np.testing.assert_allclose(z.grad.numpy(), expected, rtol=1e-4, atol=1e-7)
 
 
 def test_cosine_in_composites() -> None:
-    options = {"codebook_size": 16, "cosine": True}
-    with pytest.raises(ValueError, match="takes no cosine"):
-        QUANTIZERS["residual"](8, codebooks=2, quantizer_options=options)
-    product = QUANTIZERS["product"](8, codebooks=2, quantizer_options=options)
+    cosine = {"name": "vector", "codebook_size": 16, "cosine": True}
+    for quantizer in (cosine, {"name": "product", "quantizer": cosine, "codebooks": 2}):
+        with pytest.raises(ValueError, match="takes no cosine"):
+            QUANTIZERS["residual"](8, quantizer, codebooks=2)
+    product = QUANTIZERS["product"](8, cosine, codebooks=2)
     assert product(5 * torch.randn(200, 8)).metrics["distortion"] < 1  # between vectors of length 1

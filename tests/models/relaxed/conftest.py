@@ -1,4 +1,4 @@
-"""Problems small enough to enumerate, written in plain NumPy, for the proofs of the estimators."""
+"""Problems small enough to enumerate in NumPy, as the exact reference of the estimators."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 class Problem:
-    """n latents of k categories, with a cost in which they interact and which has parameters of its own."""
+    """n latents of k categories, with a cost in which they interact and that has its own parameters."""
 
     def __init__(self, n: int, k: int) -> None:
         self.n, self.k = n, k
@@ -30,7 +30,7 @@ class Problem:
         """``... n k -> ...``; neither linear nor quadratic in any latent."""
         return lambda z: (z * weight).sum((-1, -2)).exp() + scale * z[..., 0].prod(-1) + scale.square() * z[..., 1, 1]
 
-    # The same in NumPy, at every configuration at once.
+    # -- the same in NumPy, at every configuration at once -------------------------------------------------------------
 
     @cached_property
     def arrays(self) -> tuple[np.ndarray, ...]:
@@ -39,30 +39,30 @@ class Problem:
 
     @cached_property
     def one_hots(self) -> np.ndarray:
-        """``c n k``."""
+        """All configurations, ``c n k``."""
         return np.eye(self.k)[np.array(list(itertools.product(range(self.k), repeat=self.n)))]
 
     @cached_property
     def p(self) -> np.ndarray:
-        """``n k``."""
+        """Probabilities of the categories, ``n k``."""
         exponentials = np.exp(self.arrays[0])
         return exponentials / exponentials.sum(-1, keepdims=True)
 
     @cached_property
     def probabilities(self) -> np.ndarray:
-        """Of the configurations, ``c``."""
+        """Probabilities of the configurations, ``c``."""
         return (self.one_hots * self.p).sum(-1).prod(-1)
 
     @cached_property
-    def slopes(self) -> np.ndarray:
-        """Gradient of the cost for z at every configuration, ``c n k``."""
+    def cost_gradients(self) -> np.ndarray:
+        """Gradients of the cost for z at all configurations, ``c n k``."""
         _, weight, scale = self.arrays
         z = self.one_hots
-        slopes = np.exp((z * weight).sum((-1, -2)))[:, None, None] * weight
+        gradients = np.exp((z * weight).sum((-1, -2)))[:, None, None] * weight
         for latent in range(self.n):
-            slopes[:, latent, 0] += scale * np.delete(z[..., 0], latent, axis=1).prod(-1)
-        slopes[:, 1, 1] += scale**2
-        return slopes
+            gradients[:, latent, 0] += scale * np.delete(z[..., 0], latent, axis=1).prod(-1)
+        gradients[:, 1, 1] += scale**2
+        return gradients
 
     @cached_property
     def exact(self) -> tuple[np.ndarray, ...]:
@@ -76,11 +76,11 @@ class Problem:
         d_scale = (p * (all_zero + 2 * scale * z[:, 1, 1])).sum()
         return (p * cost).sum(), d_logits, d_weight, d_scale
 
-    # Estimates
+    # -- estimates -----------------------------------------------------------------------------------------------------
 
     def estimate(self, name: str, draws: int, temperature: float = 1.0, **options: object) -> tuple[Tensor, ...]:
         """Per draw: value ``d`` and gradients for logits ``d n k``, weight ``d n k`` and scale ``d``."""
-        layer = RelaxedCategorical(name, temperature, options, event_shape=(self.n, self.k))
+        layer = RelaxedCategorical({"name": name, **options}, temperature, event_shape=(self.n, self.k))
         torch.manual_seed(1)
         # One row per draw: gradients of the sum are the gradients of every draw.
         logits, weight, scale = (t.expand(draws, *t.shape).clone().requires_grad_() for t in self.given)
@@ -90,9 +90,9 @@ class Problem:
 
 @pytest.fixture(autouse=True)
 def _unchecked_when_compiled(request: pytest.FixtureRequest) -> Iterator[None]:
-    """`torch.compile` cannot trace the shape checks, so `test_compiled_...` run without; eager ones check.
+    """Disable the shape checks in `test_compiled_...`, since `torch.compile` cannot trace them.
 
-    A function is compiled a few times only: what other tests had compiled is forgotten.
+    The compiler is reset too: it recompiles a function a few times only, over all tests.
     """
     compiled = request.node.name.startswith("test_compiled")
     jaxtyping.config.update("jaxtyping_disable", compiled)
@@ -113,13 +113,13 @@ def problem(request: pytest.FixtureRequest) -> Problem:
 
 @pytest.fixture
 def small_problem() -> Problem:
-    """3x3."""
+    """Three latents of three categories."""
     return _PROBLEMS["3x3"]
 
 
 @pytest.fixture
 def z_scores() -> Callable[[Tensor, object], Tensor]:
-    """How many standard errors the mean of draws ``d ...`` is from its target, per coordinate."""
+    """Distance of the mean of draws ``d ...`` from its target in standard errors, per coordinate."""
 
     def scores(draws: Tensor, target: object) -> Tensor:
         draws, expected = draws.double(), torch.as_tensor(target, dtype=torch.float64)

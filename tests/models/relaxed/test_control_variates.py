@@ -1,4 +1,4 @@
-"""REBAR and RELAX: the conditional sample and the gradient through it, and what their own parameters learn."""
+"""REBAR and RELAX: the gradient through the conditional sample, and training of their own parameters."""
 
 import pytest
 import torch
@@ -12,8 +12,8 @@ def layer_of(name: str, temperature: object = 0.5) -> RelaxedCategorical:
     return RelaxedCategorical(name, temperature, event_shape=(3, 3))
 
 
-def the_long_way(layer: RelaxedCategorical, logits: Tensor, cost: object, noise: Tensor) -> Tensor:
-    """Tucker et al. eq. 5 for one example by autograd, through an explicit conditional sample with coupled noise."""
+def explicit_gradient(layer: RelaxedCategorical, logits: Tensor, cost: object, noise: Tensor) -> Tensor:
+    """Tucker et al. 2017, eq. 5, for one example: autograd through a conditional sample with coupled noise."""
     estimator, tau = layer.estimator, layer.current_temperature()
 
     def c(z: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ def the_long_way(layer: RelaxedCategorical, logits: Tensor, cost: object, noise:
     codes = z.argmax(-1, keepdim=True)
     b = torch.zeros_like(z).scatter_(-1, codes, 1)
     top = z.gather(-1, codes).detach()
-    # The noise of a truncated Gumbel that gives z again: exp(-z) = exp(-(log p + v)) + exp(-top).
+    # Noise v of a truncated Gumbel that reproduces z: exp(-z) = exp(-(log p + v)) + exp(-top).
     v = (-((-z).exp() - (-top).exp()).log() - log_p).detach()
     again = torch.where(b == 1, top, -torch.logaddexp(-(log_p + v), -top))
     assert torch.allclose(again, z, atol=1e-5)
@@ -40,14 +40,14 @@ def the_long_way(layer: RelaxedCategorical, logits: Tensor, cost: object, noise:
 
 
 @pytest.mark.parametrize("name", ["rebar", "relax"])
-def test_the_gradient_is_that_through_the_conditional_sample(name: str, small_problem: object) -> None:
+def test_gradient_through_conditional_sample(name: str, small_problem: object) -> None:
     logits, weight, scale = small_problem.given
     layer, cost = layer_of(name), small_problem.cost(weight, scale)
     for _ in range(20):
         noise = gumbel_noise((3, 3))
         leaf = logits[None].clone().requires_grad_()
         (got,) = torch.autograd.grad(layer.expectation(leaf, cost, noise=noise[None]).sum(), leaf)
-        assert torch.allclose(got[0], the_long_way(layer, logits, cost, noise), atol=1e-4)
+        assert torch.allclose(got[0], explicit_gradient(layer, logits, cost, noise), atol=1e-4)
 
 
 def variance_objective(layer: RelaxedCategorical, problem: object, noise: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ def variance_objective(layer: RelaxedCategorical, problem: object, noise: Tensor
 
 @pytest.mark.parametrize("name", ["rebar", "relax"])
 def test_own_parameters_descend_the_variance(name: str, small_problem: object) -> None:
-    """Their gradient is the derivative of log E|g|^2, temperature included, by finite differences."""
+    """Their gradient, that of the temperature too, is that of log E|g|^2 by finite differences."""
     layer = layer_of(name, {"name": "learned", "initial": 0.5}).double()
     noise = gumbel_noise((500, 3, 3)).double()
     rows = small_problem.logits.double().expand(500, 3, 3)
@@ -95,8 +95,8 @@ def test_learning_lowers_the_variance(name: str, small_problem: object) -> None:
 
 
 @pytest.mark.parametrize("name", ["rebar", "relax", "muprop"])
-def test_relaxed_evaluations_give_the_cost_no_gradient(name: str) -> None:
-    """The cost's parameters see the discrete sample only, exactly."""
+def test_relaxed_cost_trains_no_parameters(name: str) -> None:
+    """The cost's parameters learn from the one-hot sample alone."""
     weight = torch.randn(3, 3, requires_grad=True)
     seen = []
 
@@ -110,15 +110,29 @@ def test_relaxed_evaluations_give_the_cost_no_gradient(name: str) -> None:
     assert torch.allclose(weight.grad, seen[0].sum(0))
 
 
+@pytest.mark.parametrize("name", ["rebar", "relax"])
+def test_cost_that_jumps_biases_the_gradient(name: str, z_scores: object) -> None:
+    """A threshold inside the simplex has no gradient there, so the relaxed cost's gradient misses it."""
+    logits = torch.tensor([[0.5, -0.5, 0.0]] * 3)
+
+    def gradient(layer: RelaxedCategorical, draws: int) -> Tensor:
+        rows = logits.expand(draws, 3, 3).clone().requires_grad_()
+        value = layer.expectation(rows, lambda z: (z[..., 0] > 0.5).float().sum(-1) + z[..., 1].sum(-1))
+        return torch.autograd.grad(value.sum(), rows)[0]
+
+    exact = gradient(RelaxedCategorical("exact"), 1)[0]
+    assert z_scores(gradient(layer_of(name), 50_000), exact).abs().max() > 10
+
+
 @pytest.mark.parametrize("name", ["rebar", "relax", "muprop"])
-def test_works_where_gradients_are_off(name: str) -> None:
+def test_expectation_under_no_grad(name: str) -> None:
     with torch.no_grad():
         value = layer_of(name).expectation(torch.randn(7, 3, 3), lambda z: z.square().sum((-1, -2)))
     assert torch.allclose(value, torch.full((7,), 3.0))
 
 
 @pytest.mark.parametrize("name", ["relax", "unordered"])
-def test_estimators_built_for_a_shape_ask_for_it(name: str) -> None:
+def test_missing_event_shape_raises(name: str) -> None:
     with pytest.raises(ValueError, match=r"event_shape=\(latents, categories\)"):
         RelaxedCategorical(name)
     with pytest.raises(ValueError, match="was built for event_shape"):

@@ -1,4 +1,4 @@
-"""Densities, KL and entropy against PyTorch's distributions, integrals and Monte Carlo (pitfalls 7, 10, 16)."""
+"""Densities, KL and entropy against PyTorch's distributions, integrals and Monte Carlo."""
 
 import math
 
@@ -54,7 +54,8 @@ def test_kl_is_per_row_and_never_negative() -> None:
     torch.testing.assert_close(categorical_kl(torch.zeros(2, 5)), torch.zeros(2), atol=1e-6, rtol=0)
 
 
-def test_masked_classes_have_no_part_and_no_nan_gradient() -> None:
+def test_masked_classes_do_not_count() -> None:
+    """Their gradients are finite."""
     logits = torch.tensor([[0.3, -torch.inf, 1.0], [-torch.inf, -torch.inf, 0.5]], requires_grad=True)
     kept = torch.tensor([0.3, 1.0])
     torch.testing.assert_close(entropy(logits)[0], Categorical(logits=kept).entropy())
@@ -97,7 +98,7 @@ def test_concrete_density_integrates_to_one(temperature: float) -> None:
     assert torch.trapezoid(density, x).item() == pytest.approx(1, abs=1e-6)
 
 
-def test_concrete_density_is_finite_at_low_temperature() -> None:
+def test_concrete_density_at_low_temperature() -> None:
     logits = (5 * randn(1000, 20)).requires_grad_()
     log_y = log_relaxed(logits.detach(), 0.01)
     assert (log_y.exp() == 0).any()  # y itself has underflown
@@ -107,7 +108,8 @@ def test_concrete_density_is_finite_at_low_temperature() -> None:
     assert gradient.isfinite().all()
 
 
-def test_concrete_density_of_masked_classes_is_that_of_the_others() -> None:
+def test_concrete_density_with_masks() -> None:
+    """It is the density of the other classes."""
     logits = randn(4, 5)
     masked = torch.cat([logits, torch.full((4, 1), -torch.inf)], -1).requires_grad_()
     log_y = log_relaxed(logits, 0.5)
@@ -118,7 +120,7 @@ def test_concrete_density_of_masked_classes_is_that_of_the_others() -> None:
         assert gradient.isfinite().all()
 
 
-def test_concrete_temperature_per_row_and_its_gradient() -> None:
+def test_concrete_temperature_per_row() -> None:
     logits, temperature = randn(3, 2, 4), torch.tensor([0.5, 1.0, 2.0], requires_grad=True)
     log_y = log_relaxed(logits, 1.0)
     value = concrete_log_prob(log_y, logits, temperature)

@@ -1,4 +1,4 @@
-"""Every registered estimator against exact enumeration in NumPy (pitfalls 13 and 15)."""
+"""Every registered estimator against exact enumeration in NumPy."""
 
 import itertools
 import math
@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from gumbelzoo.models.relaxed import ESTIMATORS, RelaxedCategorical
-from gumbelzoo.models.relaxed.estimator import draw_noise
 from gumbelzoo.models.relaxed.estimators.exact import configurations
+from gumbelzoo.models.relaxed.noise import draw_noise
 from torch import Tensor
 
 NAMES = ESTIMATORS.names()
-# A baseline is no estimator of its own, but has to be as unbiased.
+# Every baseline must be unbiased too.
 UNBIASED = [(name, None) for name in NAMES if ESTIMATORS[name].unbiased and name != "exact"] + [
     ("reinforce", baseline) for baseline in ("none", "moving_average", "learned")
 ]
@@ -56,7 +56,7 @@ def layer_for(name: str, n: int, k: int) -> RelaxedCategorical:
 
 
 def draws_for(name: str, problem: object, budget: int = 400_000) -> int:
-    """Draws whose cost evaluations fit the budget, for the few estimators that evaluate often."""
+    """Draws whose cost evaluations fit the budget."""
     evaluations = layer_for(name, problem.n, problem.k).estimator.cost_evaluations(problem.n, problem.k)
     return min(60_000, budget // evaluations)
 
@@ -67,8 +67,8 @@ def skip_other_categories(name: str, k: int) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_facts_of_every_estimator(name: str) -> None:
-    """As declared, and the evaluations as counted."""
+def test_estimator_facts(name: str) -> None:
+    """Facts are as declared, and cost evaluations as counted."""
     kind = ESTIMATORS[name]
     n, k, rows = 3, kind.categories or 4, 0
     estimator = layer_for(name, n, k).estimator
@@ -85,12 +85,28 @@ def test_the_facts_of_every_estimator(name: str) -> None:
     assert rows == 5 * estimator.cost_evaluations(n, k)
 
 
-def test_the_table_has_every_estimator() -> None:
+def test_tables_have_every_estimator() -> None:
     assert set(FACTS) == set(NAMES)
     assert set(BIAS) == set(BIASED)
 
 
-def test_exact_is_the_enumeration(problem: object) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_one_hot_forward_is_exact(name: str) -> None:
+    """The samples that the cost sees are exactly one-hot if the estimator says so, and never otherwise."""
+    k, seen = ESTIMATORS[name].categories or 3, []
+
+    def cost(z: Tensor) -> Tensor:
+        seen.append(z.detach())
+        return z[..., 0].sum(-1).square()
+
+    layer_for(name, 2, k).expectation(torch.randn(64, 2, k, requires_grad=True), cost)
+    one_hot = [bool(((z == 0) | (z == 1)).all() and (z.sum(-1) == 1).all()) for z in seen]
+    # Control variates evaluate the cost at relaxed points too, besides the samples.
+    relaxed = {"muprop": 1, "rebar": 1, "relax": 1}.get(name, 0)
+    assert sum(one_hot) == (len(seen) - relaxed if ESTIMATORS[name].one_hot_forward else 0)
+
+
+def test_exact_equals_enumeration(problem: object) -> None:
     logits, weight, scale = (t.double().requires_grad_() for t in problem.given)
     value = RelaxedCategorical("exact").expectation(logits[None], problem.cost(weight, scale))
     gradients = torch.autograd.grad(value.sum(), [logits, weight, scale])
@@ -105,7 +121,7 @@ def test_configurations_are_the_product() -> None:
 
 @pytest.mark.parametrize(("name", "baseline"), UNBIASED)
 def test_unbiased_estimators_are_unbiased(name: str, baseline: str | None, problem: object, z_scores: object) -> None:
-    """Value, gradient for the logits, gradients for the cost's own parameters; |z| < 4 in every coordinate."""
+    """In value and in all gradients, those of the cost's own parameters too; |z| < 4 in every coordinate."""
     skip_other_categories(name, problem.k)
     estimates = problem.estimate(name, draws_for(name, problem), **({"baseline": baseline} if baseline else {}))
     for draws, exact in zip(estimates, problem.exact, strict=True):
@@ -114,7 +130,7 @@ def test_unbiased_estimators_are_unbiased(name: str, baseline: str | None, probl
 
 @pytest.mark.parametrize("name", BIASED)
 def test_biased_estimators_have_the_recorded_bias(name: str, problem: object, z_scores: object) -> None:
-    """Within four standard errors; where only the gradient for the logits is biased, all else is right."""
+    """Within four standard errors; an exact value and its gradients for the cost's own parameters are unbiased."""
     value, d_logits, *d_own = problem.estimate(name, 60_000)
     if ESTIMATORS[name].exact_value:
         for draws, exact in zip([value, *d_own], [problem.exact[0], *problem.exact[2:]], strict=True):
@@ -128,8 +144,8 @@ def test_biased_estimators_have_the_recorded_bias(name: str, problem: object, z_
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_cost_without_parameters_or_gradient_of_its_own(name: str) -> None:
-    """A table as cost: no gradient for pathwise estimators, an error for those whose control variate needs one."""
+def test_cost_without_gradient(name: str) -> None:
+    """No gradient for pathwise estimators, and an error for those whose control variate needs one."""
     k = ESTIMATORS[name].categories or 3
     logits, layer = torch.randn(200, 2, k, requires_grad=True), layer_for(name, 2, k)
 
@@ -198,7 +214,7 @@ def test_stacked_unbiased_estimators_are_unbiased(name: str, z_scores: object) -
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_logits(name: str, dtype: torch.dtype) -> None:
-    """The same as float32 gives for the same logits and noise, but for the rounding of the result."""
+    """Results equal those of float32 for the same logits and noise, up to rounding."""
     k = ESTIMATORS[name].categories or 3
     rounded = torch.randn(64, 2, k).to(dtype)
     found = []
@@ -233,7 +249,7 @@ def test_masked_logits_get_no_gradient(name: str, how: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if ESTIMATORS[name].unbiased])
-def test_masked_categories_leave_the_others_unbiased(name: str, z_scores: object) -> None:
+def test_unbiased_with_masked_categories(name: str, z_scores: object) -> None:
     k = ESTIMATORS[name].categories or 4
     mask = torch.ones(2, k, dtype=torch.bool)
     mask[0, 1] = False
@@ -251,13 +267,13 @@ def test_masked_categories_leave_the_others_unbiased(name: str, z_scores: object
         assert z_scores(gradient(name, 20_000), exact).abs().max() < 4
 
 
-def test_given_noise_must_have_the_shape() -> None:
+def test_noise_of_wrong_shape_raises() -> None:
     with pytest.raises(ValueError, match="noise must have shape"):
         draw_noise(torch.zeros(4), noise=torch.zeros(3))
 
 
-def test_exact_ignores_the_cost_of_masked_configurations() -> None:
-    """0 * inf is NaN, in the value and in the gradient."""
+def test_exact_with_infinite_masked_cost() -> None:
+    """0 * inf would be NaN, in the value and in the gradient."""
     logits = torch.zeros(1, 2, 3).requires_grad_()
     weight = torch.tensor([1.0, 2.0, torch.inf])
     mask = torch.tensor([True, True, False])
@@ -280,15 +296,15 @@ def test_double_precision_logits(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_cost_must_be_one_value_per_example(name: str) -> None:
+def test_cost_of_wrong_shape_raises(name: str) -> None:
     k = ESTIMATORS[name].categories or 3
     with pytest.raises(ValueError, match="one value per example"):
         layer_for(name, 2, k).expectation(torch.zeros(4, 2, k, requires_grad=True), lambda z: z.mean())
 
 
 @pytest.mark.parametrize("name", ["rebar", "relax"])
-def test_a_cost_without_a_gradient_for_z_is_refused(name: str) -> None:
-    """Also where it has one for its own parameters: zeros in the place of a gradient would be a biased estimate."""
+def test_cost_without_gradient_for_z_raises(name: str) -> None:
+    """Also where it has one for its own parameters: zeros instead of a gradient would bias the estimate."""
     table = torch.nn.Embedding(3, 4)
     layer = RelaxedCategorical(name, event_shape=(2, 3))
     with pytest.raises(ValueError, match="use 'reinforce' for a black box"):
@@ -296,12 +312,12 @@ def test_a_cost_without_a_gradient_for_z_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "options"), [("rebar", {}), ("reinforce", {"baseline": "learned"})])
-def test_own_parameters_descend_for_rewards_too(name: str, options: dict[str, Any]) -> None:
-    """Whether an expectation is minimised or maximised, the same noise moves them the same way."""
+def test_own_parameters_descend_for_rewards(name: str, options: dict[str, Any]) -> None:
+    """With the same noise, minimising and maximising move an estimator's parameters the same way."""
     gradients = []
     for sign in (1.0, -1.0):
         torch.manual_seed(0)
-        layer = RelaxedCategorical(name, estimator_options={"samples": 1, **options}, event_shape=(2, 3))
+        layer = RelaxedCategorical({"name": name, "samples": 1, **options}, event_shape=(2, 3))
         value = layer.expectation(torch.randn(16, 2, 3, requires_grad=True), lambda z: z[..., 0].sum(-1) * 3 - 1)
         (sign * value).mean().backward()
         gradients.append([parameter.grad for parameter in layer.estimator.parameters()])
@@ -310,10 +326,10 @@ def test_own_parameters_descend_for_rewards_too(name: str, options: dict[str, An
 
 
 @pytest.mark.parametrize(("n", "k", "samples"), [(80, 8, 5), (200, 2, 10), (64, 128, 4)])
-def test_sets_of_improbable_configurations(n: int, k: int, samples: int) -> None:
-    """The product of their probabilities is no number."""
+def test_unordered_with_tiny_probabilities(n: int, k: int, samples: int) -> None:
+    """The product of the probabilities underflows."""
     logits = (0.01 * torch.randn(4, n, k)).requires_grad_()
-    layer = RelaxedCategorical("unordered", estimator_options={"samples": samples}, event_shape=(n, k))
+    layer = RelaxedCategorical({"name": "unordered", "samples": samples}, event_shape=(n, k))
     value = layer.expectation(logits, lambda z: z[..., 0].sum(-1))
     value.sum().backward()
     assert value.isfinite().all() and logits.grad is not None and logits.grad.isfinite().all()
@@ -321,8 +337,8 @@ def test_sets_of_improbable_configurations(n: int, k: int, samples: int) -> None
 
 
 @pytest.mark.parametrize("temperature", [2.0, 5.0])
-def test_ties_of_half_precision_are_broken_before_rounding(temperature: float) -> None:
-    """The noise decides, not the order of the categories."""
+def test_half_precision_ties_are_random(temperature: float) -> None:
+    """The noise decides before rounding, not the order of the categories."""
     layer = RelaxedCategorical("straight_through_gumbel_softmax", temperature)
     share = layer(torch.zeros(2_000_000, 2, dtype=torch.bfloat16), generator=torch.Generator().manual_seed(0))[:, 0]
     assert abs(share.double().mean() - 0.5) < 4 * 0.5 / 2_000_000**0.5

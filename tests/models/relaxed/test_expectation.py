@@ -1,4 +1,4 @@
-"""``layer.expectation`` as people call it: with every estimator, at the edges of what it takes."""
+"""``layer.expectation`` with every estimator: temperatures, dtypes, masks, shapes, compilation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LEARN: list[tuple[str, dict[str, Any]]] = [("rebar", {}), ("relax", {}), ("reinf
 
 def layer_for(name: str, n: int = 2, temperature: Any = 1.0, **options: Any) -> RelaxedCategorical:
     torch.manual_seed(0)
-    return RelaxedCategorical(name, temperature, options, event_shape=(n, categories(name)))
+    return RelaxedCategorical({"name": name, **options}, temperature, event_shape=(n, categories(name)))
 
 
 def categories(name: str) -> int:
@@ -39,7 +39,7 @@ def cost(z: Tensor) -> Tensor:
 
 
 def estimate(layer: RelaxedCategorical, logits: Tensor, **given: Any) -> list[Tensor]:
-    """The value, and the gradients for the logits and for the estimator's own parameters, always of the same noise."""
+    """Value, and gradients for the logits and the estimator's own parameters, always with the same noise."""
     value = layer.expectation(logits, cost, generator=torch.Generator().manual_seed(2), **given)
     leaves = [logits, *(p for p in layer.parameters() if p.requires_grad)]
     gradients = torch.autograd.grad(value.sum(), leaves, materialize_grads=True)
@@ -53,7 +53,7 @@ def assert_equal(found: Sequence[Tensor], expected: Sequence[Tensor]) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("samples", [None, 3])
-def test_a_temperature_per_example_is_that_of_the_example(name: str, samples: int | None) -> None:
+def test_temperature_per_example(name: str, samples: int | None) -> None:
     if name == "exact" and samples:
         pytest.skip("exact draws no samples")
     layer = layer_for(name, **({"samples": samples} if samples else {}))
@@ -75,7 +75,7 @@ def test_autocast_changes_nothing(name: str) -> None:
 
 compiles = pytest.mark.filterwarnings(
     "ignore:The .grad attribute of a Tensor that is not a leaf"
-)  # of the compiler itself
+)  # raised by the compiler
 
 
 @compiles
@@ -89,7 +89,7 @@ compiles = pytest.mark.filterwarnings(
     ],
 )
 def test_compiled_equals_eager(name: str, temperature: Any, options: dict[str, Any]) -> None:
-    """Those included whose own parameters learn through a second derivative."""
+    """Also for estimators whose own parameters learn through a second derivative."""
     check_compiled(name, temperature, options, "aot_eager")
 
 
@@ -98,12 +98,12 @@ def test_compiled_equals_eager(name: str, temperature: Any, options: dict[str, A
     ("name", "options"), [("rebar", {}), ("relax", {}), ("reinforce", {"baseline": "learned"})], ids=str
 )
 def test_compiled_by_the_default_backend(name: str, options: dict[str, Any]) -> None:
-    """The default backend frees and reuses buffers of a backward pass that is not the last one."""
+    """It frees and reuses buffers of a backward pass that is not the last one."""
     check_compiled(name, 1.0, options, "inductor")
 
 
 def check_compiled(name: str, temperature: Any, options: dict[str, Any], backend: str) -> None:
-    """Value and all gradients of a compiled call equal the eager ones."""
+    """Check that value and gradients of a compiled call equal the eager ones."""
     logits = logits_for(name, 8, 2)
     found = []
     for compiled in (False, True):
@@ -117,19 +117,19 @@ def check_compiled(name: str, temperature: Any, options: dict[str, Any], backend
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_empty_batch(name: str) -> None:
+def test_empty_batch(name: str) -> None:
     logits = logits_for(name, 0, 2)
     value, gradient, *_ = estimate(layer_for(name), logits)
     assert value.shape == (0,) and gradient.shape == logits.shape
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_one_latent_without_an_axis(name: str) -> None:
-    """Logits ``b k`` and a cost ``b`` are as good as one latent ``b 1 k``."""
+def test_one_latent_without_its_axis(name: str) -> None:
+    """Logits ``b k`` with a cost ``b`` equal one latent ``b 1 k``."""
     options = {"samples": 2} if name == "unordered" else {}  # of three configurations
     wide = layer_for(name, n=1, **options)
     torch.manual_seed(0)
-    layer = RelaxedCategorical(name, 1.0, options, event_shape=(categories(name),))
+    layer = RelaxedCategorical({"name": name, **options}, event_shape=(categories(name),))
     logits = logits_for(name, 5)
     values = []
     for one, rows, event in ((layer, logits, 1), (wide, logits[:, None], 2)):
@@ -140,7 +140,8 @@ def test_one_latent_without_an_axis(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "options"), LEARN)
-def test_frozen_parameters_of_an_estimator_stay_and_the_gradient_too(name: str, options: dict[str, Any]) -> None:
+def test_frozen_estimator_parameters(name: str, options: dict[str, Any]) -> None:
+    """They change neither the value nor the gradient of the logits."""
     logits = logits_for(name, 4, 2)
     expected = estimate(layer_for(name, **options), logits)[:2]
     layer = layer_for(name, **options).requires_grad_(False)
@@ -149,10 +150,8 @@ def test_frozen_parameters_of_an_estimator_stay_and_the_gradient_too(name: str, 
 
 @pytest.mark.parametrize(("name", "options"), BUILT_FOR_A_SHAPE)
 @pytest.mark.parametrize("t", [5, 3])
-def test_examples_of_another_shape_than_the_estimator_was_built_for_are_refused(
-    name: str, options: dict[str, Any], t: int
-) -> None:
-    """Also where the shapes happen to broadcast, as 3 x 3 does, into a biased estimate."""
+def test_wrong_event_shape_raises(name: str, options: dict[str, Any], t: int) -> None:
+    """Also where the shapes would broadcast, as 3 x 3 does, into a biased estimate."""
     layer, logits = layer_for(name, **options), logits_for(name, 3, t, 2)
     with pytest.raises(ValueError, match=r"built for event_shape=\(2, 3\).*examples of shape \(\d, 2, 3\)"):
         layer.expectation(logits, lambda z: cost(z).sum(-1))
@@ -160,14 +159,14 @@ def test_examples_of_another_shape_than_the_estimator_was_built_for_are_refused(
 
 
 @pytest.mark.parametrize("name", ["muprop", "rebar", "relax"])
-def test_inference_mode_is_named(name: str) -> None:
+def test_inference_mode_raises(name: str) -> None:
     layer, logits = layer_for(name), logits_for(name, 2, 2)
     with torch.inference_mode(), pytest.raises(ValueError, match="inference_mode"):
         layer.expectation(logits, cost)
 
 
 @pytest.mark.parametrize("name", ["gumbel_softmax", "vimco", "reinforce"])
-def test_a_mask_and_a_temperature_reach_the_multi_sample_bound(name: str) -> None:
+def test_bound_takes_mask_and_temperature(name: str) -> None:
     logits, mask = logits_for(name, 4, 2), torch.tensor([True, True, False])
     layer = layer_for(name, temperature=0.7)
 
@@ -186,7 +185,7 @@ def test_a_mask_and_a_temperature_reach_the_multi_sample_bound(name: str) -> Non
 
 @pytest.mark.parametrize("name", ["gumbel_softmax", "concrete"])
 @pytest.mark.parametrize("training", [True, False])
-def test_a_mask_reaches_the_kl(name: str, training: bool) -> None:
+def test_kl_takes_a_mask(name: str, training: bool) -> None:
     logits, mask = logits_for(name, 4, 2), torch.tensor([True, False, True])
     layer = layer_for(name).train(training)
     masked = layer.kl(logits, mask=mask, generator=torch.Generator().manual_seed(0))

@@ -1,15 +1,13 @@
-"""The layer's interface: modes, masks, temperatures, noise, errors, numerics (pitfalls 3, 5-12)."""
+"""Interface of the layer: modes, masks, temperatures, noise, errors, numerics."""
 
 import pytest
 import torch
 from gumbelzoo.models.relaxed import ESTIMATORS, RelaxedCategorical
-from gumbelzoo.models.relaxed.estimators.gumbel_softmax import GumbelSoftmax
 from gumbelzoo.models.relaxed.noise import gumbel_noise
 from torch import Tensor
 
 PATHWISE = [name for name in ESTIMATORS.names() if ESTIMATORS[name].pathwise]
 SCORE = sorted(set(ESTIMATORS.names()) - set(PATHWISE))
-HARD = [name for name in PATHWISE if not issubclass(ESTIMATORS[name], GumbelSoftmax)]
 
 
 def is_one_hot(z: Tensor) -> bool:
@@ -21,20 +19,21 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def noise_for(layer: RelaxedCategorical, logits: Tensor, seed: int = 0) -> Tensor:
-    """All the noise behind one sample, with a leading axis where the estimator needs more than one draw."""
+    """Noise of one sample, with a leading axis for an estimator with several draws."""
     draws = layer.estimator.noise_draws
     return gumbel_noise((draws, *logits.shape) if draws > 1 else logits.shape, generator=generator(seed))
 
 
 @pytest.mark.parametrize("name", PATHWISE)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
-def test_output_is_on_the_simplex_in_the_dtype_of_the_logits(name: str, dtype: torch.dtype) -> None:
+def test_sample_is_on_the_simplex(name: str, dtype: torch.dtype) -> None:
+    """It has the logits' dtype, and is exactly one-hot where ``one_hot_forward`` says so."""
     logits = torch.randn(50, 20, 10, generator=generator()).to(dtype).requires_grad_()
     z = RelaxedCategorical(name)(logits)
     assert z.dtype == dtype
     assert z.shape == logits.shape
     assert torch.allclose(z.float().sum(-1), torch.ones(50, 20), atol=1e-2)
-    assert is_one_hot(z) == (name in HARD)
+    assert is_one_hot(z) == ESTIMATORS[name].one_hot_forward
     (z * torch.randn(10, generator=generator()).to(dtype)).sum().backward()
     assert logits.grad is not None
     assert logits.grad.isfinite().all()
@@ -52,7 +51,7 @@ def test_eval_is_deterministic_and_one_hot(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ESTIMATORS.names())
-def test_eval_expectation_sees_discrete_samples_only(name: str) -> None:
+def test_eval_expectation_is_discrete(name: str) -> None:
     k = ESTIMATORS[name].categories or 5
     layer = RelaxedCategorical(name, event_shape=(3, k)).eval()
 
@@ -67,7 +66,7 @@ def test_eval_expectation_sees_discrete_samples_only(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCORE)
-def test_score_function_estimators_name_expectation(name: str) -> None:
+def test_forward_without_pathwise_gradient_raises(name: str) -> None:
     with pytest.raises(ValueError, match=r"layer\.expectation"):
         RelaxedCategorical(name, event_shape=(2, 2))(torch.zeros(2, 2))
 
@@ -111,19 +110,19 @@ def test_masked_categories_are_never_drawn(name: str, how: str) -> None:
 
 
 @pytest.mark.parametrize("name", PATHWISE)
-def test_a_row_that_is_masked_whole_is_refused(name: str) -> None:
+def test_fully_masked_row_raises(name: str) -> None:
     with pytest.raises(ValueError, match="mask"):
         RelaxedCategorical(name)(torch.randn(2, 3), mask=torch.tensor([[True, True, True], [False, False, False]]))
 
 
 @pytest.mark.parametrize("temperature", [0.0, -0.5, float("nan"), torch.tensor(0.0)])
-def test_a_temperature_of_zero_is_refused(temperature: float | Tensor) -> None:
+def test_nonpositive_temperature_raises(temperature: float | Tensor) -> None:
     with pytest.raises(ValueError, match="temperature must be > 0"):
         RelaxedCategorical()(torch.randn(2, 3), temperature=temperature)
 
 
 @pytest.mark.parametrize("name", PATHWISE)
-def test_a_tiny_temperature_is_finite(name: str) -> None:
+def test_tiny_temperature_is_finite(name: str) -> None:
     logits = torch.randn(100, 10, generator=generator()).requires_grad_()
     z = RelaxedCategorical(name, 1e-4)(logits)
     (z * torch.randn(10)).sum().backward()
@@ -132,7 +131,8 @@ def test_a_tiny_temperature_is_finite(name: str) -> None:
     assert logits.grad.isfinite().all()
 
 
-def test_temperatures_per_call_scalar_per_example_per_latent_and_from_a_network() -> None:
+def test_temperature_per_call() -> None:
+    """One per example or per latent, and one that a network predicts."""
     logits = torch.randn(4, 3, 5, generator=generator())
     noise = gumbel_noise(logits.shape, generator=generator())
     layer = RelaxedCategorical("gumbel_softmax")
@@ -153,8 +153,8 @@ def test_temperatures_per_call_scalar_per_example_per_latent_and_from_a_network(
     assert network.weight.grad.abs().sum() > 0
 
 
-def test_temperature_per_example_with_several_samples() -> None:
-    layer = RelaxedCategorical("gumbel_softmax", estimator_options={"samples": 3})
+def test_temperature_with_several_samples() -> None:
+    layer = RelaxedCategorical({"name": "gumbel_softmax", "samples": 3})
     logits, temperature = torch.randn(4, 2, 5), torch.tensor([0.1, 0.5, 1.0, 5.0])
     noise = gumbel_noise((3, 4, 2, 5))
     value = layer.expectation(logits, lambda z: z.square().sum((-1, -2)), temperature=temperature, noise=noise)
@@ -207,7 +207,7 @@ def test_double_backward(name: str) -> None:
     logits = torch.randn(3, 4, dtype=torch.float64, generator=generator()).requires_grad_()
     layer = RelaxedCategorical(name, 0.8).double()
     noise = noise_for(layer, logits).double()
-    if name in HARD:  # the value is constant in the logits, so only the relaxed gradient can be differentiated again
+    if ESTIMATORS[name].one_hot_forward:  # the value is constant: differentiate the relaxed gradient again
         (first,) = torch.autograd.grad(layer(logits, noise=noise).pow(2).sum(), logits, create_graph=True)
         (second,) = torch.autograd.grad(first.pow(2).sum(), logits)
         assert second.isfinite().all()
@@ -238,24 +238,24 @@ def test_construction_errors_name_the_fix() -> None:
     with pytest.raises(ValueError, match="did you mean 'gumbel_softmax'"):
         RelaxedCategorical("gumble_softmax")
     with pytest.raises(ValueError, match="did you mean 'samples'"):
-        RelaxedCategorical("reinforce", estimator_options={"sample": 3})
+        RelaxedCategorical({"name": "reinforce", "sample": 3})
     with pytest.raises(ValueError, match="samples >= 2"):
-        RelaxedCategorical("reinforce", estimator_options={"samples": 1})
+        RelaxedCategorical({"name": "reinforce", "samples": 1})
     with pytest.raises(ValueError, match=r"65536|configurations"):
         RelaxedCategorical("exact").expectation(torch.zeros(1, 20, 10), lambda z: z.sum((-1, -2)))
     with pytest.raises(ValueError, match="one value per example"):
         RelaxedCategorical().expectation(torch.zeros(2, 3, 4), lambda z: z.sum((0, 2)))
-    with pytest.raises(ValueError, match="argument of a learned temperature: 'minimum'"):
+    with pytest.raises(ValueError, match="argument of temperature schedule 'learned': 'minimum'"):
         RelaxedCategorical(temperature={"name": "learned", "minimum": 0.1})
     with pytest.raises(ValueError, match=r"inner_samples >= 1, got True"):
-        RelaxedCategorical("gumbel_rao", estimator_options={"inner_samples": True})
+        RelaxedCategorical({"name": "gumbel_rao", "inner_samples": True})
     with pytest.raises(ValueError, match="finite gap >= 0, got inf"):
-        RelaxedCategorical("gapped_straight_through", estimator_options={"gap": torch.inf})
+        RelaxedCategorical({"name": "gapped_straight_through", "gap": torch.inf})
 
 
 @pytest.mark.parametrize("name", ESTIMATORS.names())
 @pytest.mark.parametrize(("value", "message"), [(torch.nan, "NaN"), (-torch.inf, "all classes of a row are masked")])
-def test_bad_rows_are_refused_however_they_are_used(name: str, value: float, message: str) -> None:
+def test_bad_rows_raise_in_every_method(name: str, value: float, message: str) -> None:
     k = ESTIMATORS[name].categories or 3
     layer = RelaxedCategorical(name, event_shape=(2, k))
     logits = torch.zeros(4, 2, k)
@@ -269,7 +269,7 @@ def test_bad_rows_are_refused_however_they_are_used(name: str, value: float, mes
 
 
 @pytest.mark.parametrize("name", ESTIMATORS.names())
-def test_a_temperature_is_learned_or_refused(name: str) -> None:
+def test_temperature_is_learned_or_refused(name: str) -> None:
     spec, k = {"name": "learned", "initial": 0.5}, ESTIMATORS[name].categories or 3
     if not ESTIMATORS[name].learns_temperature:
         with pytest.raises(ValueError, match=f"cannot be learned through estimator '{name}'"):

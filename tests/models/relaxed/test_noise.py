@@ -1,4 +1,4 @@
-"""The law of the noise, its bounds, and where it works (pitfalls 1, 2, 4, 8, 11)."""
+"""Distribution and bounds of the noise, and the transforms under which it works."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def test_ten_million_draws_are_finite() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_thousand_million_draws_are_finite() -> None:
+def test_billion_draws_are_finite() -> None:
     all_finite(1_000_000_000)
 
 
@@ -40,13 +40,13 @@ def test_extreme_bits_are_finite(bits: int, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_kolmogorov_smirnov(seed: int) -> None:
-    # More numbers than are made at a time, and an odd number of them.
+def test_noise_has_its_distribution(seed: int) -> None:
+    """Kolmogorov-Smirnov over more than one chunk, and an odd number of draws."""
     assert stats.kstest(gumbel_noise((1_000_001,), generator=generator(seed)).numpy(), "gumbel_r").pvalue > 1e-3
     assert stats.kstest(exponential_noise((1_000_001,), generator=generator(seed)).numpy(), "expon").pvalue > 1e-3
 
 
-def test_upper_tail_is_neither_truncated_nor_coarse() -> None:
+def test_upper_tail_is_complete_and_fine() -> None:
     noise = exponential_noise((20_000_000,), generator=generator())
     for bound in (1e-3, 1e-4, 1e-5, 1e-6):  # the smallest exponentials are the largest Gumbels
         expected = bound * len(noise)
@@ -62,7 +62,7 @@ def test_neighbours_and_halves_are_independent() -> None:
         assert abs(correlation.item()) < 5 / a.numel() ** 0.5
 
 
-def test_generator_and_global_seed_repeat_the_draw() -> None:
+def test_generator_and_seed_repeat_the_draw() -> None:
     state = torch.get_rng_state()
     assert torch.equal(gumbel_noise((7, 3), generator=generator(1)), gumbel_noise((7, 3), generator=generator(1)))
     assert not torch.equal(gumbel_noise((7, 3), generator=generator(1)), gumbel_noise((7, 3), generator=generator(2)))
@@ -80,7 +80,8 @@ def test_any_shape(shape: tuple[int, ...]) -> None:
     assert gumbel_noise(torch.zeros(shape, dtype=torch.bfloat16)).shape == shape
 
 
-def test_float32_whatever_the_dtype_and_inside_autocast() -> None:
+def test_noise_is_float32() -> None:
+    """For logits of any dtype, and under autocast."""
     for dtype in (torch.float16, torch.bfloat16, torch.float64, torch.int64):
         assert gumbel_noise(torch.zeros(4, dtype=dtype)).dtype == torch.float32
     with torch.autocast("cpu", torch.bfloat16):
@@ -101,7 +102,9 @@ def test_vmap_follows_its_randomness(given: str) -> None:
         torch.func.vmap(draw)(x)
 
 
-def test_compiled_noise_is_the_eager_noise_and_fresh_in_each_call() -> None:
+def test_compiled_noise_equals_eager() -> None:
+    """Every call draws fresh noise."""
+
     @torch.compile(fullgraph=True)
     def two(x: Tensor) -> tuple[Tensor, Tensor]:
         return gumbel_noise(x), gumbel_noise(x)
@@ -116,14 +119,14 @@ def test_compiled_noise_is_the_eager_noise_and_fresh_in_each_call() -> None:
     assert not torch.equal(first, two(x)[0])
 
 
-def test_compiled_with_a_generator_repeats_the_draw() -> None:
+def test_compiled_generator_repeats_the_draw() -> None:
     source = generator(5)
     draw = torch.compile(lambda x: gumbel_noise(x, generator=source) * 2)
     torch.testing.assert_close(draw(torch.zeros(6)), gumbel_noise((6,), generator=generator(5)) * 2)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_noise_is_float32_whatever_the_default_is(dtype: torch.dtype) -> None:
+def test_noise_ignores_the_default_dtype(dtype: torch.dtype) -> None:
     """Lightning's true half precision changes the default within a step."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)

@@ -1,4 +1,4 @@
-"""The sampling functions: laws, edges, dtypes, transforms and errors (pitfalls 2-9, 11)."""
+"""Sampling functions: distributions, edge cases, dtypes, transforms and errors."""
 
 from collections.abc import Callable
 
@@ -52,12 +52,12 @@ def chi_square(codes: Tensor, logits: Tensor) -> float:
     return stats.chisquare(observed.numpy(), expected.numpy()).pvalue
 
 
-# Laws
+# -- distributions -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sample", SAMPLERS)
 @pytest.mark.parametrize("k", [2, 10, 64, 65, 96, 1000])
-def test_frequencies_are_those_of_softmax(sample: Sampler, k: int) -> None:
+def test_frequencies_equal_softmax(sample: Sampler, k: int) -> None:
     logits, rows = 2 * randn(k, seed=k), 200_000 if k < 100 else 20_000
     codes = sample(logits.expand(rows, k), generator=generator())
     assert codes.shape == (rows,)
@@ -66,14 +66,14 @@ def test_frequencies_are_those_of_softmax(sample: Sampler, k: int) -> None:
 
 
 @pytest.mark.parametrize("sample", SAMPLERS)
-def test_frequencies_of_many_classes_with_tiny_probabilities(sample: Sampler) -> None:
+def test_frequencies_of_many_classes(sample: Sampler) -> None:
     logits = 3 * randn(5003)
     codes = torch.cat([sample(logits.expand(2_000, 5003), generator=generator(i)) for i in range(10)])
     assert chi_square(codes, logits) > 1e-3
 
 
 @pytest.mark.parametrize("sample", SAMPLERS)
-def test_rare_classes_after_a_dominant_one_keep_their_probability(sample: Sampler) -> None:
+def test_rare_classes_after_a_dominant_one(sample: Sampler) -> None:
     # 300 classes of 2e-6 each follow one of 0.9994: float32 sums near 1 have steps of 6e-8.
     logits = torch.full((301,), 2e-6).log()
     logits[0] = torch.tensor(1 - 300 * 2e-6).log()
@@ -82,7 +82,7 @@ def test_rare_classes_after_a_dominant_one_keep_their_probability(sample: Sample
     assert abs(observed - expected) < 4 * expected**0.5
 
 
-def test_gumbel_max_is_the_argmax_of_the_relaxed_sample() -> None:
+def test_gumbel_max_is_argmax_of_relaxed_sample() -> None:
     logits = randn(5000, 10)
     noise = gumbel_noise(logits, generator=generator())
     codes = gumbel_max(logits, noise=noise)
@@ -101,7 +101,8 @@ def test_relaxed_sample_equals_the_formula(temperature: float) -> None:
     )
 
 
-def test_generator_repeats_and_leaves_the_global_state_alone() -> None:
+def test_generator_repeats_the_draw() -> None:
+    """It leaves the global state alone."""
     state, logits = torch.get_rng_state(), randn(50, 100)
     for sample in [*SAMPLERS, lambda x, generator: gumbel_softmax(x, 1.0, generator=generator)]:
         first = sample(logits, generator=generator(1))
@@ -110,7 +111,7 @@ def test_generator_repeats_and_leaves_the_global_state_alone() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-# Edges
+# -- edge cases --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sample", SAMPLERS)
@@ -134,9 +135,8 @@ def test_all_but_one_masked(sample: Sampler, k: int) -> None:
 
 
 @pytest.mark.parametrize("u", [0.0, 1 - 2.0**-53, 1.0])
-def test_extreme_uniforms_and_rounded_sums_choose_no_class_of_weight_zero(
-    u: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_inversion_with_extreme_uniforms(u: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No class of weight zero is drawn, also where sums are rounded."""
     logits = torch.full((3, 200), -torch.inf)
     logits[:, 10:50] = 0.0
     logits[:, 120] = torch.tensor(1e-12).log()
@@ -149,7 +149,8 @@ def test_extreme_uniforms_and_rounded_sums_choose_no_class_of_weight_zero(
 @pytest.mark.parametrize("given", ["mask", "logit"])
 @pytest.mark.parametrize("kind", ["number", "per row"])
 @pytest.mark.parametrize("relax", [gumbel_softmax, st_gumbel_softmax, tempered_softmax])
-def test_masked_classes_get_no_weight_and_no_nan_gradient(given: str, kind: str, relax: Sampler) -> None:
+def test_masked_classes_have_finite_gradients(given: str, kind: str, relax: Sampler) -> None:
+    """They get no weight, and no NaN reaches logits or temperature."""
     logits = randn(6, 5).requires_grad_()
     mask = torch.eye(6, 5).bool() | (torch.arange(6) > 3)[:, None]  # all but one masked in the first rows
     mask[4, 2] = False
@@ -210,7 +211,8 @@ def test_autocast_changes_nothing(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_straight_through_is_one_hot_with_the_soft_gradient(dtype: torch.dtype) -> None:
+def test_straight_through_value_and_gradient(dtype: torch.dtype) -> None:
+    """A one-hot value with the gradient of the relaxed sample."""
     logits = randn(2000, 10).to(dtype).requires_grad_()
     noise, weight = gumbel_noise(logits, generator=generator()), randn(2000, 10, seed=1).to(dtype)
     soft = gumbel_softmax(logits, 0.7, noise=noise)
@@ -224,7 +226,7 @@ def test_straight_through_is_one_hot_with_the_soft_gradient(dtype: torch.dtype) 
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_ties_give_exactly_one_one(dtype: torch.dtype) -> None:
+def test_ties_give_one_hot_vectors(dtype: torch.dtype) -> None:
     tied = torch.tensor([[0.25] * 4, [0.5, 0.5, 0, 0], [0, 0.1, 0.45, 0.45]], dtype=dtype)
     assert torch.equal(hard_from_soft(tied).argmax(-1), torch.tensor([0, 0, 2]))
     assert is_one_hot(hard_from_soft(tied))
@@ -236,7 +238,7 @@ def test_ties_give_exactly_one_one(dtype: torch.dtype) -> None:
     assert gumbel_max(tied, noise=torch.zeros(3, 4)).tolist() == [0, 0, 2]
 
 
-# Temperatures
+# -- temperatures ------------------------------------------------------------------------------------------------------
 
 
 def test_temperature_is_aligned_from_the_left() -> None:
@@ -266,16 +268,16 @@ def test_temperature_of_a_network_gets_a_gradient() -> None:
 
 
 @pytest.mark.parametrize("shape", [(3,), (4, 3), (4, 2, 5), (4, 2, 1, 1)])
-def test_temperature_that_does_not_fit(shape: tuple[int, ...]) -> None:
+def test_temperature_of_wrong_shape_raises(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="temperature of shape"):
         gumbel_softmax(torch.zeros(4, 2, 5), torch.ones(shape))
 
 
-# Errors
+# -- errors ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
-def test_bad_temperature(temperature: float) -> None:
+def test_bad_temperature_raises(temperature: float) -> None:
     for value in (temperature, torch.tensor(temperature), torch.tensor([1.0, temperature])):
         for relax in (gumbel_softmax, tempered_softmax):
             with pytest.raises(ValueError, match=r"temperature must be > 0.*gumbel_max"):
@@ -284,7 +286,7 @@ def test_bad_temperature(temperature: float) -> None:
 
 @pytest.mark.parametrize("k", [3, 100])
 @pytest.mark.parametrize("sample", [*SAMPLERS, lambda x: gumbel_softmax(x, 1.0), lambda x: tempered_softmax(x, 1.0)])
-def test_bad_logits(sample: Sampler, k: int) -> None:
+def test_bad_logits_raise(sample: Sampler, k: int) -> None:
     logits = randn(4, k)
     for value, message in ((torch.nan, "NaN"), (torch.inf, "inf")):
         bad = logits.clone()
@@ -297,7 +299,7 @@ def test_bad_logits(sample: Sampler, k: int) -> None:
         sample(bad)
 
 
-# Transforms
+# -- transforms --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sample", SAMPLERS)
@@ -353,7 +355,9 @@ def test_double_backward(shape: tuple[int, ...]) -> None:
     assert torch.autograd.gradgradcheck(lambda x: gumbel_softmax(x, 0.7, noise=noise), (logits,))
 
 
-def test_compiled_relaxed_samples_and_gradients_equal_eager() -> None:
+def test_compiled_relaxed_samples_equal_eager() -> None:
+    """Their gradients too."""
+
     def step(logits: Tensor, temperature: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         mask = torch.arange(logits.shape[-1]) != 1
         relaxed = gumbel_softmax(logits, temperature, noise=noise, mask=mask)
@@ -381,7 +385,7 @@ def test_compiled_draws_equal_eager_draws() -> None:
     torch.testing.assert_close(torch.compile(draw, fullgraph=True)(logits), expected)
 
 
-def test_compiled_index_sampling_follows_the_law() -> None:
+def test_compiled_categorical_sample() -> None:
     logits = 2 * randn(300)
     codes = torch.compile(lambda x: categorical_sample(x), fullgraph=True)(logits.expand(20_000, 300))
     assert chi_square(codes, logits) > 1e-3

@@ -1,4 +1,4 @@
-"""Score-function estimators against their formulas, written as loops, and the multi-sample bound."""
+"""Score-function estimators against their formulas written as loops, and the multi-sample bound."""
 
 import itertools
 import math
@@ -14,11 +14,11 @@ from gumbelzoo.models.relaxed.noise import gumbel_noise
 from torch import Tensor
 
 
-def test_reinforce_is_its_formula(small_problem: object) -> None:
+def test_reinforce_equals_its_formula(small_problem: object) -> None:
     """Kool et al. 2019, eq. 8, sample by sample."""
     logits, weight, scale = small_problem.given
     leaf, noise = logits.clone().requires_grad_(), gumbel_noise((3, 1, 3, 3))
-    layer = RelaxedCategorical("reinforce", estimator_options={"samples": 3})
+    layer = RelaxedCategorical({"name": "reinforce", "samples": 3})
     cost = small_problem.cost(weight, scale)
     value = layer.expectation(leaf[None], cost, noise=noise)
     value.sum().backward()
@@ -33,8 +33,9 @@ def test_reinforce_is_its_formula(small_problem: object) -> None:
     assert torch.allclose(leaf.grad, expected, atol=1e-5)
 
 
-def test_the_moving_average_is_of_past_batches_only() -> None:
-    layer = RelaxedCategorical("reinforce", estimator_options={"samples": 1, "baseline": "moving_average"})
+def test_moving_average_of_past_batches() -> None:
+    """The current batch does not count, and an infinite cost is not remembered."""
+    layer = RelaxedCategorical({"name": "reinforce", "samples": 1, "baseline": "moving_average"})
     baseline, p = layer.estimator.baseline, torch.ones(4, 1, 2)
     batches = [torch.full((4,), value) for value in (3.0, 5.0, 4.0)]
     seen = [baseline(batch, p).item() for batch in batches]
@@ -44,13 +45,11 @@ def test_the_moving_average_is_of_past_batches_only() -> None:
     assert baseline(batches[0], p).isfinite() and before.isfinite()
 
 
-def test_a_learned_baseline_learns_in_the_step_of_the_model_and_lowers_the_variance() -> None:
-    """The cost differs between examples by what the logits tell."""
+def test_learned_baseline_lowers_the_variance() -> None:
+    """It learns in the model's optimizer step. The cost of an example is predictable from its logits."""
     torch.manual_seed(0)
     layers = {
-        baseline: RelaxedCategorical(
-            "reinforce", estimator_options={"samples": 1, "baseline": baseline}, event_shape=(2, 3)
-        )
+        baseline: RelaxedCategorical({"name": "reinforce", "samples": 1, "baseline": baseline}, event_shape=(2, 3))
         for baseline in ("moving_average", "learned")
     }
     optimizer = torch.optim.Adam(layers["learned"].parameters(), lr=1e-2)
@@ -69,37 +68,38 @@ def test_a_learned_baseline_learns_in_the_step_of_the_model_and_lowers_the_varia
     assert spread["learned"] < 0.5 * spread["moving_average"]
 
 
-def test_muprop_is_its_formula(small_problem: object) -> None:
+def test_muprop_equals_its_formula(small_problem: object) -> None:
     logits, weight, scale = small_problem.given
     leaf, noise = logits.clone().requires_grad_(), gumbel_noise((1, 3, 3))
     cost = small_problem.cost(weight, scale)
     RelaxedCategorical("muprop").expectation(leaf[None], cost, noise=noise).sum().backward()
     mean = logits.softmax(-1).requires_grad_()
     z = torch.nn.functional.one_hot((logits + noise[0]).argmax(-1), 3).float()
-    (slope,) = torch.autograd.grad(cost(mean), mean)
-    residual = cost(z) - cost(mean) - (slope * (z - mean)).sum()
+    (grad,) = torch.autograd.grad(cost(mean), mean)
+    residual = cost(z) - cost(mean) - (grad * (z - mean)).sum()
     theta = logits.clone().requires_grad_()
-    (direct,) = torch.autograd.grad((theta.softmax(-1) * slope).sum(), theta)
+    (direct,) = torch.autograd.grad((theta.softmax(-1) * grad).sum(), theta)
     assert leaf.grad is not None
     assert torch.allclose(leaf.grad, residual * (z - mean) + direct, atol=1e-5)
 
 
-def test_disarm_names_the_way_out_for_more_categories() -> None:
+def test_disarm_of_more_categories_raises() -> None:
     with pytest.raises(ValueError, match="use 'arsm'"):
         RelaxedCategorical("disarm", event_shape=(3, 4))
     with pytest.raises(ValueError, match="use 'arsm'"):
         RelaxedCategorical("disarm").expectation(torch.zeros(2, 3), lambda z: z[:, 0])
 
 
-def test_disarm_has_less_variance_than_two_samples_of_reinforce(problem: object) -> None:
+def test_disarm_has_less_variance(problem: object) -> None:
+    """Than REINFORCE with two samples."""
     if problem.k != 2:
         pytest.skip("disarm is for k = 2")
     antithetic = problem.estimate("disarm", 40_000)[1].var(0).sum()
     assert antithetic < problem.estimate("reinforce", 40_000, samples=2)[1].var(0).sum()
 
 
-def test_arsm_is_its_formula_and_its_swaps_keep_no_graph(small_problem: object) -> None:
-    """Yin et al. 2019, eqs. 8 and 9, swap by swap; the cost's own parameters learn from the sample alone."""
+def test_arsm_equals_its_formula(small_problem: object) -> None:
+    """Yin et al. 2019, eqs. 8 and 9, swap by swap. Swaps keep no graph: only the sample trains the cost."""
     logits, weight, scale = small_problem.given
     leaf, own, noise = logits.clone().requires_grad_(), weight.clone().requires_grad_(), gumbel_noise((3, 3))
     evaluated: list[tuple[bool, int]] = []
@@ -155,7 +155,7 @@ def test_beam_search_draws_without_replacement() -> None:
         assert abs(observed - expected) < 4.5 * (expected * (1 - expected) / rows).sqrt()
 
 
-def test_set_weights_are_ratios_of_sums_over_all_orders() -> None:
+def test_set_weights_equal_sums_over_orders() -> None:
     p = np.array([0.3, 0.1, 0.25, 0.05])
 
     def complete(drawn: tuple[int, ...]) -> float:
@@ -174,12 +174,13 @@ def test_set_weights_are_ratios_of_sums_over_all_orders() -> None:
         assert baselines[a, b].item() == pytest.approx(expected)
 
 
-def test_unordered_with_every_configuration_is_exact(small_problem: object) -> None:
+def test_unordered_with_all_configurations(small_problem: object) -> None:
+    """It is exact."""
     torch.manual_seed(0)
     logits = torch.randn(5, 1, 4, requires_grad=True)
     gradients = []
     for name, options in (("unordered", {"samples": 4}), ("exact", {})):
-        layer = RelaxedCategorical(name, estimator_options=options, event_shape=(1, 4))
+        layer = RelaxedCategorical({"name": name, **options}, event_shape=(1, 4))
         value = layer.expectation(logits, lambda z: (z * torch.arange(4.0)).sum((-1, -2)).exp())
         gradients.append(torch.autograd.grad(value.sum(), logits)[0])
     assert torch.allclose(*gradients, atol=1e-4)
@@ -189,7 +190,7 @@ def test_unordered_with_every_configuration_is_exact(small_problem: object) -> N
 
 
 def bound_gradients(name: str, m: int, draws: int, event: tuple[int, int] = (2, 3)) -> tuple[Tensor, ...]:
-    """Value ``d`` and gradients ``d n k`` of the bound, for logits and for the log-weight's own parameters."""
+    """Value ``d`` and gradients ``d n k`` of the bound, for logits and the log-weight's own parameters."""
     draw = torch.Generator().manual_seed(0)
     logits, weight = (torch.randn(event, generator=draw).expand(draws, *event).clone() for _ in range(2))
     logits.requires_grad_(), weight.requires_grad_()
@@ -205,12 +206,12 @@ def bound_gradients(name: str, m: int, draws: int, event: tuple[int, int] = (2, 
 
 @pytest.mark.parametrize("name", ["vimco", "reinforce", "rebar", "muprop", "unordered", "arsm"])
 @pytest.mark.parametrize("m", [1, 3])
-def test_the_multi_sample_bound_is_unbiased(name: str, m: int, z_scores: object) -> None:
+def test_bound_is_unbiased(name: str, m: int, z_scores: object) -> None:
     for draws, exact in zip(bound_gradients(name, m, 30_000), bound_gradients("exact", m, 1), strict=True):
         assert z_scores(draws, exact[0]).abs().max() < 4
 
 
-def test_exact_enumerates_the_multi_sample_bound() -> None:
+def test_exact_bound_equals_enumeration() -> None:
     draw = torch.Generator().manual_seed(0)
     logits, weight = (torch.randn((2, 3), generator=draw).double().numpy() for _ in range(2))
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
@@ -222,7 +223,7 @@ def test_exact_enumerates_the_multi_sample_bound() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in ESTIMATORS.names() if ESTIMATORS[name].pathwise])
-def test_pathwise_estimators_serve_the_multi_sample_bound(name: str) -> None:
+def test_bound_of_pathwise_estimators(name: str) -> None:
     value, d_logits, d_weight = bound_gradients(name, 5, 2000)
     exact, exact_logits, _ = bound_gradients("exact", 3, 1)
     assert d_weight.isfinite().all()
@@ -231,20 +232,23 @@ def test_pathwise_estimators_serve_the_multi_sample_bound(name: str) -> None:
         assert value.mean() > exact  # five copies are tighter than three
 
 
-def test_vimco_compares_with_the_geometric_mean_of_the_others() -> None:
+def test_vimco_baseline() -> None:
+    """Each copy's weight is replaced by the geometric mean of the others. A copy of weight zero changes nothing."""
     log_weights = torch.randn(4, 6)
-    log_weights[1, 0] = -torch.inf  # an impossible copy has no weight, and the others keep theirs
+    log_weights[1, 0] = -torch.inf
     for j in range(4):
         others = torch.cat([log_weights[:j], log_weights[j + 1 :]])
         replaced = torch.cat([others, others.mean(0, keepdim=True)])
         assert torch.allclose(without_each(log_weights)[j], replaced.logsumexp(0) - math.log(4))
 
 
-def test_vimco_has_less_variance_than_the_bound_as_one_cost() -> None:
+def test_vimco_has_less_variance() -> None:
+    """Than MuProp on the bound as one cost."""
     assert bound_gradients("vimco", 5, 20_000)[1].var(0).sum() < bound_gradients("muprop", 5, 20_000)[1].var(0).sum()
 
 
-def test_the_multi_sample_bound_in_eval_mode_is_of_exact_draws() -> None:
+def test_bound_in_eval_mode() -> None:
+    """Exact one-hot draws, without a gradient."""
     layer = RelaxedCategorical("gumbel_softmax").eval()
     logits, price = torch.zeros(20_000, 1, 2, requires_grad=True), torch.tensor([0.0, 2.0])
     value = layer.multi_sample_bound(logits, lambda z: (z * price).sum((-1, -2)), 2)

@@ -34,12 +34,12 @@ def test_top_p_keeps_the_fewest_that_reach_it() -> None:
     assert kept(top_p=0.95) == kept(top_p=1.0) == [[0, 1, 2, 3]] * 2
 
 
-def test_top_p_is_of_what_top_k_left() -> None:
+def test_top_p_after_top_k() -> None:
     assert kept(top_k=2, top_p=0.66)[0] == [1]  # 0.5 / 0.75 > 0.66
     assert kept(top_k=2, top_p=0.67)[0] == [1, 3]
 
 
-def test_what_is_kept_keeps_its_odds() -> None:
+def test_kept_classes_keep_their_odds() -> None:
     p = truncate(LOGITS, top_p=0.9, temperature=0.5).softmax(-1)
     assert p[0, 2] == 0
     assert p[0, 1] / p[0, 3] == pytest.approx((0.5 / 0.25) ** 2, rel=1e-5)
@@ -58,6 +58,6 @@ def test_masked_classes_stay_masked() -> None:
 
 
 @pytest.mark.parametrize("options", [{"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.5}, {"temperature": 0.0}], ids=str)
-def test_mistakes_name_the_fix(options: dict[str, float]) -> None:
+def test_bad_arguments_raise(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         truncate(LOGITS, **options)  # type: ignore[arg-type]

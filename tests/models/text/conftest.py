@@ -2,49 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning as L
 import pytest
 import torch
 from gumbelzoo.data import TextData
+from gumbelzoo.models.text.objectives import OBJECTIVES
 from gumbelzoo.models.text.text_gan import TextGAN
 from gumbelzoo.vocabulary import EOS
 from torch import Tensor
 
-WORDS: dict[str, Any] = {"tokens": [EOS, "<unk>", "a", "man", "sits", "."], "level": "word"}
 SMALL: dict[str, Any] = {
-    "vocabulary": WORDS,
-    "length": 5,
-    "generator_options": {"width": 4, "hidden": 6},
-    "discriminator_options": {"width": 4},
-    "rollouts": 2,
-    "scheduled_steps": 4,
+    "vocabulary": {"tokens": [EOS, "<unk>", "a", "man", "sits", "."], "level": "word"},
+    "max_length": 5,
+    "generator": {"name": "lstm", "width": 4, "hidden": 6},
     "test_samples": 50,
 }
+OPTIONS: dict[str, dict[str, Any]] = {"seqgan": {"rollouts": 2}, "scheduled_sampling": {"steps": 4}}
+ADVERSARY: dict[str, Any] = {"discriminator": {"name": "cnn", "width": 4}}
 
 
 @pytest.fixture
 def make() -> Callable[..., TextGAN]:
-    """An objective and other arguments to a model of sentences of five words."""
+    """An objective, its options, its adversary's and the model's arguments to a model of sentences of five words."""
 
-    def made(objective: str = "mle", **arguments: Any) -> TextGAN:
+    def made(
+        objective: str = "mle",
+        options: Mapping[str, Any] | None = None,
+        adversary: Mapping[str, Any] | None = None,
+        **arguments: Any,
+    ) -> TextGAN:
+        spec = {"name": objective, **OPTIONS.get(objective, {}), **(options or {})}
+        if OBJECTIVES[objective].adversarial:
+            spec["adversary"] = {**ADVERSARY, **(adversary or {})}
         torch.manual_seed(0)
-        return TextGAN(**{**SMALL, "objective": objective, **arguments})
+        return TextGAN(**{**SMALL, "objective": spec, **arguments})
 
     return made
 
 
 @pytest.fixture
-def ungiven(make: Callable[..., TextGAN]) -> Callable[..., TextGAN]:
+def make_unbuilt(make: Callable[..., TextGAN]) -> Callable[..., TextGAN]:
     """The same, but the model takes its vocabulary from the data."""
-    return lambda objective, **arguments: make(objective, vocabulary=None, length=None, **arguments)
+    return lambda *positional, **arguments: make(*positional, **{"vocabulary": None, "max_length": None, **arguments})
 
 
 @pytest.fixture
 def batch() -> Callable[..., dict[str, Tensor]]:
-    """How many sentences to these, of different lengths."""
+    """A number of sentences to a batch of different lengths."""
 
     def drawn(number: int = 16) -> dict[str, Tensor]:
         tokens = torch.randint(1, 6, (number, 5), generator=torch.Generator().manual_seed(0))

@@ -1,4 +1,4 @@
-"""Text GANs: rewards, their controls and baselines; the policy gradient by enumeration."""
+"""Rewards of text GANs, their controls and baselines; the policy gradient by enumeration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 from gumbelzoo.models.relaxed.baselines import BASELINES
 from gumbelzoo.models.text.gan_losses import LOSSES
-from gumbelzoo.models.text.objectives.base import OBJECTIVES
+from gumbelzoo.models.text.objectives import OBJECTIVES
 from gumbelzoo.models.text.objectives.seqgan import SeqGAN, monte_carlo_rewards
 from gumbelzoo.models.text.rewards import REWARDS
 from gumbelzoo.models.text.text_gan import TextGAN
@@ -20,20 +20,19 @@ from gumbelzoo.vocabulary import EOS, Vocabulary
 from torch import Tensor
 
 Make = Callable[..., TextGAN]
-Ungiven = Callable[..., TextGAN]
 Batch = Callable[..., dict[str, Tensor]]
 Fit = Callable[..., L.Trainer]
 ADVERSARIAL = [name for name in OBJECTIVES.names() if OBJECTIVES[name].adversarial]
 adversarial = pytest.mark.parametrize("objective", ADVERSARIAL)
 
 
-def test_rewards_against_a_slow_loop() -> None:
-    """Pitfall 26: every reward lands on its own token."""
+def test_rollout_rewards_against_a_slow_loop() -> None:
+    """Every reward lands on its own token; a reshape that mixes batch and roll-outs is an old fault of SeqGANs."""
     tokens = torch.randint(0, 9, (4, 5), generator=torch.Generator().manual_seed(0))
     calls: dict[tuple[int, ...], int] = {}
 
     def completion(prefix: tuple[int, ...]) -> list[int]:
-        """Another one each time, but of the beginning alone."""
+        """A different completion on each call, from the prefix only."""
         calls[prefix] = calls.get(prefix, 0) + 1
         rest = [(31 * sum(prefix) + 7 * len(prefix) + 3 * calls[prefix] + i) % 9 for i in range(5 - len(prefix))]
         return [*prefix, *rest]
@@ -48,27 +47,25 @@ def test_rewards_against_a_slow_loop() -> None:
         rollouts=3,
     )
     calls.clear()
-    for b, place in itertools.product(range(4), range(5)):
-        begun = tokens[b, : place + 1].tolist()
-        drawn = [completion(tuple(begun)) for _ in range(3)] if place < 4 else [begun]
-        assert fast[b, place].item() == pytest.approx(sum(map(score, drawn)) / len(drawn))
+    for b, position in itertools.product(range(4), range(5)):
+        prefix = tokens[b, : position + 1].tolist()
+        drawn = [completion(tuple(prefix)) for _ in range(3)] if position < 4 else [prefix]
+        assert fast[b, position].item() == pytest.approx(sum(map(score, drawn)) / len(drawn))
 
 
 @pytest.mark.parametrize(("tokens", "length", "rollouts"), [(["0", "1", "2"], 2, 1), ([EOS, "1", "2"], 3, 2)])
-def test_the_policy_gradient_is_that_of_the_expected_reward(
-    tokens: list[str], length: int, rollouts: int, make: Make
-) -> None:
-    """By enumeration of all sentences, also of those that end early; no baseline and leave-one-out, without a bias."""
+def test_policy_gradient_by_enumeration(tokens: list[str], length: int, rollouts: int, make: Make) -> None:
+    """It is unbiased, without a baseline and with leave-one-out, also for sentences that end early."""
     words = Vocabulary(tokens)
-    model = make("seqgan", vocabulary=words.config(), length=length, rollouts=rollouts)
+    model = make("seqgan", {"rollouts": rollouts}, vocabulary=words, max_length=length)
     with torch.no_grad():
         for parameter in model.generator.parameters():
             parameter.mul_(2)
         model.objective.discriminator.head[-1].weight.mul_(30)
     rows = torch.tensor(list(itertools.product(range(3), repeat=length)))
     lengths = words.lengths(rows)
-    behind = torch.arange(length) >= lengths[:, None]
-    kept = ((rows == words.pad) | ~behind).all(1)
+    padding = torch.arange(length) >= lengths[:, None]
+    kept = ((rows == words.pad) | ~padding).all(1)
     rows, lengths = rows[kept], lengths[kept]
     assert lengths.unique().tolist() == ([2] if words.eos is None else [1, 2, 3])
     reward = torch.sigmoid(model.objective.discriminator(rows)).detach()
@@ -88,12 +85,12 @@ def test_the_policy_gradient_is_that_of_the_expected_reward(
 
 
 @pytest.mark.parametrize("name", LOSSES.names())
-def test_a_reward_does_not_depend_on_what_the_loss_leaves_open(name: str, make: Make, batch: Batch) -> None:
-    """Relativistic and Wasserstein scores have no level of their own: what moves all of them moves no difference."""
-    model, gradients = make("seqgan", loss=name, baseline="leave_one_out"), []
-    for level in (0.0, 50.0):
+def test_reward_is_invariant_to_score_offset(name: str, make: Make, batch: Batch) -> None:
+    """All losses but the standard one leave a constant offset of all scores undetermined."""
+    model, gradients = make("seqgan", {"baseline": "leave_one_out"}, {"loss": name}), []
+    for offset in (0.0, 50.0):
         with torch.no_grad():
-            model.objective.discriminator.head[-1].bias.add_(level)
+            model.objective.discriminator.head[-1].bias.add_(offset)
         torch.manual_seed(1)
         loss = model.objective.generator_metrics(model.generator, batch())["loss"]
         gradients.append(torch.autograd.grad(loss, model.generator.head.weight)[0])
@@ -101,40 +98,44 @@ def test_a_reward_does_not_depend_on_what_the_loss_leaves_open(name: str, make: 
     assert gradients[0].abs().max() > 1e-4
 
 
-def test_a_relativistic_reward_is_the_probability_of_being_the_more_real_one() -> None:
+def test_relativistic_reward() -> None:
+    """It is the mean probability of being more real than a real sentence."""
     scores, real = torch.tensor([0.3, -1.0]), torch.tensor([0.0, 2.0, -1.0])
     expected = [sum(1 / (1 + math.exp(r - s)) for r in real.tolist()) / 3 for s in scores.tolist()]
     assert LOSSES["relativistic"].reward(scores, real).tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
-    ("objective", "arguments", "message"),
+    ("objective", "options", "reward", "message"),
     [
-        ("seqgan", {"reward": "shuffled"}, "use --data.batch_size=2 or more"),
-        ("gumbel", {"reward": "shuffled"}, "use --data.batch_size=2 or more"),
+        ("seqgan", {}, "shuffled", "use --data.batch_size=2 or more"),
+        ("gumbel", {}, "shuffled", "use --data.batch_size=2 or more"),
         (
             "seqgan",
             {"baseline": "leave_one_out"},
-            "compares 2 sentences or more of a batch, got 1; raise --data.batch_s",
+            "learned",
+            "compares 2 sentences or more of a batch, got 1; raise --data.batch_size or use --model.objective.baseline",
         ),
     ],
 )
-def test_one_sentence_is_not_compared_with_itself(
-    objective: str, arguments: dict[str, Any], message: str, make: Make, batch: Batch
+def test_batch_of_one_sentence_raises(
+    objective: str, options: dict[str, Any], reward: str, message: str, make: Make, batch: Batch
 ) -> None:
-    model = make(objective, **arguments)
+    """A sentence is never compared with itself."""
+    model = make(objective, options, {"reward": reward})
     with pytest.raises(ValueError, match=message) as caught:
         model.objective.generator_metrics(model.generator, batch(1))["loss"].backward()
     assert "\n" not in str(caught.value)
     model.objective.generator_metrics(model.generator, batch(2))["loss"].backward()
 
 
-def test_the_policy_gradient_can_go_back_through_cudnn(make: Make, batch: Batch) -> None:
-    """Which refuses an LSTM that ran in eval mode; the probabilities are those without dropout all the same."""
+def test_policy_gradient_keeps_lstm_in_train_mode(make: Make, batch: Batch) -> None:
+    """cuDNN has no backward pass of an LSTM in eval mode. Probabilities are those without dropout all the same."""
     modes: list[bool] = []
     losses, gradients = [], []
     for dropout in (0.5, 0.0):
-        model = make("seqgan", generator_options={"width": 4, "hidden": 6, "layers": 2, "dropout": dropout}).train()
+        generator = {"name": "lstm", "width": 4, "hidden": 6, "layers": 2, "dropout": dropout}
+        model = make("seqgan", generator=generator).train()
         for cell in model.generator.cells:
             cell.register_forward_hook(lambda cell, *_: modes.append(cell.training))
         torch.manual_seed(1)
@@ -147,20 +148,18 @@ def test_the_policy_gradient_can_go_back_through_cudnn(make: Make, batch: Batch)
 
 @pytest.mark.parametrize("baseline", ["none", "leave_one_out", "moving_average"])
 def test_baselines(baseline: str, make: Make, batch: Batch) -> None:
-    model = make("seqgan", baseline=baseline)
+    model = make("seqgan", {"baseline": baseline})
     for _ in range(2):
         assert model.objective.generator_metrics(model.generator, batch())["loss"].isfinite()
 
 
 @adversarial
 @pytest.mark.parametrize("reward", REWARDS.names())
-def test_only_the_learned_reward_knows_what_the_discriminator_thinks(
-    objective: str, reward: str, make: Make, batch: Batch
-) -> None:
-    """Constant: the same whatever it thinks. Shuffled: what it thinks of another sentence."""
+def test_reward_controls(objective: str, reward: str, make: Make, batch: Batch) -> None:
+    """A constant reward ignores the discriminator; a shuffled one is that of another sentence."""
     gradients = []
     for scale in (1.0, -3.0):
-        model = make(objective, reward=reward, loss="hinge")
+        model = make(objective, {}, {"reward": reward, "loss": "hinge"})
         with torch.no_grad():
             model.objective.discriminator.head[-1].weight.mul_(scale)
         torch.manual_seed(1)
@@ -169,18 +168,19 @@ def test_only_the_learned_reward_knows_what_the_discriminator_thinks(
     same = torch.equal(gradients[0], gradients[1])
     assert same == (reward == "constant")
     assert bool(gradients[0].any()) == ((objective, reward) != ("gumbel", "constant"))
-    opinion = torch.randn(4, 3)
-    told = {"learned": opinion, "constant": torch.ones(4, 3), "shuffled": opinion[[3, 0, 1, 2]]}
-    assert torch.equal(REWARDS[reward]().of_sentences(torch.zeros(4, 3), lambda: opinion), told[reward])
-    told["constant"] = torch.zeros(4, 3)
-    assert torch.equal(REWARDS[reward]().of_gradient(opinion), told[reward])
+    values = torch.randn(4, 3)
+    expected = {"learned": values, "constant": torch.ones(4, 3), "shuffled": values[[3, 0, 1, 2]]}
+    assert torch.equal(REWARDS[reward]().token_rewards(torch.zeros(4, 3), lambda: values), expected[reward])
+    expected["constant"] = torch.zeros(4, 3)
+    assert torch.equal(REWARDS[reward]().generator_gradient(values), expected[reward])
 
 
 @adversarial
-def test_a_constant_reward_has_no_discriminator_to_train(objective: str, fit: Fit, ungiven: Ungiven) -> None:
-    model = ungiven(objective, reward="constant")
+def test_constant_reward_trains_no_discriminator(objective: str, fit: Fit, make_unbuilt: Make) -> None:
+    """Nor does it compute completions, which are expensive."""
+    model = make_unbuilt(objective, {}, {"reward": "constant"})
     trainer = fit(model, 2)
     assert len(trainer.optimizers) == 1
     assert "train/discriminator_loss" not in trainer.callback_metrics
-    told = SeqGAN(6, 5, 0, reward="constant").reward
-    told.of_sentences(torch.zeros(2, 3), lambda: pytest.fail("completions cost much and are not needed"))
+    objective = SeqGAN(Vocabulary([EOS, "a"]), 5, {"reward": "constant"})
+    objective.reward.token_rewards(torch.zeros(2, 3), lambda: pytest.fail("computed without need"))

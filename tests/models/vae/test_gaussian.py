@@ -1,4 +1,4 @@
-"""The Gaussian VAE: its bounds against numerical integration over its one latent."""
+"""Gaussian VAE: bounds against numerical integration over its one latent."""
 
 import math
 
@@ -11,7 +11,8 @@ from torch.distributions import Bernoulli, Normal
 
 def small(latents: int = 1) -> GaussianVAE:
     torch.manual_seed(0)
-    model = GaussianVAE(image_shape=(1, 4, 4), latents=latents, hidden=(16, 8))
+    encoder, decoder = {"name": "mlp", "hidden": (16, 8)}, {"name": "mlp", "hidden": (8, 16)}
+    model = GaussianVAE(image_shape=(1, 4, 4), latents=latents, encoder=encoder, decoder=decoder)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -23,7 +24,7 @@ def image() -> Tensor:
 
 
 @torch.no_grad()
-def test_elbo_and_bound_against_integration() -> None:
+def test_elbo_and_bound_equal_integrals() -> None:
     model, x = small().eval(), image()
     z = torch.linspace(-8, 8, 4001)[:, None]
     log_likelihood = Bernoulli(model.decode(z)).log_prob(x).sum((-1, -2, -3))
@@ -36,22 +37,24 @@ def test_elbo_and_bound_against_integration() -> None:
 
     torch.manual_seed(3)
     many = x.expand(20_000, -1, -1, -1)
-    reconstruction, kl = model.terms(many, model.posterior(many))
-    single = model.bound(many, samples=1)
+    reconstruction, kl = model.elbo_terms(many, model.posterior(many))
+    single = model.importance_weighted_bound(many, samples=1)
     for draws in (reconstruction + kl, single):
         assert draws.mean().item() == pytest.approx(elbo, abs=4 * draws.std().item() / len(draws) ** 0.5)
-    assert model.bound(x.expand(20, -1, -1, -1), samples=2000).mean().item() == pytest.approx(nll, abs=0.01)
+    assert model.importance_weighted_bound(x.expand(20, -1, -1, -1), samples=2000).mean().item() == pytest.approx(
+        nll, abs=0.01
+    )
     assert elbo > nll + 0.05
 
 
-def test_every_parameter_gets_a_gradient() -> None:
+def test_every_parameter_gets_gradient() -> None:
     model = small(latents=3)
     model.training_metrics({"image": image().expand(8, -1, -1, -1)})["loss"].backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all() and parameter.grad.any(), name
 
 
-def test_verbs() -> None:
+def test_encode_decode_and_sample() -> None:
     model, x = small(latents=3), image().expand(5, -1, -1, -1)
     assert model.encode(x).shape == (5, 3)
     assert torch.equal(model.reconstruct(x), model.decode(model.encode(x)))

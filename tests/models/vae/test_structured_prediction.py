@@ -1,4 +1,4 @@
-"""Structured output prediction: its bounds and gradients through two stochastic layers against exact enumeration."""
+"""Structured output prediction: bounds and gradients through two stochastic layers against exact enumeration."""
 
 import itertools
 import json
@@ -21,7 +21,7 @@ def small(**arguments: object) -> StructuredPrediction:
     torch.manual_seed(0)
     model = StructuredPrediction(**{**SMALL, **arguments})  # type: ignore[arg-type]
     model.initialise(torch.rand(1, 4, 4))
-    with torch.no_grad():  # away from the nearly uniform start
+    with torch.no_grad():  # a new model is nearly uniform
         for parameter in model.links.parameters():
             parameter.add_(0.7 * torch.randn_like(parameter))
     return model
@@ -32,7 +32,7 @@ def images(number: int) -> Tensor:
 
 
 def exact_terms(model: StructuredPrediction, x: Tensor) -> tuple[Tensor, Tensor]:
-    """p(z_2 | x) ``b c`` and log p(y | z_2) ``b c`` for all 9 configurations, from the weights."""
+    """Compute p(z_2 | x) and log p(y | z_2) for all 9 configurations from the weights, ``b c`` each."""
     one_hots = torch.eye(3)[torch.tensor(list(itertools.product(range(3), repeat=2)))].flatten(1)  # c n*k
     (w1, b1), (w2, b2), (w3, b3) = ((link[1].weight, link[1].bias) for link in model.links)
 
@@ -49,7 +49,7 @@ def exact_terms(model: StructuredPrediction, x: Tensor) -> tuple[Tensor, Tensor]
     return z2, log_p
 
 
-def test_the_loss_of_the_exact_estimator_is_the_enumeration() -> None:
+def test_exact_estimator_loss_equals_enumeration() -> None:
     model, x = small(estimator="exact"), images(6)
     p, log_p = exact_terms(model, x)
     expected = -(p * log_p).sum(-1).mean()
@@ -61,7 +61,7 @@ def test_the_loss_of_the_exact_estimator_is_the_enumeration() -> None:
 
 
 @torch.no_grad()
-def test_the_bound_is_the_enumeration_for_one_two_and_many_samples() -> None:
+def test_bound_equals_enumeration() -> None:
     model, x = small().eval(), images(1)
     p, log_p = (term[0] for term in exact_terms(model, x))
     pairs = -torch.logaddexp(log_p[:, None], log_p) + torch.log(torch.tensor(2.0))
@@ -69,26 +69,26 @@ def test_the_bound_is_the_enumeration_for_one_two_and_many_samples() -> None:
     assert elbo > two + 0.05 and two > nll + 0.05
     torch.manual_seed(0)
     for m, expected in ((1, elbo), (2, two)):
-        bounds = model.bound(x.expand(10_000, -1, -1, -1), samples=m)
+        bounds = model.importance_weighted_bound(x.expand(10_000, -1, -1, -1), samples=m)
         error = bounds.std().item() / len(bounds) ** 0.5
         assert bounds.mean().item() == pytest.approx(expected.item(), abs=4 * error)
-    assert model.bound(x, samples=200_000).item() == pytest.approx(nll.item(), abs=0.01)
+    assert model.importance_weighted_bound(x, samples=200_000).item() == pytest.approx(nll.item(), abs=0.01)
 
 
 @torch.no_grad()
-def test_the_bound_in_chunks_is_the_bound_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bound_in_chunks_equals_bound_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = small().eval(), images(2).repeat(50, 1, 1, 1)
     torch.manual_seed(0)
-    at_once = model.bound(x, samples=20)
-    monkeypatch.setattr("gumbelzoo.models.vae.structured_prediction.BOUND_ROWS", 7)
-    in_chunks = model.bound(x, samples=20)
+    at_once = model.importance_weighted_bound(x, samples=20)
+    monkeypatch.setattr("gumbelzoo.models.relaxed.bounds.BOUND_ROWS", 7)
+    in_chunks = model.importance_weighted_bound(x, samples=20)
     for example in range(2):
         one, other = at_once[example::2], in_chunks[example::2]
         assert (one.mean() - other.mean()).abs() < 4 * ((one.var() + other.var()) / len(one)).sqrt()
 
 
 @pytest.mark.parametrize("estimator", ["reinforce", "rebar"])
-def test_unbiased_estimators_have_the_exact_gradient_through_both_layers(estimator: str) -> None:
+def test_unbiased_gradient_equals_enumeration(estimator: str) -> None:
     model, x = small(estimator=estimator), images(2)
     p, log_p = exact_terms(model, x)
     parameters = list(model.links.parameters())
@@ -106,7 +106,7 @@ def test_unbiased_estimators_have_the_exact_gradient_through_both_layers(estimat
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS.names())
-def test_every_estimator_nests_and_trains_every_parameter(estimator: str) -> None:
+def test_every_estimator_trains_every_parameter(estimator: str) -> None:
     model = small(estimator=estimator, categories=ESTIMATORS[estimator].categories or 3)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
     before = [parameter.clone() for parameter in model.parameters()]
@@ -119,18 +119,18 @@ def test_every_estimator_nests_and_trains_every_parameter(estimator: str) -> Non
 
 
 @pytest.mark.parametrize(("layers", "hidden"), [(1, ()), (3, ()), (2, (7, 5))])
-def test_any_number_of_layers(layers: int, hidden: tuple[int, ...]) -> None:
+def test_layers_and_hidden_widths(layers: int, hidden: tuple[int, ...]) -> None:
     model, x = small(layers=layers, hidden=hidden), images(3)
     assert len(model.relaxed) == layers
     model.training_metrics({"image": x})["loss"].backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in model.parameters())  # type: ignore[union-attr]
-    assert model.eval().bound(x, samples=3).shape == (3,)
+    assert model.eval().importance_weighted_bound(x, samples=3).shape == (3,)
     widths = [p.shape[0] for name, p in model.links.named_parameters() if name.endswith("bias")]
     assert widths == [*[*hidden, 6] * layers, *hidden, 8]
 
 
 @torch.no_grad()
-def test_predictions_are_distributed_as_the_enumeration_says() -> None:
+def test_predictions_follow_enumeration() -> None:
     model, x = small().eval(), images(5)
     upper, lower = model.halves(x)
     predictions = model.predict(upper, 4000, generator=torch.Generator().manual_seed(0))
@@ -141,7 +141,7 @@ def test_predictions_are_distributed_as_the_enumeration_says() -> None:
     assert ((likelihoods.mean(0) - (p * log_p.exp()).sum(-1)).abs() < 4 * error).all()
 
 
-def test_pictures_keep_the_upper_half_and_predict_the_lower() -> None:
+def test_completions_keep_upper_half() -> None:
     for model in (small().train(), small().eval()):
         x = images(5)
         upper = model.halves(x)[0]
@@ -156,7 +156,7 @@ def test_pictures_keep_the_upper_half_and_predict_the_lower() -> None:
 
 
 @torch.no_grad()
-def test_reconstruction_follows_the_modes_of_both_layers() -> None:
+def test_reconstruction_uses_modes_of_layers() -> None:
     model, x = small().eval(), images(5)
     logits = model.first_logits(x[:, :, :2])
     for link in model.links[1:]:
@@ -165,7 +165,7 @@ def test_reconstruction_follows_the_modes_of_both_layers() -> None:
     assert torch.allclose(model.reconstruct(x)[:, :, 2:], expected, atol=1e-6)
 
 
-def test_a_new_model_predicts_the_mean_lower_half() -> None:
+def test_new_model_predicts_mean_lower_half() -> None:
     torch.manual_seed(0)
     model = StructuredPrediction((1, 8, 8), latents=4, categories=5)
     mean = torch.rand(1, 8, 8) * 0.8 + 0.1
@@ -175,17 +175,23 @@ def test_a_new_model_predicts_the_mean_lower_half() -> None:
 
 CONFIG = """\
 model:
-  class_path: StructuredPrediction
-  init_args: {image_shape: [1, 8, 8], latents: 4, categories: 5, lr_schedule: cosine, bound_samples: 20, val_samples: 5}
+  class_path: structured_prediction
+  init_args:
+    image_shape: [1, 8, 8]
+    latents: 4
+    categories: 5
+    optimizer: {schedule: cosine}
+    bound_samples: 20
+    val_samples: 5
 data:
-  class_path: ImageData
+  class_path: images
   init_args: {name: digits}
 trainer: {accelerator: cpu, max_epochs: 2, limit_train_batches: 4}
 """
 
 
-def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    """Training counts batches and takes the mean from the data; the best checkpoint is that of the lowest bound."""
+def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """Training counts steps and takes the mean from the data; the best checkpoint has the lowest bound."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["gumbelzoo"])
     Path("half.yaml").write_text(CONFIG)
@@ -203,8 +209,8 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: py
     assert len(metrics["val/bound"]) == 2 and metrics["val/bound"][-1][1] < metrics["val/elbo"][-1][1]
 
     assert main(["test", str(run)]) == 0
-    figures = json.loads((run / "test.json").read_text())["metrics"]
-    assert figures["test/bound"] < figures["test/elbo"]
+    metrics = json.loads((run / "test.json").read_text())["metrics"]
+    assert metrics["test/bound"] < metrics["test/elbo"]
     assert main(["reconstruct", str(run), "--out", "halves.png"]) == 0
     capfd.readouterr()
     assert main(["sample", str(run)]) == 2
@@ -215,21 +221,22 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: py
     ("arguments", "message"),
     [
         ({"image_shape": (1, 7, 8)}, "height must be even, got 7"),
-        ({"lr_schedule": "linear"}, "lr_schedule must be one of"),
+        ({"optimizer": {"schedule": "linear"}}, "optimizer.schedule must be one of"),
         ({"estimator": "gumbel"}, "unknown estimator"),
         ({"temperature": 0.0}, "> 0"),
         ({"layers": 0}, "layers"),
+        ({"bound_samples": 0}, "bound_samples"),
         ({"categories": 1}, "categories >= 2"),
     ],
 )
-def test_bad_arguments_name_the_fix(arguments: dict[str, object], message: str) -> None:
+def test_bad_argument_raises(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         StructuredPrediction(**arguments)  # type: ignore[arg-type]
 
 
-def test_bad_inputs_name_the_fix() -> None:
+def test_bad_input_raises() -> None:
     model = small()
     with pytest.raises(ValueError, match=r"image_shape='\[1, 8, 8\]'"):
-        model.bound(torch.zeros(2, 1, 8, 8))
+        model.importance_weighted_bound(torch.zeros(2, 1, 8, 8))
     with pytest.raises(ValueError, match=r"upper halves have shape \(1, 2, 4\), got \(1, 4, 4\)"):
         model.predict(torch.zeros(2, 1, 4, 4))

@@ -1,23 +1,24 @@
-"""Likelihoods against plain references: each is a distribution, and its mean is its mean."""
+"""Likelihoods against plain references: each is normalised, and ``mean`` is its expectation."""
 
 import math
 
 import pytest
 import torch
 import torch.nn.functional as F
-from gumbelzoo.models.vqvae.likelihoods import LIKELIHOODS, LogisticMixture, discretised_logistic_log_prob
+from gumbelzoo.models.vqvae.likelihoods import LIKELIHOODS, Likelihood
+from gumbelzoo.models.vqvae.likelihoods.logistic_mixture import LogisticMixture, discretised_logistic_log_prob
 from torch import Tensor
 
 LEVEL = torch.arange(256) / 255
 
 
-def outputs_of(name: str, channels: int = 3, n: int = 2, scale: float = 1.0) -> tuple[torch.nn.Module, Tensor]:
+def outputs_of(name: str, channels: int = 3, n: int = 2, scale: float = 1.0) -> tuple[Likelihood, Tensor]:
     generator = torch.Generator().manual_seed(1)
-    likelihood = LIKELIHOODS[name](channels)
+    likelihood = LIKELIHOODS.build(name, channels=channels)
     return likelihood, scale * torch.randn(n, likelihood.outputs, 2, 3, generator=generator)
 
 
-def images_for(likelihood: torch.nn.Module, channels: int = 3, n: int = 2) -> Tensor:
+def images_for(likelihood: Likelihood, channels: int = 3, n: int = 2) -> Tensor:
     levels = likelihood.levels or 256
     return torch.randint(0, levels, (n, channels, 2, 3), generator=torch.Generator().manual_seed(2)) / (levels - 1)
 
@@ -34,29 +35,29 @@ def test_shapes_units_and_gradients(name: str, channels: int) -> None:
     if name != "mse":
         assert torch.allclose(likelihood.loss(outputs, x), nll / x[0].numel())
     nll.sum().backward()
-    # with one channel there is nothing to couple; with three every output matters
+    # One channel has no coefficients; with three channels every output matters.
     assert outputs.grad is not None and (outputs.grad != 0).float().mean() > 0.9
 
 
-def test_gaussian_is_the_normal_density_and_mse_its_nmse() -> None:
+def test_gaussian_density_and_nmse_of_mse() -> None:
     x = torch.rand(4, 3, 2, 3)
     for noise in (0.1, 2.0):
-        gaussian = LIKELIHOODS["gaussian"](3, noise=noise)
+        gaussian = LIKELIHOODS.build({"name": "gaussian", "noise": noise}, channels=3)
         gaussian.data_mean.fill_(0.3)
         gaussian.data_variance.fill_(0.2)
         outputs = torch.randn_like(x)
         normal = torch.distributions.Normal(0.3 + math.sqrt(0.2) * outputs, math.sqrt(0.2 * noise))
         assert torch.allclose(gaussian.nll(outputs, x), -normal.log_prob(x).sum((1, 2, 3)), rtol=1e-5)
         assert torch.allclose(gaussian.mean(outputs), normal.mean, atol=1e-6)
-    mse = LIKELIHOODS["mse"](3)
+    mse = LIKELIHOODS.build("mse", channels=3)
     mse.data_variance.fill_(0.2)
     error = ((mse.mean(outputs) - x) ** 2).mean((1, 2, 3)) / 0.2
     assert torch.allclose(mse.loss(outputs, x), error)
     assert torch.allclose(mse.nll(outputs, x) / 18 - error, torch.tensor(0.5 * math.log(math.pi * 0.2)), atol=1e-5)
 
 
-def test_the_learned_noise_finds_the_mean_squared_error() -> None:
-    gaussian = LIKELIHOODS["gaussian"](1)
+def test_learned_noise_is_the_mean_squared_error() -> None:
+    gaussian = LIKELIHOODS.build("gaussian", channels=1)
     x = torch.randn(1, 1, 40, 50, generator=torch.Generator().manual_seed(0))
     optimizer = torch.optim.Adam(gaussian.parameters(), lr=0.1)
     for _ in range(200):
@@ -67,7 +68,7 @@ def test_the_learned_noise_finds_the_mean_squared_error() -> None:
     assert found.item() == pytest.approx((x - 0.5).square().mean().item(), rel=0.01)
 
 
-def test_bernoulli_is_the_log_probability() -> None:
+def test_bernoulli_log_probability() -> None:
     likelihood, outputs = outputs_of("bernoulli")
     x = images_for(likelihood)
     reference = torch.distributions.Bernoulli(logits=outputs)
@@ -75,7 +76,7 @@ def test_bernoulli_is_the_log_probability() -> None:
     assert torch.equal(likelihood.mean(outputs), reference.mean)
 
 
-def test_categorical_is_cross_entropy_over_the_levels() -> None:
+def test_categorical_cross_entropy_and_mean() -> None:
     likelihood, outputs = outputs_of("categorical")
     x = images_for(likelihood)
     total = torch.zeros(2)
@@ -92,7 +93,8 @@ def test_categorical_is_cross_entropy_over_the_levels() -> None:
 
 @pytest.mark.parametrize("log_scale", [-7.0, -3.0, 0.0, 5.0])
 @pytest.mark.parametrize("mean", [-1.3, -0.2, 0.999, 20.0])
-def test_discretised_logistics_sum_to_one_and_have_logistic_bins(mean: float, log_scale: float) -> None:
+def test_discretised_logistic_bins(mean: float, log_scale: float) -> None:
+    """They sum to one, and each has the logistic's mass."""
     x = 2 * LEVEL - 1
     log_p = discretised_logistic_log_prob(x, torch.tensor(mean), torch.tensor(log_scale))
     assert log_p.isfinite().all()
@@ -102,7 +104,8 @@ def test_discretised_logistics_sum_to_one_and_have_logistic_bins(mean: float, lo
     assert torch.allclose(log_p.double().exp(), bins, atol=1e-6)
 
 
-def test_a_mixture_is_normalised_over_a_pixel_of_two_channels_and_its_mean_is_right() -> None:
+def test_mixture_over_two_channels() -> None:
+    """It sums to one over all values of a pixel, and its mean is the expectation."""
     torch.manual_seed(0)
     likelihood = LogisticMixture(2, components=3)
     outputs = torch.randn(1, likelihood.outputs, 1, 1)
@@ -116,7 +119,8 @@ def test_a_mixture_is_normalised_over_a_pixel_of_two_channels_and_its_mean_is_ri
     assert torch.allclose(likelihood.mean(outputs)[0, :, 0, 0], expected, atol=2e-3)
 
 
-def test_a_mixture_of_one_channel_is_the_sum_of_its_parts() -> None:
+def test_mixture_of_one_channel() -> None:
+    """It is the weighted sum of its components."""
     likelihood, outputs = outputs_of("logistic_mixture", channels=1)
     x = images_for(likelihood, channels=1)
     parts = outputs.reshape(2, 10, 3, 2, 3)
@@ -126,7 +130,7 @@ def test_a_mixture_of_one_channel_is_the_sum_of_its_parts() -> None:
 
 
 @pytest.mark.parametrize(("name", "level"), [("bernoulli", 0.5), ("categorical", 0.5), ("logistic_mixture", 1.1)])
-def test_pixels_between_the_levels_are_one_clear_error(name: str, level: float) -> None:
+def test_pixels_between_levels_raise(name: str, level: float) -> None:
     likelihood, outputs = outputs_of(name)
     with pytest.raises(ValueError, match=r"levels in \[0, 1\]; use data"):
         likelihood.nll(outputs, torch.full((2, 3, 2, 3), level))
@@ -136,6 +140,6 @@ def test_pixels_between_the_levels_are_one_clear_error(name: str, level: float) 
     ("name", "options", "message"),
     [("gaussian", {"noise": 0.0}, "noise must be > 0"), ("logistic_mixture", {"components": 0}, "components must be")],
 )
-def test_bad_options_name_the_fix(name: str, options: dict[str, float], message: str) -> None:
+def test_option_mistakes_name_the_fix(name: str, options: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        LIKELIHOODS[name](3, **options)
+        LIKELIHOODS.build({"name": name, **options}, channels=3)

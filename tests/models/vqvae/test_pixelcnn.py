@@ -14,7 +14,7 @@ def small(shape: tuple[int, int, int] = (5, 6, 1), **options: int) -> PixelCNN:
 
 
 def sees(model: PixelCNN, row: int, column: int) -> Tensor:
-    """Which codes ``h (w q)`` the logits at one position depend on, by the gradient for their embeddings."""
+    """True at the codes ``h (w q)`` that the logits at one position depend on, by the gradient of their embeddings."""
     kept: list[Tensor] = []
 
     def keep(module: torch.nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
@@ -32,8 +32,8 @@ def sees(model: PixelCNN, row: int, column: int) -> Tensor:
 
 @pytest.mark.parametrize("shape", [(5, 6, 1), (4, 3, 2)])
 @pytest.mark.parametrize("kernel", [3, 5])
-def test_each_position_sees_exactly_those_before_it(shape: tuple[int, int, int], kernel: int) -> None:
-    """Neither a leak from the future nor the blind spot of a single masked stack."""
+def test_position_sees_exactly_earlier_ones(shape: tuple[int, int, int], kernel: int) -> None:
+    """No later one, and no blind spot as in a single masked stack."""
     model = small(shape, kernel=kernel, depth=8)
     rows, columns = shape[0], shape[1] * shape[2]
     order = torch.arange(rows * columns).reshape(rows, columns)
@@ -48,17 +48,17 @@ def test_one_layer_sees_its_kernel() -> None:
     assert seen.nonzero().tolist() == [[2, 2], [2, 3], [2, 4], [3, 2], [3, 3], [3, 4], [4, 1], [4, 2]]
 
 
-def test_the_gate() -> None:
+def test_gate() -> None:
     x = torch.randn(2, 6, 3, 3)
     assert torch.allclose(gate(x), torch.tanh(x[:, :3]) * torch.sigmoid(x[:, 3:]))
 
 
-def test_the_published_size() -> None:
+def test_published_size() -> None:
     model = PixelCNN((7, 7, 1), codebook_size=128)
     assert sum(p.numel() for p in model.parameters()) == pytest.approx(1.05e6, rel=0.05)
 
 
 @pytest.mark.parametrize("kernel", [1, 4])
-def test_a_kernel_without_a_middle_is_refused(kernel: int) -> None:
+def test_kernel_without_a_middle_raises(kernel: int) -> None:
     with pytest.raises(ValueError, match="kernel must be odd and at least 3"):
         small(kernel=kernel)

@@ -1,4 +1,4 @@
-"""Distributions over codes: they sum to one, what is sampled follows them, caches change nothing. Over the registry."""
+"""Every distribution over codes: it sums to one, samples follow it, and caches change nothing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 import torch
 from gumbelzoo.models.relaxed import RelaxedCategorical
 from gumbelzoo.models.relaxed.noise import gumbel_noise
-from gumbelzoo.models.vqvae.priors.base import CODE_NETWORKS, AutoregressiveNetwork, CodeNetwork
-from gumbelzoo.models.vqvae.priors.maskgit import MaskGIT, mask_share
+from gumbelzoo.models.vqvae.priors import CODE_NETWORKS, AutoregressiveNetwork, CodeNetwork
+from gumbelzoo.models.vqvae.priors.maskgit import MaskGIT, mask_ratio
 from torch import Tensor
 
 AUTOREGRESSIVE = [name for name in CODE_NETWORKS.names() if issubclass(CODE_NETWORKS[name], AutoregressiveNetwork)]
@@ -20,7 +20,9 @@ SHAPES = [(2, 2, 1), (1, 2, 2)]
 
 def small(name: str, shape: tuple[int, int, int] = (2, 2, 1), k: int = 3, classes: int = 2) -> CodeNetwork:
     torch.manual_seed(0)
-    network = CODE_NETWORKS[name](shape, k, classes, width=8, depth=2).eval()  # type: ignore[call-arg]
+    network = CODE_NETWORKS.build(
+        {"name": name, "width": 8, "depth": 2}, shape=shape, codebook_size=k, classes=classes
+    ).eval()
     with torch.no_grad():  # far from uniform
         for parameter in network.parameters():
             parameter.add_(0.5 * torch.randn_like(parameter))
@@ -29,14 +31,14 @@ def small(name: str, shape: tuple[int, int, int] = (2, 2, 1), k: int = 3, classe
 
 def every_grid(network: CodeNetwork) -> Tensor:
     """All grids, ``g h w q``."""
-    rows = itertools.product(range(network.codebook_size), repeat=network.codes)
+    rows = itertools.product(range(network.codebook_size), repeat=network.num_codes)
     return torch.tensor(list(rows)).unflatten(1, network.shape)
 
 
 def fixed_noise(n: int, network: CodeNetwork) -> Callable[[Tensor], Tensor]:
     """A sampler whose noise at the i-th call is always the same."""
     generator = torch.Generator().manual_seed(2)
-    noise = iter([gumbel_noise((n, network.codebook_size), generator=generator) for _ in range(network.codes)])
+    noise = iter([gumbel_noise((n, network.codebook_size), generator=generator) for _ in range(network.num_codes)])
     return lambda logits: RelaxedCategorical().sample(logits, noise=next(noise))
 
 
@@ -60,7 +62,7 @@ def test_samples_follow_the_probabilities(name: str, shape: tuple[int, int, int]
     codes = network.sample(label, lambda logits: layer.sample(logits, generator=generator))
     grids = every_grid(network)
     p = torch.exp(-network.nll(grids, torch.ones(len(grids), dtype=torch.int64)))
-    index = (codes.flatten(1) * 3 ** torch.arange(network.codes - 1, -1, -1)).sum(1)
+    index = (codes.flatten(1) * 3 ** torch.arange(network.num_codes - 1, -1, -1)).sum(1)
     observed, expected = torch.bincount(index, minlength=len(grids)), n * p
     frequent = expected > 5
     chi2 = ((observed - expected).square() / expected)[frequent].sum()
@@ -71,7 +73,7 @@ def test_samples_follow_the_probabilities(name: str, shape: tuple[int, int, int]
 @pytest.mark.parametrize("shape", [(4, 5, 1), (3, 2, 3)])
 @pytest.mark.parametrize("name", AUTOREGRESSIVE)
 @torch.no_grad()
-def test_cached_sampling_gives_the_codes_of_uncached_sampling(name: str, shape: tuple[int, int, int]) -> None:
+def test_cached_samples_equal_uncached(name: str, shape: tuple[int, int, int]) -> None:
     network = small(name, shape, k=7)
     assert isinstance(network, AutoregressiveNetwork)
     label = torch.arange(50) % 2
@@ -83,7 +85,7 @@ def test_cached_sampling_gives_the_codes_of_uncached_sampling(name: str, shape: 
 @pytest.mark.parametrize("shape", [(4, 5, 1), (3, 2, 3)])
 @pytest.mark.parametrize("name", AUTOREGRESSIVE)
 @torch.no_grad()
-def test_cached_logits_are_those_of_the_whole_grid(name: str, shape: tuple[int, int, int]) -> None:
+def test_cached_logits_equal_uncached(name: str, shape: tuple[int, int, int]) -> None:
     network, seen = small(name, shape, k=7), []
     draw = fixed_noise(8, network)
     label = torch.arange(8) % 2
@@ -93,7 +95,8 @@ def test_cached_logits_are_those_of_the_whole_grid(name: str, shape: tuple[int, 
 
 
 @pytest.mark.parametrize("name", CODE_NETWORKS.names())
-def test_every_parameter_gets_a_gradient_and_the_label_matters(name: str) -> None:
+def test_every_parameter_gets_gradient(name: str) -> None:
+    """And the label changes every likelihood."""
     network = small(name, (3, 2, 2)).train()
     codes = torch.randint(3, (64, 3, 2, 2), generator=torch.Generator().manual_seed(0))
     network.loss(codes, torch.arange(64) % 2).backward()
@@ -109,7 +112,7 @@ def test_every_parameter_gets_a_gradient_and_the_label_matters(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", CODE_NETWORKS.names())
-def test_the_same_code_of_another_codebook_is_another_token(name: str) -> None:
+def test_codebooks_have_separate_tokens(name: str) -> None:
     network = small(name, (1, 2, 2))
     tokens = network.tokens(torch.tensor([[[[0, 0], [2, 2]]]]))
     assert tokens.flatten().tolist() == [0, 3, 2, 5]
@@ -122,6 +125,7 @@ def test_the_same_code_of_another_codebook_is_another_token(name: str) -> None:
 @pytest.mark.parametrize("choice_temperature", [0.0, 4.5])
 @torch.no_grad()
 def test_maskgit_fills_every_position_once(steps: int, choice_temperature: float) -> None:
+    """A code that is kept stays; each step masks fewer codes."""
     torch.manual_seed(0)
     network = MaskGIT((3, 4, 1), 5, width=8, depth=1, steps=steps, choice_temperature=choice_temperature).eval()
     left, kept = [], []
@@ -138,13 +142,13 @@ def test_maskgit_fills_every_position_once(steps: int, choice_temperature: float
     numbers = [n for (n,) in left]
     assert numbers[0] == 12 and len(numbers) == min(steps, 12)
     assert all(a > b > 0 for a, b in itertools.pairwise(numbers))
-    for earlier in kept:  # what is kept once stays
+    for earlier in kept:
         assert ((earlier == -1) | (earlier == codes.flatten(1))).all()
 
 
 @torch.no_grad()
-def test_maskgit_reports_the_bound_of_random_orders() -> None:
-    """The mean of ``nll`` against the mean over all orders of the codes, each of them an exact likelihood."""
+def test_maskgit_nll_is_that_of_random_orders() -> None:
+    """Its mean is that over all orders of the codes, each with its exact likelihood."""
     network = small("maskgit", (1, 3, 1))
     assert isinstance(network, MaskGIT)
     codes, label = torch.tensor([[2, 0, 1]]), torch.zeros(1, dtype=torch.int64)
@@ -161,7 +165,7 @@ def test_maskgit_reports_the_bound_of_random_orders() -> None:
     assert draws.mean().item() == pytest.approx(exact, abs=4 * draws.std().item() / len(draws) ** 0.5)
 
 
-def test_maskgit_trains_on_the_masked_codes_only() -> None:
+def test_maskgit_loss_is_of_masked_codes() -> None:
     network = small("maskgit", (2, 3, 1))
     assert isinstance(network, MaskGIT)
     codes = torch.randint(3, (5, 2, 3, 1))
@@ -174,8 +178,8 @@ def test_maskgit_trains_on_the_masked_codes_only() -> None:
 
 
 @torch.no_grad()
-def test_maskgit_keeps_the_most_confident_codes_on_the_cosine_schedule() -> None:
-    """With fixed logits the confidence of position i grows with i, so the last ones are kept first; noise mixes."""
+def test_maskgit_keeps_the_most_confident_codes() -> None:
+    """At fixed logits confidence grows with the position, so the last are kept first; noise changes the order."""
     strength = torch.linspace(0.1, 6, 12)
     logits = torch.stack([strength, torch.zeros(12)], -1)[None]  # the first code is the more probable one
 
@@ -200,8 +204,8 @@ def test_maskgit_keeps_the_most_confident_codes_on_the_cosine_schedule() -> None
     assert any(not torch.equal(one, other) for one, other in zip(cold, warm, strict=True))
 
 
-def test_maskgit_masks_two_over_pi_of_the_codes_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mean of the cosine."""
+def test_maskgit_mean_mask_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is 2 / pi, the mean of the cosine."""
     network = small("maskgit", (10, 10, 1))
     assert isinstance(network, MaskGIT)
     asked: list[Tensor] = []
@@ -216,12 +220,12 @@ def test_maskgit_masks_two_over_pi_of_the_codes_in_training(monkeypatch: pytest.
     assert share.mean().item() == pytest.approx(2 / math.pi + 0.005, abs=4 * share.std().item() / 20_000**0.5)
 
 
-def test_the_mask_schedule_is_a_cosine() -> None:
-    share = mask_share(torch.tensor([0.0, 0.5, 1.0]))
+def test_mask_ratio_is_a_cosine() -> None:
+    share = mask_ratio(torch.tensor([0.0, 0.5, 1.0]))
     assert torch.allclose(share, torch.tensor([1.0, math.sqrt(0.5), 0.0]), atol=1e-6)
 
 
 @pytest.mark.parametrize("options", [{"steps": 0}, {"choice_temperature": -1.0}], ids=str)
-def test_maskgit_refuses(options: dict[str, float]) -> None:
+def test_maskgit_option_mistakes_raise(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         MaskGIT((2, 2, 1), 3, **options)  # type: ignore[arg-type]

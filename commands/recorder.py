@@ -1,0 +1,176 @@
+"""Life of a run folder during one command: found or made, resumed, described, summed up."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from ..callbacks.loggers import METRICS, drop_rows_after
+from ..models import ZooModel
+from ..pretrained.run import CHECKPOINTS, CONFIG, Run, batches_trained, checkpoint_path, read_checkpoint, run_of
+from . import runs
+
+METADATA = "fit.json"
+
+
+class RunRecorder(Callback):
+    """Run folder of a command.
+
+    Args:
+        parent: folder of all runs of the configuration, ``runs/NAME``.
+        command: command line, as typed.
+
+    Attributes:
+        run: the folder; None for a checkpoint that lies in no run.
+        resumes: True if the folder was there before.
+        timer: time of training.
+    """
+
+    def __init__(self, parent: Path, command: str) -> None:
+        self.parent, self.command = parent, command
+        self.run: Path | None = None
+        self.resumes = False
+        self.timer = Timer()
+        self._batches = 0  # behind the checkpoint
+        self._config = ""
+
+    # -- before training ----------------------------------------------------------------------------------------------
+
+    def find_checkpoint(self, given: str | None, needed: bool) -> str | None:
+        """Return the checkpoint to start from, and take its run.
+
+        Args:
+            given: ``best`` or ``last`` of the newest run, a file, or None.
+            needed: whether None means the newest run's, its best, else its last; else it means none.
+
+        Raises:
+            FileNotFoundError: there is no such run or checkpoint.
+            ValueError: the file is no checkpoint.
+        """
+        if given in CHECKPOINTS:
+            self.run = runs.newest_run(self.parent, str(given))
+            checkpoint = checkpoint_path(self.run, str(given))
+        elif given:
+            checkpoint = Path(given)
+            self.run = run_of(checkpoint)
+        elif needed:
+            self.run = runs.newest_run(self.parent, "last")
+            checkpoint = Run(self.run).checkpoint
+        else:
+            return None
+        self.resumes = self.run is not None
+        self._batches = batches_trained(read_checkpoint(checkpoint))
+        return str(checkpoint)
+
+    def check_unchanged(self, begun: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+        """Check that a run is resumed with the configuration it was begun with; the ValueError names what differs."""
+        if others := runs.differences(flatten(begun), flatten(options)):
+            raise ValueError(
+                f"{self.run} was begun with {'; '.join(others)}: --ckpt_path goes on with a run as it is; give the "
+                "options it was begun with, or train a new run without --ckpt_path"
+            )
+
+    def prepare(self, config: str) -> Path:
+        """Return the folder of the run, a new one unless it is resumed; only the first process touches the disk.
+
+        Args:
+            config: content of ``config.yaml``.
+
+        Raises:
+            PermissionError: the folder cannot be written.
+        """
+        self._config = config
+        if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
+            self.run = self.run or self.parent / "of-the-first-process"
+        elif self.run is None:
+            self.run = runs.new_run(self.parent)
+            runs.write_text(self.run / CONFIG, config)
+        return self.run
+
+    def remove_unused(self) -> None:
+        """Remove a new folder in which no training began."""
+        if self.run is not None and not self.resumes:
+            runs.remove_unused(self.run)
+
+    # -- training -----------------------------------------------------------------------------------------------------
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        """Begin the part of the run after the checkpoint: by now everything about it has been accepted."""
+        if self.resumes:
+            self._on_resume()
+
+    @rank_zero_only
+    def _on_resume(self) -> None:
+        """Drop what the earlier command wrote of batches after the checkpoint, and of a run that had ended."""
+        assert self.run is not None
+        drop_rows_after(self.run / METRICS, self._batches)
+        runs.write_text(self.run / CONFIG, self._config)
+        (self.run / METADATA).unlink(missing_ok=True)
+
+    @rank_zero_only
+    def write_metadata(self, trainer: Trainer, seed: Any) -> dict[str, Any] | None:
+        """Write command, environment and duration to ``fit.json`` and return them; None without a checkpoint."""
+        if self.run is None or not any((self.run / "checkpoints").glob("*.ckpt")):
+            return None
+        metadata = {
+            "command": self.command,
+            "seed": seed,
+            "batches": trainer.fit_loop.total_batch_idx + 1,
+            "minutes": round(self.timer.time_elapsed("train") / 60, 2),
+            **runs.environment(),
+        }
+        runs.write_json(self.run / METADATA, metadata)
+        return metadata
+
+    @rank_zero_only
+    def finish(self, trainer: Trainer, model: ZooModel, seed: Any) -> None:
+        """Write the metadata of a run that ended, close its logs, and print its results and what to type next."""
+        metadata = self.write_metadata(trainer, seed)
+        if self.run is None or metadata is None:
+            return
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.finish()
+        pictures = ", ".join(str(path) for path in sorted((self.run / "figures").glob("*.png")))
+        program, run = runs.program(), shlex.quote(str(self.run))
+        print(
+            f"\nrun       {self.run}  ({metadata['batches']} batches, {metadata['minutes']} minutes)\n"
+            f"best      {_best(trainer, model)}\n"
+            f"pictures  {pictures or 'none yet'}\n"
+            f"next      {program} test {run}\n"
+            f"          {program} sample {run} -n 64\n"
+            f"          {program} export {run} checkpoints/NAME   (after test)"
+        )
+
+
+def _best(trainer: Trainer, model: ZooModel) -> str:
+    """What selected ``best.ckpt``, with its value."""
+    if not model.monitor:
+        return "none: this model has no metric that selects a checkpoint; use last.ckpt"
+    best = trainer.checkpoint_callback
+    score = best.best_model_score if isinstance(best, ModelCheckpoint) else None
+    return "no validation has run" if score is None else f"{model.monitor} {float(score):.4g}"
+
+
+def flatten(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return seed, classes and arguments of a configuration by dotted name; a part that has a name is one value."""
+    flat = {"seed_everything": content.get("seed_everything")}
+    for section in ("model", "data"):
+        flat[section] = content[section]["class_path"]
+        flat |= _flatten(content[section].get("init_args") or {}, section)
+    return flat
+
+
+def _flatten(values: Mapping[str, Any], key: str) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and "name" not in value:
+            yield from _flatten(value, f"{key}.{name}")
+        else:
+            yield f"{key}.{name}", value

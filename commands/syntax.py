@@ -1,0 +1,163 @@
+"""Python source read with ``ast``: definitions, base classes, signatures, docstring sections. Nothing is run."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SECTION = re.compile(r"^(\w+):\n((?:(?: {4}.*)?\n)*)", flags=re.MULTILINE)
+ITEM = re.compile(r"^ {4}([\w, ]+?):[ \n](.*(?:\n {8}.*)*)", flags=re.MULTILINE)
+
+
+class Module:
+    """Definitions and imports of one file, by name."""
+
+    def __init__(self, path: Path, root: Path) -> None:
+        text = path.read_text(encoding="utf-8")
+        self.file = path.relative_to(root)
+        self.tree, self.lines = ast.parse(text), text.splitlines()
+        package = self.file.parent.parts
+        self.name = package if path.stem == "__init__" else (*package, path.stem)
+        self.definitions: dict[str, ast.AST] = {}
+        self.imports: dict[str, tuple[tuple[str, ...], str]] = {}  # module, and name there
+        for node in self.tree.body:
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+                self.definitions[node.name] = node
+            elif isinstance(node, ast.ImportFrom) and node.level:
+                home = (*package[: len(package) + 1 - node.level], *filter(None, (node.module or "").split(".")))
+                self.imports.update({alias.asname or alias.name: (home, alias.name) for alias in node.names})
+            else:
+                self.definitions.update({name: value for name, value in assigned(node) if value is not None})
+
+    def comment(self, node: ast.AST) -> str:
+        """The comment that ends the last line of a statement."""
+        return self.lines[(getattr(node, "end_lineno", 0) or 1) - 1].partition("  # ")[2]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A class, a function or a value, and the module where it stands."""
+
+    module: Module
+    node: ast.AST
+
+
+class Source:
+    """The files of a package.
+
+    Args:
+        root: folder of the package.
+        folders: which of its folders are read, beside the files in ``root`` itself.
+    """
+
+    def __init__(self, root: Path, folders: tuple[str, ...]) -> None:
+        paths = [*root.glob("*.py"), *(path for folder in folders for path in sorted((root / folder).rglob("*.py")))]
+        self.modules = {module.name: module for module in (Module(path, root) for path in paths)}
+
+    def resolve(self, module: Module, node: ast.AST) -> Definition | None:
+        """What a name means in a module, followed through relative imports; None for what is not in the package."""
+        if not isinstance(node, ast.Name):
+            return None
+        if node.id in module.definitions:
+            return Definition(module, module.definitions[node.id])
+        home, name = module.imports.get(node.id, (module.name, ""))
+        found = self.modules.get(home, module)
+        return self.resolve(found, ast.Name(name)) if found is not module else None
+
+    def lineage(self, definition: Definition) -> list[Definition]:
+        """A class and its bases within the package, nearest first; other definitions alone."""
+        found = [definition]
+        for base in getattr(definition.node, "bases", []):
+            parent = self.resolve(definition.module, base.value if isinstance(base, ast.Subscript) else base)
+            found += self.lineage(parent) if parent else []
+        # A base that several classes share comes after all of them.
+        return [item for index, item in enumerate(found) if item not in found[index + 1 :]]
+
+
+def assigned(node: ast.AST) -> Iterator[tuple[str, ast.AST | None]]:
+    """Names that a statement assigns, with their values; None for a mere annotation."""
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        yield node.target.id, node.value
+    elif isinstance(node, ast.Assign):
+        for target in node.targets:
+            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                yield from zip(map(ast.unparse, target.elts), node.value.elts, strict=False)
+            else:
+                yield ast.unparse(target), node.value
+
+
+def literal(node: ast.AST | None, default: Any = None) -> Any:
+    """The value of a literal; ``default`` for any other expression."""
+    try:
+        return default if node is None else ast.literal_eval(node)
+    except (ValueError, TypeError):
+        return default
+
+
+def is_dataclass(node: ast.AST) -> bool:
+    """True for a class under ``@dataclass``."""
+    return any(ast.unparse(decorator).startswith("dataclass") for decorator in getattr(node, "decorator_list", []))
+
+
+def signature(lineage: Sequence[Definition]) -> list[tuple[str, str, str | None]]:
+    """Name, annotation and default (None: required) of each argument of a function, or of a class's constructor."""
+    for definition in lineage:
+        node = definition.node
+        if isinstance(node, ast.ClassDef) and is_dataclass(node):
+            return _fields(lineage)
+        if isinstance(node, ast.ClassDef):
+            node = next((item for item in node.body if getattr(item, "name", "") == "__init__"), node)
+        if isinstance(node, ast.FunctionDef):
+            return _arguments(node.args)[node.name == "__init__" :]
+    return []
+
+
+def _arguments(arguments: ast.arguments) -> list[tuple[str, str, str | None]]:
+    positional = [*arguments.posonlyargs, *arguments.args]
+    required: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
+    defaults = [*required, *arguments.defaults, *arguments.kw_defaults]
+    return [
+        (argument.arg, _text(argument.annotation) or "", _text(default))
+        for argument, default in zip([*positional, *arguments.kwonlyargs], defaults, strict=True)
+    ]
+
+
+def _fields(lineage: Sequence[Definition]) -> list[tuple[str, str, str | None]]:
+    nodes = [node for definition in reversed(lineage) for node in getattr(definition.node, "body", [])]
+    fields = {
+        node.target.id: (_text(node.annotation) or "", _text(node.value))
+        for node in nodes
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+    return [
+        (name, annotation, default)
+        for name, (annotation, default) in fields.items()
+        if not annotation.startswith("ClassVar") and "init=False" not in (default or "")
+    ]
+
+
+def _text(node: ast.AST | None) -> str | None:
+    return None if node is None else ast.unparse(node)
+
+
+def docstring(node: ast.AST) -> str:
+    """The docstring of a module, class or function, without indentation; empty for other nodes and without one."""
+    return (ast.get_docstring(node) or "") if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) else ""
+
+
+def summary(text: str) -> str:
+    """The first paragraph of a docstring, in one line."""
+    return " ".join(text.partition("\n\n")[0].split())
+
+
+def section(text: str, title: str) -> dict[str, str]:
+    """Items of a docstring's section such as ``Args``: name to description, in one line each."""
+    for found, body in SECTION.findall(text + "\n"):
+        if found == title:
+            items = [(names.split(","), " ".join(words.split())) for names, words in ITEM.findall(body)]
+            return {name.strip(): words for names, words in items for name in names}
+    return {}

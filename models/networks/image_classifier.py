@@ -1,0 +1,41 @@
+"""Base class of image classifiers: cross-entropy and accuracy. Axes: ``b`` batch, ``c h w`` image, ``y`` classes."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...interfaces import Batch
+from ..base import ZooModel
+
+
+class ImageClassifier(ZooModel):
+    """Image classifier trained by cross-entropy. A subclass defines ``logits``.
+
+    Its training, validation and test metrics are ``loss`` in nats and ``accuracy``. The best checkpoint is that of the
+    lowest validation loss.
+    """
+
+    monitor = "val/loss"
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return unnormalised log-probabilities of the classes, ``b c h w -> b y``."""
+        raise NotImplementedError
+
+    def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the mean cross-entropy in nats as ``loss``, and the share of correct predictions as ``accuracy``."""
+        logits = self.logits(batch["image"])
+        accuracy = (logits.argmax(-1) == batch["label"]).float().mean()
+        return {"loss": F.cross_entropy(logits, batch["label"]), "accuracy": accuracy}
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the training metrics in eval mode."""
+        self._evaluate(batch, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the training metrics in eval mode."""
+        self._evaluate(batch, "test")
+
+    def _evaluate(self, batch: Batch, stage: str) -> None:
+        named = {f"{stage}/{name}": value for name, value in self.training_metrics(batch).items()}
+        self.log_dict(named, on_epoch=True, batch_size=len(batch["image"]), sync_dist=True)

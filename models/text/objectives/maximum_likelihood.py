@@ -1,0 +1,24 @@
+"""Maximum likelihood by teacher forcing. Axes: ``b`` batch, ``t`` time."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ....interfaces import Batch
+from ..generators.base import LanguageModel
+from .base import OBJECTIVES, Objective
+
+
+@OBJECTIVES.register("mle")
+class MaximumLikelihood(Objective):
+    """Negative log-likelihood of each token given the true earlier ones."""
+
+    def generator_metrics(self, generator: LanguageModel, batch: Batch) -> dict[str, Tensor]:
+        """``loss`` and ``nll``, nats per token."""
+        nll = mean_nll(generator.log_prob(batch["tokens"], batch["length"]), batch["length"])
+        return {"loss": nll, "nll": nll}
+
+
+def mean_nll(log_prob: Tensor, lengths: Tensor) -> Tensor:
+    """Return nats per token from log-probabilities ``b t`` that are 0 from ``lengths`` (``b``) on."""
+    return -log_prob.sum() / lengths.sum()

@@ -1,0 +1,65 @@
+"""Base class of models of binary images: Bernoulli likelihood, and an input that is centred at the mean training image.
+
+Every likelihood and bound is in nats, on -log p: lower is better. Axes: ``b`` batch, ``c h w`` image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from einops import reduce
+from torch import Tensor
+
+from ..base import OptimizerConfig, ZooModel
+from ..relaxed.surrogate import upcast
+
+
+class BinaryImageModel(ZooModel):
+    """Model of binary images that starts from the mean training image. A subclass defines ``is_new``.
+
+    Args:
+        image_shape: ``c h w`` of the images.
+        optimizer: AdamW and its learning-rate schedule.
+        bound_samples: m of the importance-weighted bound at test.
+
+    Attributes:
+        base_rate: mean training image ``c h w``; 0.5 everywhere without one.
+
+    Raises:
+        ValueError: fewer than 1 sample.
+    """
+
+    base_rate: Tensor
+
+    def __init__(self, image_shape: Sequence[int], optimizer: OptimizerConfig | dict, bound_samples: int) -> None:
+        super().__init__()
+        if bound_samples < 1:
+            raise ValueError(f"bound_samples must be >= 1, got {bound_samples}")
+        self.image_shape, self.bound_samples = tuple(image_shape), bound_samples
+        self.use_optimizer(optimizer)
+        self.register_buffer("base_rate", torch.full(self.image_shape, 0.5))
+
+    def is_new(self) -> bool:
+        """True if nothing was trained or loaded, so that the mean training image may replace the base rate."""
+        raise NotImplementedError
+
+    def setup(self, stage: str) -> None:
+        """Take the mean training image from the data before the first step of a new model."""
+        if stage == "fit" and self.is_new():
+            mean = getattr(self.source, "mean", None)
+            if mean is not None and mean.shape == self.image_shape:
+                self.initialise(mean)
+
+    @torch.no_grad()
+    def initialise(self, mean: Tensor) -> None:
+        """Centre the input at the mean training image ``c h w`` and start the output from it."""
+        self.base_rate.copy_(mean)
+
+
+def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
+    """Compute -log p(x) from pixel logits ``... b c h w`` for images ``b c h w``, ``-> ... b`` nats, in float32."""
+    logits = upcast(logits)
+    nll = F.binary_cross_entropy_with_logits(logits, x.to(logits.dtype).expand_as(logits), reduction="none")
+    return reduce(nll, "... c h w -> ...", "sum")

@@ -1,0 +1,47 @@
+"""Labels that a prior over codes is conditioned on. Axes: ``b`` batch, ``n`` samples."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...interfaces import Batch
+
+
+def batch_labels(batch: Batch, classes: int) -> Tensor:
+    """Return the labels ``b`` of a batch of images; zeros for an unconditional prior, which has 0 classes.
+
+    Raises:
+        ValueError: data without labels; errors of ``check_labels``.
+    """
+    if not classes:
+        return torch.zeros(len(batch["image"]), dtype=torch.int64, device=batch["image"].device)
+    if "label" not in batch:
+        raise ValueError("this prior depends on labels, and the data has none: set --model.classes=0")
+    return check_labels(batch["label"], classes)
+
+
+def expand_label(label: Tensor, n: int, classes: int) -> Tensor:
+    """Return a label for each of n samples, from one for all of them or one each, ``-> n``.
+
+    Raises:
+        ValueError: an unconditional prior, another number of labels; errors of ``check_labels``.
+    """
+    if not classes:
+        raise ValueError("this prior depends on no label; train one with --model.classes")
+    if label.shape not in ((), (1,), (n,)):
+        raise ValueError(f"give one label, or one for each of the {n} samples, got {tuple(label.shape)}")
+    return check_labels(label.expand(n), classes)
+
+
+def check_labels(labels: Tensor, classes: int) -> Tensor:
+    """Return labels that are whole numbers in [0, classes), else ValueError."""
+    if labels.is_floating_point():
+        raise ValueError(f"labels must be whole numbers, got {labels.dtype}")
+    # On an accelerator the check would wait for the device.
+    if labels.device.type == "cpu" and not bool(((labels >= 0) & (labels < classes)).all()):
+        raise ValueError(
+            f"labels must lie in [0, {classes}), got {labels.min()} to {labels.max()}; set --model.classes to the "
+            "number of labels, 0 for a prior without"
+        )
+    return labels
