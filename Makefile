@@ -29,7 +29,7 @@ test: install lint ## lint and types, then the tests that take seconds
 test-all: install lint ## the same with the long statistical and end-to-end tests
 	$(BIN)/python -m pytest
 
-results: install ## test every released checkpoint again, hold it to its card, and write the README's table
+results: install ## test every released checkpoint again, hold it to its card, and write the table of docs/releases.md
 	$(BIN)/python benchmarks/releases.py
 
 lint: install ## ruff and mypy

@@ -1,4 +1,4 @@
-"""Named parts: registries that are filled by decorator, and the specs that configurations choose parts with.
+"""Named parts: registries filled by a decorator, and the specs by which configurations choose parts.
 
 A spec is a part's name, or ``{name: ..., options}``. It reads the same in YAML, in Python and in ``config.json``.
 """
@@ -20,7 +20,7 @@ Spec = str | dict
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """The message for an unknown name: the nearest known names first, then all of them."""
+    """Return the message for an unknown name: the nearest known name first, then all of them."""
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
@@ -33,10 +33,10 @@ def unknown_arguments(
     """Check that ``function`` takes ``arguments``.
 
     Args:
-        owner: what the message calls the function.
+        owner: name of the function in the message.
         function: a class or a function.
         arguments: names that were given.
-        context: names that the caller fills in; giving one of them is a mistake.
+        context: names that the caller fills in and ``arguments`` must not contain.
 
     Raises:
         ValueError: an unknown argument; the nearest known one is named.
@@ -48,7 +48,7 @@ def unknown_arguments(
 
 
 def plain(value: Any) -> Any:
-    """``value`` as JSON holds it: dataclasses and mappings become dicts, tuples become lists."""
+    """Convert ``value`` to JSON types: dataclasses and mappings become dicts, tuples become lists."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return plain({field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init})
     if isinstance(value, Mapping):
@@ -62,7 +62,7 @@ def from_options(kind: type[D], options: D | Mapping[str, Any]) -> D:
     """Build a dataclass from a mapping of its fields; an instance is returned as it is.
 
     Raises:
-        ValueError: an unknown field; what the dataclass itself refuses.
+        ValueError: an unknown field, or a value that the dataclass refuses.
     """
     if isinstance(options, kind):
         return options
@@ -73,15 +73,15 @@ def from_options(kind: type[D], options: D | Mapping[str, Any]) -> D:
 
 
 def _label(kind: type) -> str:
-    """A class name as words: ``OptimizerConfig`` is 'optimizer'."""
+    """Return a class name as a word: ``OptimizerConfig`` is 'optimizer'."""
     return kind.__name__.removesuffix("Config").lower()
 
 
 class Registry(Generic[T]):
-    """Objects of one kind under their names.
+    """Objects of one kind by name.
 
     Args:
-        kind: the word for one of them, such as "estimator".
+        kind: name of the kind in messages, such as "estimator".
         context: arguments that the caller of ``build`` passes to every part of this kind. A spec must not give them.
     """
 
@@ -135,5 +135,5 @@ class Registry(Generic[T]):
         return iter(self.names())
 
     def names(self, pattern: str = "*") -> list[str]:
-        """Sorted names that match a shell pattern."""
+        """Return the sorted names that match a shell pattern."""
         return sorted(name for name in self._entries if fnmatch(name, pattern))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -14,19 +15,19 @@ COMMANDS = {
     "validate": "metrics on the validation set",
     "test": "metrics on the test set, of a run or a released model",
     "sample": "draw samples: images into a picture, or lines of text",
-    "reconstruct": "test images beside their reconstructions",
+    "reconstruct": "pairs of test image and reconstruction, into a picture",
     "encode": "codes of images, into an .npz file",
     "decode": "images of codes",
-    "interpolate": "the way between test images through the codes",
+    "interpolate": "images between test images, decoded from a path between their codes",
     "export": "write a release folder from a tested run",
-    "list": "models, estimators, data sets, configurations, released checkpoints and their figures",
+    "list": "models, parts, data sets, configurations, released checkpoints and their metrics",
 }
 LIGHTNING = ("fit", "validate", "test")
 HELP = """usage: {program} COMMAND [options]
 
 {commands}
 
-`{program} COMMAND --help` tells the options; --debug shows the traceback of an error.
+`{program} COMMAND --help` lists the options; --debug shows the traceback of an error.
 """
 
 
@@ -39,10 +40,13 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 1 (it failed), 2 (it was called wrongly), 130 (Ctrl-C) or 143 (SIGTERM)."""
+    """Run one command and return its exit code: 0, 1 (failed), 2 (called wrongly), 130 (Ctrl-C) or 143 (SIGTERM)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a character that the console cannot show must not end the command
     if not arguments or arguments[0] in ("-h", "--help"):
         commands = "\n".join(f"  {name:12s} {line}" for name, line in COMMANDS.items())
         print(HELP.format(program=_program(), commands=commands), end="")

@@ -22,14 +22,14 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import regex
 import torch
 from torch import Tensor
 
 EOS, UNKNOWN = "<eos>", "<unk>"
-NORMAL_FORM = "NFC"  # of new vocabularies: an accented letter is one token, however a file spells it
+NORMAL_FORM: Final = "NFC"  # of new vocabularies: an accented letter is one token, however a file spells it
 
 CHARACTER = re.compile(f"{UNKNOWN}|.", re.DOTALL)
 WORD = re.compile(rf"{UNKNOWN}|'\w+|\w+(?:-\w+)*|[^\w\s]")  # "a man's x-ray." -> a, man, 's, x-ray, .
@@ -49,7 +49,7 @@ def split_lossless(line: str) -> list[str]:
     """Split a line into tokens that include the space before them; spaces at its ends are dropped."""
     line = line.strip(" ")
     tokens = LOSSLESS_WORD.findall(f" {line}") if line else []
-    return [UNKNOWN if token.endswith(UNKNOWN) else token for token in tokens]
+    return [token.removeprefix(" ") if token.endswith(UNKNOWN) else token for token in tokens]
 
 
 def join_lossless(tokens: Sequence[str]) -> str:

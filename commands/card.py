@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models import ZooModel
+from ..pretrained.untrusted import printable
 from ..pretrained.weights import WEIGHTS
 
 SENTENCES = 20
@@ -38,9 +39,11 @@ def write_card(
     overview = inspect.cleandoc(type(model).__doc__ or "").partition("\nArgs:")[0].strip()
     shown = [f"![{Path(picture).stem}]({picture})" for picture in pictures]
     if sentences:
-        shown += [f"{len(sentences)} samples, drawn with seed 0, not selected:\n\n~~~~text", *sentences, "~~~~"]
+        lines = [printable(sentence) for sentence in sentences]
+        fence = "~" * max(4, 1 + max(len(run) for line in lines for run in re.findall("~*", line)))
+        shown += [f"{len(lines)} samples, drawn with seed 0, not selected:\n\n{fence}text", *lines, fence]
     metrics = "\n".join(f"| {metric} | {value:.4f} |" for metric, value in test["metrics"].items())
-    data = "\n".join(f"- {fact}: {value}" for fact, value in test["data"].items())
+    data = "\n".join(printable(f"- {fact}: {value}") for fact, value in test["data"].items())
     versions = ", ".join(f"{package} {version}" for package, version in test["versions"].items())
     precision = f"half precision in `{WEIGHTS}` (float32 once loaded), with which it was tested" if half else "float32"
     parameters = sum(parameter.numel() for parameter in model.parameters())

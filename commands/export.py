@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .outputs import path
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -22,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("source", help="run folder, or one of its .ckpt files")
     parser.add_argument(
-        "folder", type=Path, help="folder to write; its last part names the release, as in checkpoints/catvae-mnist"
+        "folder", type=path, help="folder to write; its last part names the release, as in checkpoints/catvae-mnist"
     )
     parser.add_argument(
         "--half",
@@ -37,6 +39,7 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         ValueError: not a run, not tested, tested with another checkpoint, or the folder exists.
     """
+    from ..pretrained.untrusted import printable
     from .source import resolve_source
 
     source = resolve_source(options.source)
@@ -47,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
     fit, test = _read_records(source, source.run)
     if options.half:
         test |= _measure_half(source, test["seed"])
-    print(_write_release(source, options.folder, fit, test, options.half))
+    print(printable(str(_write_release(source, options.folder, fit, test, options.half))))
 
 
 def _read_records(source: Source, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -86,7 +89,8 @@ def _measure_half(source: Source, seed: int) -> dict[str, Any]:
 
 def _write_release(source: Source, folder: Path, fit: dict[str, Any], test: dict[str, Any], half: bool) -> Path:
     """Write the release folder with its card and pictures."""
-    from ..callbacks.figures import save_picture
+    from torchvision.utils import save_image
+
     from ..pretrained.config import PLACES
     from ..pretrained.saving import save_pretrained
     from .card import write_card
@@ -95,7 +99,9 @@ def _write_release(source: Source, folder: Path, fit: dict[str, Any], test: dict
     # Where the data lie on this machine is no part of a release.
     arguments = {key: value for key, value in source.data["arguments"].items() if key not in PLACES}
     with tempfile.TemporaryDirectory() as scratch:
-        pictures = {f"{name}.png": save_picture(fig, Path(scratch) / f"{name}.png") for name, fig in figures.items()}
+        pictures = {f"{name}.png": Path(scratch) / f"{name}.png" for name in figures}
+        for name, figure in figures.items():
+            save_image(figure, pictures[f"{name}.png"])
         return save_pretrained(
             source.model,
             folder,

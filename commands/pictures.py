@@ -1,95 +1,124 @@
-"""Images and codes of users: a folder of pictures, or ``.npz`` files. Nothing in them is unpickled."""
+"""Images of users: a folder of pictures, or an ``.npz`` file. Pictures are read as a viewer shows them, or refused."""
 
 from __future__ import annotations
 
-import zipfile
+import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from ..pretrained.untrusted import first_line
+from ..pretrained.untrusted import first_line, printable
+from .arrays import MAX_VALUES, check_levels, read_array
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+if TYPE_CHECKING:
+    from PIL import Image
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pbm", ".pgm", ".ppm")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")  # by content; no other decoder is started
+MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
+MAX_FILE = 1 << 26  # bytes
 
 
-def read_images(path: Path, shape: Sequence[int]) -> Tensor:
+def read_images(path: Path, shape: Sequence[int], limit: int | None = None) -> Tensor:
     """Read images ``b c h w`` in [0, 1]; they are neither resized nor binarized.
 
     Args:
         path: a folder of pictures, read in the order of their names, grey for c = 1 and otherwise in colour. Or an .npz
             file with ``images``, ``b c h w`` (``b h w`` for c = 1); integers are levels 0 .. 255.
         shape: ``c h w`` that the model takes.
+        limit: only the first so many.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: no pictures, unreadable ones, or another shape.
+        ValueError: no pictures, unreadable ones, another shape, too many, or values that are no levels.
     """
-    images = _read_folder(path, shape[0]) if path.is_dir() else read_array(path, "images")
-    if images.ndim == 3 and shape[0] == 1:
-        images = images[:, None]
-    if not len(images):
-        raise ValueError(f"{path} has no images")
-    if images.ndim != 4 or images.shape[1:] != tuple(shape):
-        raise ValueError(f"{path} has images of shape {images.shape[1:]}, the model takes {tuple(shape)}; resize them")
-    levels = images.astype(np.float32) / (255 if images.dtype.kind in "iu" else 1)
-    if not (levels.min() >= 0 and levels.max() <= 1):
-        raise ValueError(f"{path} has values outside [0, 1]; integers are levels 0 to 255")
-    return torch.from_numpy(levels)
+    images = _read_folder(path, shape, limit) if path.is_dir() else read_array(path, "images", limit)
+    return check_levels(images, str(path), shape)
 
 
-def read_codes(path: Path) -> Tensor:
-    """Read the ``codes`` of an .npz file, as ``encode`` writes them: int64, or float32 for continuous latents.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it holds no codes, or they are not numbers.
-    """
-    codes = read_array(path, "codes")
-    if not codes.size or codes.dtype.kind not in "iuf":
-        raise ValueError(f"{path}: 'codes' is {codes.dtype} of shape {codes.shape}, no codes")
-    return torch.from_numpy(codes.astype(np.int64 if codes.dtype.kind in "iu" else np.float32))
-
-
-def read_array(path: Path, name: str) -> np.ndarray:
-    """Read one array of an .npz file.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is damaged, has no array of that name, or the array is of objects.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no '{path}'; give an .npz file with '{name}'")
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return archive[name]
-    except KeyError:
-        raise ValueError(f"{path} has no array '{name}'") from None
-    except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is no .npz file of plain arrays ({type(error).__name__})") from None
-
-
-def _read_folder(folder: Path, channels: int) -> np.ndarray:
-    """Read all pictures of a folder as ``b h w`` or ``b c h w``, uint8; errors are those of ``read_images``."""
-    from PIL import Image, UnidentifiedImageError
-
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+def _read_folder(folder: Path, shape: Sequence[int], limit: int | None) -> np.ndarray:
+    """Read the pictures of a folder, ``b c h w``, uint8; errors are those of ``read_images``."""
+    files, others = [], []
+    for file in sorted(folder.iterdir()):
+        if not file.name.startswith("."):
+            (files if file.suffix.lower() in SUFFIXES or _is_picture(file) else others).append(file)
+    if others:
+        names = ", ".join(file.name for file in others[:5]) + (", ..." if len(others) > 5 else "")
+        print(printable(f"{folder}: {len(others)} left out, no pictures: {names}"), file=sys.stderr)
     if not files:
-        raise ValueError(f"{folder} has no pictures ({', '.join(SUFFIXES)})")
-    pictures = []
-    for file in files:
-        try:
-            with Image.open(file) as picture:
-                if picture.mode.startswith(("I", "F")):
-                    raise ValueError("more than 8 bits a channel")
-                pictures.append(np.asarray(picture.convert("L" if channels == 1 else "RGB")))
-        except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-            raise ValueError(
-                f"{file} is no picture that can be read ({first_line(error)}); save it as 8-bit PNG"
-            ) from None
-        if pictures[-1].shape != pictures[0].shape:
-            raise ValueError(f"{file} has another size than {files[0].name}; all pictures must be of one size")
-    images = np.stack(pictures)  # b h w, or b h w c
-    return images if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+        raise ValueError(f"{folder} has no pictures ({', '.join(FORMATS)})")
+    files, values = files[:limit], shape[0] * shape[1] * shape[2]
+    if len(files) * values > MAX_VALUES:
+        raise ValueError(
+            f"{folder} has {len(files)} pictures, more than the {MAX_VALUES // values} that are read at once; give the "
+            "first ones with -n, or several folders"
+        )
+    return np.stack([_read_picture(file, shape) for file in files])
+
+
+def _is_picture(file: Path) -> bool:
+    """True for the content of a picture, whatever the name."""
+    try:
+        with _open(file):
+            return True
+    except Exception:  # what Pillow raises has many types
+        return False
+
+
+def _open(file: Path) -> Image.Image:
+    """Open a picture, its pixels unread.
+
+    Raises:
+        ValueError: no regular file, or too large.
+        Exception: what Pillow raises for other content.
+    """
+    from PIL import Image
+
+    if not file.is_file():
+        raise ValueError("no regular file")
+    if file.stat().st_size > MAX_FILE:
+        raise ValueError(f"more than {MAX_FILE:,} bytes")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Image.open(file, formats=FORMATS)
+
+
+def _read_picture(file: Path, shape: Sequence[int]) -> np.ndarray:
+    """Read a picture upright, on black, grey or in colour, ``c h w``; ValueError naming the file."""
+    try:
+        with warnings.catch_warnings(), _open(file) as picture:
+            warnings.simplefilter("ignore")
+            if sorted(picture.size) == sorted(shape[1:]):
+                pixels = _pixels(picture, "L" if shape[0] == 1 else "RGB")
+                if pixels.shape[:2] == tuple(shape[1:]):
+                    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+            width, height = picture.size
+    except Exception as error:  # what Pillow raises for damaged content has many types
+        said = "more pixels than a picture may have" if "decompression bomb" in str(error) else first_line(error)
+        raise ValueError(f"{file} is no picture that can be read ({said}); save it as 8-bit PNG") from None
+    raise ValueError(
+        f"{file} is {width} x {height} pixels, the model takes {shape[2]} x {shape[1]}; all pictures must be of that "
+        "size"
+    )
+
+
+def _pixels(picture: Image.Image, mode: str) -> np.ndarray:
+    """Pixels ``h w`` or ``h w c`` as a viewer shows them; ValueError for several frames or other than 8 bits."""
+    from PIL import Image, ImageOps
+
+    frames = getattr(picture, "n_frames", 1)
+    if frames > 1 and picture.format != "MPO":  # a camera's second picture is a preview
+        raise ValueError(f"{frames} frames; save each as a picture of its own")
+    if picture.mode.startswith(("I", "F")):
+        raise ValueError("more than 8 bits a channel")
+    if picture.mode not in MODES:
+        raise ValueError(f"colours of the kind {picture.mode}")
+    upright = ImageOps.exif_transpose(picture)
+    if upright.has_transparency_data:
+        opaque = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", opaque.size, (0, 0, 0, 255)), opaque).convert("RGB")
+    return np.asarray(upright.convert(mode))

@@ -5,23 +5,26 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .outputs import PICTURES, check_count, check_output, check_picture, path, write_picture
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("source", help="released name, release folder, hub id, run folder or .ckpt file")
     parser.add_argument("-n", type=int, default=32, metavar="N", help="number of images (default: 32)")
-    parser.add_argument("--out", type=Path, default=Path("reconstructions.png"), help="default: reconstructions.png")
+    parser.add_argument("--out", type=path, default=Path("reconstructions.png"), help="default: reconstructions.png")
     parser.add_argument("--root", help="folder of the data sets (default: GUMBELZOO_DATA, else the cache folder)")
 
 
 def run(options: argparse.Namespace) -> None:
     """Reconstruct images from all parts of the test set, write the picture, print its path."""
-    from ..callbacks.figures import reconstruction_grid, save_picture
+    from ..callbacks.figures import reconstruction_grid
     from .source import read_test_images, require_method, resolve_source
 
-    if options.n < 1:
-        raise ValueError(f"-n must be >= 1, got {options.n}")
+    check_count("-n", options.n)
+    check_output(options.out, PICTURES)
     source = resolve_source(options.source)
     require_method(source.model, "reconstruct")
     images = read_test_images(source, options.n, options.root)
-    print(save_picture(reconstruction_grid(images, source.model.reconstruct(images)), options.out))
+    check_picture(2 * len(images), source.model.image_shape)
+    write_picture(reconstruction_grid(images, source.model.reconstruct(images)), options.out)

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from ..callbacks import Figures, LastCheckpoint, NanGuard
 from ..callbacks.loggers import METRICS, drop_rows_after
 from ..models import ZooModel
 from ..pretrained.run import CHECKPOINTS, CONFIG, Run, batches_trained, checkpoint_path, read_checkpoint, run_of
@@ -30,14 +31,13 @@ class RunRecorder(Callback):
     Attributes:
         run: the folder; None for a checkpoint that lies in no run.
         resumes: True if the folder was there before.
-        timer: time of training.
     """
 
     def __init__(self, parent: Path, command: str) -> None:
         self.parent, self.command = parent, command
         self.run: Path | None = None
         self.resumes = False
-        self.timer = Timer()
+        self._timer = Timer()
         self._batches = 0  # behind the checkpoint
         self._config = ""
 
@@ -94,6 +94,27 @@ class RunRecorder(Callback):
             runs.write_text(self.run / CONFIG, config)
         return self.run
 
+    def callbacks(self, model: ZooModel, every: int, max_time: Any) -> list[Callback]:
+        """Return the callbacks of the prepared run: checkpoints, records, pictures, time limit, NaN guard.
+
+        Args:
+            model: its ``monitor`` selects ``best.ckpt``.
+            every: training batches between two writes of ``last.ckpt``.
+            max_time: time after which training ends, as ``Timer`` takes it; None for no limit.
+        """
+        assert self.run is not None
+        best = ModelCheckpoint(
+            self.run / "checkpoints",
+            filename="best",
+            monitor=model.monitor,
+            enable_version_counter=False,
+            save_on_train_epoch_end=False,  # but after a validation, which measures the metric
+        )
+        last = LastCheckpoint(checkpoint_path(self.run, "last"), every)
+        self._timer = Timer(max_time)
+        others = [self, NanGuard(), self._timer, Figures(self.run / "figures"), last]
+        return [best, *others] if model.monitor else others
+
     def remove_unused(self) -> None:
         """Remove a new folder in which no training began."""
         if self.run is not None and not self.resumes:
@@ -123,7 +144,7 @@ class RunRecorder(Callback):
             "command": self.command,
             "seed": seed,
             "batches": trainer.fit_loop.total_batch_idx + 1,
-            "minutes": round(self.timer.time_elapsed("train") / 60, 2),
+            "minutes": round(self._timer.time_elapsed("train") / 60, 2),
             **runs.environment(),
         }
         runs.write_json(self.run / METADATA, metadata)

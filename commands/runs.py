@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from ..pretrained.config import PLACES as DATA_PLACES
+from ..pretrained.paths import whole_file
 from ..pretrained.run import CONFIG, checkpoint_path
 
 ROOT = Path("runs")
@@ -89,9 +90,8 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file, whole or not at all."""
-    scratch = path.with_suffix(".tmp")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)
+    with whole_file(path) as file:
+        file.write(text.encode("utf-8"))
 
 
 def program() -> str:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from .outputs import PICTURES, TEXTS, check_count, check_output, check_picture, path, write_picture
+
+PART = 500  # samples drawn at a time; the memory of more does not grow with -n
 OPTIONS = ("prefix", "label", "top_k", "top_p")  # for those models whose ``sample`` takes them
 
 
@@ -12,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("source", help="released name, release folder, hub id, run folder or .ckpt file")
     parser.add_argument("-n", type=int, default=64, metavar="N", help="number of samples (default: 64)")
-    parser.add_argument("--out", type=Path, help="file (default: samples.png for images; text is printed)")
+    parser.add_argument("--out", type=path, help="file (default: samples.png for images; text is printed)")
     parser.add_argument(
         "--temperature", type=float, default=1.0, help="of the prior; lower is more typical (default: 1)"
     )
@@ -24,31 +30,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Sample, write the file and print its path; or print the text.
+    """Sample, write the file and print its path; or print the text, part by part.
 
     Raises:
-        ValueError: a model that cannot sample, or an option that its ``sample`` does not take.
+        ValueError: a model that cannot sample, an option that its ``sample`` does not take, a file of another kind.
     """
     import torch
 
-    from ..callbacks.figures import sample_grid, save_picture
-    from ..pretrained.untrusted import printable
+    from ..callbacks.figures import sample_grid
+    from ..pretrained.config import PLACES
     from .source import require_method, resolve_source
 
-    if options.n < 1:
-        raise ValueError(f"-n must be >= 1, got {options.n}")
-    model = resolve_source(options.source).model
+    check_count("-n", options.n)
+    source = resolve_source(options.source)
+    model = source.model
     require_method(model, "sample")
     given = {name: value for name, value in vars(options).items() if name in OPTIONS and value is not None}
     for name in sorted(given.keys() - model.sample_options):
         raise ValueError(f"a {model.registry_name} model has no use for --{name}; leave it out")
-    generator = torch.Generator().manual_seed(options.seed)
-    samples = model.sample(options.n, temperature=options.temperature, generator=generator, **given)
-    if isinstance(samples, torch.Tensor):
-        print(save_picture(sample_grid(samples), options.out or Path("samples.png")))
+    parts = _draw(model, options.n, options.seed, temperature=options.temperature, **given)
+    if hasattr(model, "image_shape"):
+        out = options.out or Path("samples.png")
+        check_output(out, PICTURES)
+        check_picture(options.n, model.image_shape)
+        write_picture(sample_grid(torch.cat(list(parts))), out)
     elif options.out is None:
-        print(*map(printable, samples), sep="\n")
+        _print(parts)
     else:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text("".join(f"{sentence}\n" for sentence in samples), encoding="utf-8")
-        print(options.out)
+        corpora = [source.data.get("arguments", {}).get(name) for name in PLACES]
+        check_output(options.out, TEXTS, [path(corpus) for corpus in corpora if corpus])
+        _write(parts, options.out, options.n)
+
+
+def _draw(model: Any, n: int, seed: int, **options: Any) -> Iterator[Any]:
+    """Draw n samples, ``PART`` at a time: the same for the same seed."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    for first in range(0, n, PART):
+        yield model.sample(min(PART, n - first), generator=generator, **options)
+
+
+def _print(parts: Iterator[list[str]]) -> None:
+    from .terminal import show
+
+    for sentences in parts:
+        show(sentences)
+
+
+def _write(parts: Iterator[list[str]], out: Path, n: int) -> None:
+    """Write one sentence a line; on a terminal, tell how many are written."""
+    from ..pretrained.paths import whole_file
+    from ..pretrained.untrusted import printable
+    from .terminal import as_line
+
+    written = 0
+    with whole_file(out) as file:
+        for sentences in parts:
+            file.write("".join(f"{as_line(sentence)}\n" for sentence in sentences).encode("utf-8"))
+            written += len(sentences)
+            if n > PART and sys.stderr.isatty():
+                print(f"\r{written:,} of {n:,} sentences", end="" if written < n else "\n", file=sys.stderr, flush=True)
+    print(printable(str(out)))

@@ -13,26 +13,27 @@ from typing import Any, Literal
 
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningDataModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from ..callbacks import AtomicCheckpointIO, Figures, LastCheckpoint, NanGuard, ProgressBar, RandomState, run_loggers
+from ..callbacks import AtomicCheckpointIO, ProgressBar, RandomState, run_loggers
 from ..models import ZooModel
 from ..pretrained.api import load
 from ..pretrained.plain_yaml import parse_yaml
-from ..pretrained.run import CONFIG, checkpoint_path
+from ..pretrained.run import CONFIG
+from ..pretrained.untrusted import printable
 from . import runs
 from .configuration import Configuration, ZooParser
 from .errors import explain
 from .recorder import RunRecorder
 from .source import Source, data_class, plain_options, with_options
 
-NOT_FOR_USERS = (
-    ".*smaller than the logging interval.*",  # it counts over epochs, so short epochs are logged all the same
+# Lightning's warnings that do not apply here.
+IGNORED_WARNINGS = (
+    ".*smaller than the logging interval.*",  # the interval counts across epochs
     ".*isinstance.treespec, LeafSpec.* is deprecated.*",
-    ".*Checkpoint directory .* exists and is not empty.*",  # the run goes on in its folder
+    ".*Checkpoint directory .* exists and is not empty.*",  # a resumed run writes to its own folder
     ".*module.s. in eval mode at the start of training.*",  # a frozen part of a model is
-    ".*callbacks used to create the checkpoint need to be provided.*",  # a test needs no callbacks of the fit
+    ".*callbacks used to create the checkpoint need to be provided.*",  # a test does not need those of the fit
 )
 
 
@@ -173,28 +174,13 @@ class ZooCLI(LightningCLI):
             callbacks.append(ProgressBar())
         if self.subcommand == "fit" and self.recorder is not None:
             run = self.recorder.prepare(self._dump(options))
-            callbacks += self._run_callbacks(run, options)
+            callbacks += self.recorder.callbacks(self.model, options.checkpoint_every, options.trainer.max_time)
             kwargs["plugins"] = [*self._given("plugins"), AtomicCheckpointIO()]
             if options.trainer.logger is None:
                 kwargs["logger"] = run_loggers(run, options.wandb)
         else:
             kwargs.update(logger=False, enable_checkpointing=False)
         return super().instantiate_trainer(**kwargs, callbacks=[*self._given("callbacks"), *callbacks])
-
-    def _run_callbacks(self, run: Path, options: Namespace) -> list[Callback]:
-        """Checkpoints, records, pictures and the guard of a run."""
-        assert self.recorder is not None
-        best = ModelCheckpoint(
-            run / "checkpoints",
-            filename="best",
-            monitor=self.model.monitor,
-            enable_version_counter=False,
-            save_on_train_epoch_end=False,  # after a validation, where the metric is new
-        )
-        last = LastCheckpoint(checkpoint_path(run, "last"), options.checkpoint_every)
-        self.recorder.timer = Timer(options.trainer.max_time)
-        others = [self.recorder, NanGuard(), self.recorder.timer, Figures(run / "figures"), last]
-        return [best, *others] if self.model.monitor else others
 
     def _given(self, name: str) -> list[Any]:
         """Callbacks or plugins of the configuration, which may be one or several."""
@@ -238,7 +224,7 @@ class ZooCLI(LightningCLI):
         metrics = {name: float(value) for result in results for name, value in result.items()}
         if self.trainer.is_global_zero:
             for name, value in self.datamodule.metadata().items():
-                print(f"{name:24s} {value}")
+                print(printable(f"{name:24s} {value}"))
             for name, value in metrics.items():
                 print(f"{name:24s} {value:.4f}")
         return metrics
@@ -249,5 +235,5 @@ def _quiet() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # about calls that Lightning makes
-    for message in NOT_FOR_USERS:
+    for message in IGNORED_WARNINGS:
         warnings.filterwarnings("ignore", message=message)

@@ -18,6 +18,7 @@ from .relaxed import RelaxedCategorical
 
 # A registry, whose entries a spec chooses from, or a frozen dataclass.
 Part = Registry[Any] | type
+VERBS = ("sample", "encode", "decode", "complete", "features", "logits", "probabilities")
 M = TypeVar("M", bound="type[ZooModel]")
 
 
@@ -106,6 +107,17 @@ class ZooModel(L.LightningModule):
         """Set the optimizer's options; ValueError for unknown or impossible ones."""
         self.optimizer_config = from_options(OptimizerConfig, optimizer)
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Reconstruct images, ``b c h w -> b c h w``.
+
+        Raises:
+            NotImplementedError: a model that does not reconstruct; its methods are named.
+        """
+        if reconstruct := getattr(self, "reconstruct", None):
+            return reconstruct(x)
+        known = ", ".join(f"model.{name}" for name in VERBS if hasattr(self, name))
+        raise NotImplementedError(f"a {self.registry_name} model has no forward pass of its own; use {known}")
+
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
         """Named scalars of one training batch; ``loss`` is the objective."""
         raise NotImplementedError
@@ -185,12 +197,32 @@ def learning_rate_factor(step: int, warmup: int, total: float) -> float:
     return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(total, 1.0))))
 
 
+def check_image_shape(image_shape: Sequence[int]) -> tuple[int, int, int]:
+    """Return ``c h w`` as a tuple; ValueError unless these are three whole numbers >= 1."""
+    shape = tuple(image_shape)
+    if len(shape) != 3 or not all(type(side) is int and side >= 1 for side in shape):
+        raise ValueError(f"image_shape must be three whole numbers >= 1, channels, height and width, got {list(shape)}")
+    return shape
+
+
 def check_images(x: Tensor, image_shape: Sequence[int]) -> None:
-    """Check that images ``b c h w`` have the shape ``c h w``; the ValueError names the fix."""
-    if x.shape[1:] != tuple(image_shape):
+    """Check that images ``b c h w`` have the shape ``c h w`` and are floats; the ValueError names the fix."""
+    shape = tuple(image_shape)
+    if x.ndim != 4:
+        batch = "; the batch axis is missing: x[None]" if x.shape in (shape, shape[1:]) else ""
+        sides = ", ".join(map(str, shape))
+        raise ValueError(f"this model takes a batch of images, (b, {sides}), got {tuple(x.shape)}{batch}")
+    if x.shape[1:] == (*shape[1:], shape[0]) != shape:
         raise ValueError(
-            f"this model takes images of shape {tuple(image_shape)}, got {tuple(x.shape[1:])}; "
-            f"set --model.image_shape='{list(x.shape[1:])}'"
+            f"this model takes images of shape {shape}, got {tuple(x.shape[1:])}; channels come first: "
+            "x.permute(0, 3, 1, 2)"
+        )
+    if not x.is_floating_point():
+        raise ValueError(f"images must be floating point in [0, 1], got {x.dtype}; levels 0 to 255 need x / 255")
+    if x.shape[1:] != shape:
+        raise ValueError(
+            f"this model takes images of shape {shape}, got {tuple(x.shape[1:])}; "
+            f"resize them, or train a model with --model.image_shape='{list(x.shape[1:])}'"
         )
 
 

@@ -11,10 +11,12 @@ from ..models.base import MODELS, ZooModel
 from ..registry import unknown_arguments, unknown_name
 from . import hub
 from .config import CONFIG
+from .paths import user_path
 from .release import Release
 from .run import Run, is_run
 
 RELEASED = Path(__file__).resolve().parent.parent / "checkpoints"
+HUB_ID = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -45,7 +47,7 @@ def create_model(name: str, pretrained: bool = False, **arguments: Any) -> ZooMo
         >>> model = gumbelzoo.create_model("catvae-digits", pretrained=True, bound_samples=10)
     """
     if pretrained:
-        if name in MODELS:
+        if name in MODELS and not user_path(name).exists():
             raise ValueError(f"'{name}' is a model, and its releases have names of their own: {_releases_of(name)}")
         found = find(name)
         if isinstance(found, Run):
@@ -58,12 +60,14 @@ def create_model(name: str, pretrained: bool = False, **arguments: Any) -> ZooMo
     return model(**arguments)
 
 
-def load(source: str | Path) -> ZooModel:
+def load(source: str | Path, *, revision: str | None = None) -> ZooModel:
     """Load a released or trained model in eval mode, on the CPU.
 
     Args:
-        source: a name of ``list_pretrained()``, a release folder, or a Hugging Face hub id ``user/repository``; a run
-            folder of ``fit``, or one of its ``.ckpt`` files.
+        source: a release folder, a run folder of ``fit``, or one of its ``.ckpt`` files; a name of
+            ``list_pretrained()``; or a Hugging Face hub id, ``user/repository`` or ``user/repository@revision``. What
+            lies here under that name comes first.
+        revision: branch, tag or commit of a hub id.
 
     Raises:
         ValueError: no such release or run, or one that is damaged, foreign or of another format.
@@ -73,32 +77,46 @@ def load(source: str | Path) -> ZooModel:
         >>> import gumbelzoo
         >>> images = gumbelzoo.load("catvae-digits").sample(4)  # b c h w
     """
-    return find(source).load_model()
+    return find(source, revision).load_model()
 
 
-def find(source: str | Path) -> Run | Release:
+def find(source: str | Path, revision: str | None = None) -> Run | Release:
     """Find what ``load`` takes, without reading it; only a hub id is fetched.
 
     Raises:
-        ValueError: there is no such release or run; the nearest released name is given.
+        ValueError: there is no such release or run, and the nearest released name is given; or a folder here that is
+            neither; or a revision of something else than a hub id.
         FileNotFoundError: there is no such ``.ckpt`` file.
     """
-    name, folder = str(source), Path(source)
-    if folder.suffix == ".ckpt":
+    name, folder = str(source), user_path(source)
+    local = folder.exists() or folder.suffix == ".ckpt"
+    hub_id = HUB_ID.fullmatch(name) if isinstance(source, str) and not local else None
+    if revision is not None and (hub_id is None or hub_id["revision"]):
+        raise ValueError(f"'{name}' has no revision '{revision}': only a hub id user/repository has revisions")
+    if local:
+        return _find_here(folder, name)
+    if name in list_pretrained():
+        return Release(RELEASED / name)
+    if hub_id is not None:
+        return hub.fetch(hub_id["repository"], revision=revision or hub_id["revision"])
+    raise ValueError(unknown_name("released checkpoint or folder", name, list_pretrained()))
+
+
+def _find_here(folder: Path, name: str) -> Run | Release:
+    """Find the run or release of an existing file or folder; errors are those of ``find``."""
+    if folder.suffix == ".ckpt" and not folder.is_dir():
         return Run.of(folder)
     if is_run(folder):
         return Run(folder)
-    if name in list_pretrained():
-        return Release(RELEASED / name)
     if (folder / CONFIG).exists():
         return Release(folder)
-    if folder.is_dir():
-        runs = [int(path.name) for path in folder.iterdir() if path.name.isdecimal() and is_run(path)]
-        hint = f"; did you mean its newest run, '{folder / str(max(runs))}'?" if runs else ""
-        raise ValueError(f"{folder} is no release folder: it has no {CONFIG}{hint}")
-    if isinstance(source, str) and re.fullmatch(r"[\w.-]+/[\w.-]+", source):
-        return hub.fetch(source)
-    raise ValueError(unknown_name("released checkpoint or folder", name, list_pretrained()))
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is a file: a model is a release folder, a run folder or a .ckpt file of a run")
+    runs = [int(path.name) for path in folder.iterdir() if path.name.isdecimal() and is_run(path)]
+    hint = f"; did you mean its newest run, '{folder / str(max(runs))}'?" if runs else ""
+    if name in list_pretrained():
+        hint += f"; the released '{name}' is '{RELEASED / name}', or rename the folder './{name}'"
+    raise ValueError(f"{folder} is no release folder: it has no {CONFIG}{hint}")
 
 
 def _releases_of(model: str) -> str:

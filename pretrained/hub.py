@@ -9,6 +9,7 @@ from typing import Any
 
 from ..models.base import ZooModel
 from .config import CONFIG
+from .paths import user_path
 from .release import CARD, Release
 from .saving import save_pretrained
 from .untrusted import MAX_CONFIG_BYTES, first_line
@@ -17,31 +18,33 @@ from .weights import MAX_WEIGHT_BYTES, WEIGHTS
 LIMITS = {CONFIG: MAX_CONFIG_BYTES, WEIGHTS: MAX_WEIGHT_BYTES}
 
 
-def fetch(repository: str, endpoint: str | None = None) -> Release:
+def fetch(repository: str, endpoint: str | None = None, revision: str | None = None) -> Release:
     """Download the two files of a release that are read, or use the hub's cached copy.
 
     Args:
         repository: ``user/repository``.
         endpoint: address of the hub; default ``HF_ENDPOINT``, else the public one.
+        revision: branch, tag or commit; default: the main branch.
 
     Raises:
-        ValueError: no such repository, no connection, no release in it, or a file larger than a release's may be.
+        ValueError: no such repository or revision, no connection, no release in it, or a file larger than a release's
+            may be.
     """
-    _check_sizes(repository, endpoint)
-    release = Release(_download(repository, [CONFIG], endpoint))
+    _check_sizes(repository, endpoint, revision)
+    release = Release(_download(repository, [CONFIG], endpoint, revision))
     if not (release.folder / CONFIG).is_file():
         raise ValueError(f"the hub's '{repository}' is no gumbelzoo release: it has no {CONFIG}")
     release.config  # noqa: B018  (read first: no weights are fetched for what is no release)
-    folder = _download(repository, [CONFIG, WEIGHTS], endpoint)
+    folder = _download(repository, [CONFIG, WEIGHTS], endpoint, revision)
     return release if folder == release.folder else Release(folder)  # another folder: a commit in between
 
 
-def _check_sizes(repository: str, endpoint: str | None) -> None:
+def _check_sizes(repository: str, endpoint: str | None, revision: str | None) -> None:
     """ValueError for files that are too large to be fetched; nothing if the hub does not answer."""
     from huggingface_hub import HfApi
 
     try:
-        info = HfApi(endpoint=endpoint).model_info(repository, files_metadata=True)
+        info = HfApi(endpoint=endpoint).model_info(repository, revision=revision, files_metadata=True)
     except Exception:  # the cached copy may serve; if not, the download says why
         return
     for file in info.siblings or []:
@@ -52,14 +55,15 @@ def _check_sizes(repository: str, endpoint: str | None) -> None:
             )
 
 
-def _download(repository: str, names: list[str], endpoint: str | None) -> Path:
+def _download(repository: str, names: list[str], endpoint: str | None, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(repository, allow_patterns=names, endpoint=endpoint))
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=names, endpoint=endpoint))
     except Exception as error:  # HTTP, offline and cache errors come from several libraries
+        at = f" at the revision '{revision}'" if revision else ""
         raise ValueError(
-            f"no folder '{repository}' here, and the hub has no release of that name: {first_line(error)}"
+            f"no folder '{repository}' here, and the hub has no release of that name{at}: {first_line(error)}"
         ) from None
 
 
@@ -94,7 +98,7 @@ def push_to_hub(
         with tempfile.TemporaryDirectory() as scratch:
             folder = save_pretrained(source, Path(scratch) / repository.rpartition("/")[2], **options)
             return push_to_hub(folder, repository, private=private, token=token, endpoint=endpoint)
-    folder = Path(source)
+    folder = user_path(source)
     if options or not all((folder / name).is_file() for name in (CONFIG, WEIGHTS)):
         raise ValueError(f"{folder} is no release folder that could be uploaded as it is; `export` or save one first")
     hub = HfApi(endpoint=endpoint, token=token)

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..models.base import MODELS, ZooModel
 from ..registry import unknown_arguments, unknown_name
 from . import config as release
+from .paths import user_path
 from .plain_yaml import read_yaml
-from .untrusted import first_line
+from .untrusted import Budget, check_unpacked_size, first_line
 
 CONFIG = "config.yaml"
 PACKAGE = __name__.partition(".")[0]
@@ -41,6 +43,7 @@ class Run:
             FileNotFoundError: there is no such checkpoint.
             ValueError: it lies in no run folder.
         """
+        checkpoint = user_path(checkpoint)
         _check_exists(checkpoint)
         folder = run_of(checkpoint)
         if folder is None:
@@ -118,12 +121,18 @@ class Run:
             FileNotFoundError: there is no checkpoint.
             ValueError: it is damaged, of another layout, or its run names no known model.
         """
-        model_class, content = self.model_class, self.content
-        arguments = content.get("hyper_parameters", {})
+        model_class, weights = self.model_class, self.content["state_dict"]
+        arguments = self.content.get("hyper_parameters", {})
         try:
             unknown_arguments(model_class.registry_name or model_class.__name__, model_class, arguments)
+            if model_class in [MODELS[name] for name in MODELS]:
+                # On the device meta nothing is allocated: first see whether the weights fit, then build for real. A
+                # user's own class may read its tensors while it is built, which is impossible there.
+                with Budget(len(weights), sum(tensor.numel() for tensor in weights.values())), torch.device("meta"):
+                    skeleton = model_class(**arguments)
+                skeleton.load_state_dict(weights, assign=True)
             model = model_class(**arguments)
-            model.load_state_dict(content["state_dict"])
+            model.load_state_dict(weights)
         except Exception as error:  # whatever a constructor does with arguments of an earlier version
             message = ValueError(" ".join(str(error).split()))
             raise ValueError(
@@ -157,19 +166,33 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         ValueError: it is truncated, or was not written by ``fit``.
     """
+    path = user_path(path)
     _check_exists(path)
     try:
+        check_unpacked_size(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # zip, pickle and torch raise errors of their own types
-        raise ValueError(f"{path} is truncated or no checkpoint of `fit` ({type(error).__name__})") from None
+        said = first_line(error) if type(error) is ValueError else type(error).__name__
+        raise ValueError(f"{path} is truncated or no checkpoint of `fit` ({said})") from None
     if not isinstance(content, dict) or not {"state_dict", "loops", "global_step"} <= content.keys():
         raise ValueError(f"{path} is no checkpoint of `fit`: it lacks weights or the trainer's state")
+    weights, arguments = content["state_dict"], content.get("hyper_parameters", {})
+    if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
+        raise ValueError(f"{path} is no checkpoint of `fit`: its weights are no tensors by name")
+    if not isinstance(arguments, dict) or not all(isinstance(name, str) for name in arguments):
+        raise ValueError(f"{path} is no checkpoint of `fit`: its arguments are no mapping of names")
     return content
 
 
 def batches_trained(checkpoint: Mapping[str, Any]) -> int:
-    """Return the training batches behind a checkpoint, whatever the number of optimizers."""
-    return checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["ready"]
+    """Return the training batches behind a checkpoint, whatever the number of optimizers; ValueError without them."""
+    try:
+        batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["ready"]
+    except (KeyError, TypeError):
+        batches = None
+    if type(batches) is not int or batches < 0:
+        raise ValueError("the checkpoint was not written by `fit`: it does not count its training batches")
+    return batches
 
 
 def _check_exists(checkpoint: Path) -> None:

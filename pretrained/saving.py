@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..models.base import ZooModel
 from .config import CONFIG, FORMAT, parse_config
+from .paths import user_path
 from .release import CARD
 from .weights import WEIGHTS, check_finite, check_types
 
@@ -53,7 +54,7 @@ def save_pretrained(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     release = gumbelzoo.save_pretrained(model, f"{folder}/catvae-30", card="# A VAE with 30 latents")
     """
-    folder = Path(folder)
+    folder = user_path(folder)
     if folder.exists() or folder.is_symlink():
         raise ValueError(f"{folder} exists already and is not overwritten; choose another name or remove it")
     for name in pictures or {}:

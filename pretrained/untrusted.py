@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,14 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 MAX_CONFIG_BYTES = 1 << 22
+MAX_CHECKPOINT_BYTES = 3 << 31  # the largest weights, and two moments of each
 MAX_NUMBER = 10**7  # largest whole number in a model's arguments: sizes and counts
+MAX_SAMPLES = 10**5  # of each example
 MAX_NUMBERS = 256  # longest list in a model's arguments, except lists of texts such as a vocabulary
 MAX_DEPTH = 16
 MAX_MESSAGE = 400  # characters quoted from a foreign file
+COMMANDS = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: controls, halves of characters, ends of lines, paragraphs
+DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # embeddings, overrides
 
 
 def first_line(error: BaseException) -> str:
@@ -25,8 +31,15 @@ def first_line(error: BaseException) -> str:
 
 
 def printable(text: str) -> str:
-    """Replace characters that a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    """Replace characters that a terminal would obey: controls, line ends, and those that turn the direction of text.
+
+    Joiners, marks and spaces of every script are kept: without them a word is another one.
+    """
+    return "".join("\N{REPLACEMENT CHARACTER}" if _commands(letter) else letter for letter in text)
+
+
+def _commands(letter: str) -> bool:
+    return unicodedata.category(letter) in COMMANDS or letter in DIRECTIONS
 
 
 def resolve_inside(folder: Path, name: str) -> Path:
@@ -103,6 +116,25 @@ def _check_json(value: Any, key: str = "", depth: int = 0) -> None:
             raise ValueError(f"'{key[:40]}' holds half a character") from None
 
 
+def check_unpacked_size(path: Path) -> None:
+    """Check that a zip file of tensors takes no more memory than its size on disk.
+
+    Raises:
+        ValueError: it is too large; or it has compressed or overlapping entries, as no checkpoint has, or a type that
+            may be of any size.
+        zipfile.BadZipFile: no zip file.
+    """
+    if path.stat().st_size > MAX_CHECKPOINT_BYTES:
+        raise ValueError(f"it is larger than {MAX_CHECKPOINT_BYTES:,} bytes")
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        if sum(entry.file_size for entry in entries) > path.stat().st_size:
+            raise ValueError("it unpacks to more than its own size")
+        for entry in entries:
+            if entry.filename.endswith("/data.pkl") and b"bytearray" in archive.read(entry):
+                raise ValueError("it holds a bytearray, which may be of any size")
+
+
 def check_arguments(value: Any, key: str = "arguments") -> None:
     """Check a model's arguments at every level of their specs.
 
@@ -122,6 +154,8 @@ def check_arguments(value: Any, key: str = "arguments") -> None:
     elif isinstance(value, int) and abs(value) > MAX_NUMBER:
         size = f"{value:.3g}" if abs(value) < 1e300 else "of many digits"  # beyond 1e308 no float can show it
         raise ValueError(f"'{key}' is {size}, beyond {MAX_NUMBER}")
+    elif isinstance(value, int) and key.endswith("samples") and value > MAX_SAMPLES:
+        raise ValueError(f"'{key}' is {value}, beyond {MAX_SAMPLES}")
 
 
 class Budget(TorchFunctionMode):

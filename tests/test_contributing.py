@@ -35,6 +35,13 @@ LISTED = {
     "a data set": "list data-set bars",
     "a model": "list model bernoulli_mixture",
 }
+TABLES = {
+    "FACTS": "tests/models/relaxed/test_estimators.py",
+    "BIAS": "tests/models/relaxed/test_estimators.py",
+    "setups": "benchmarks/estimators/estimators.py",
+    "FORMS": "tests/models/quantizers/conftest.py",
+    "LICENCES": "data/licences.py",
+}
 SCRIPT = """
 import contextlib, io, json, sys
 from gumbelzoo.train import main
@@ -124,9 +131,8 @@ def test_example_is_listed(name: str, results: dict[str, tuple[int, str, str]]) 
 
 
 def test_rules_name_what_exists() -> None:
-    names = re.findall(r"`((?:models|data|tests|docs|commands)/[\w/.]+)`", PAGE)
+    names = re.findall(r"`((?:models|data|tests|docs|commands|benchmarks)/[\w/.]+)`", PAGE)
     assert [name for name in names if not (ROOT / name).exists()] == []
-    tables = {"FACTS": "tests/models/relaxed/test_estimators.py", "FORMS": "tests/models/quantizers/conftest.py"}
-    for table, file in tables.items():
+    for table, file in TABLES.items():
         assert f"`{table}`" in PAGE and f"`{file}`" in PAGE
-        assert re.search(rf"^{table}\b", (ROOT / file).read_text(), re.MULTILINE)
+        assert re.search(rf"^(def )?{table}\b", (ROOT / file).read_text(), re.MULTILINE)

@@ -92,8 +92,16 @@ def check_option(entry: Entry, path: list[str], value: Any) -> None:
         assert part is not None
         check_option(part.entries[""], inner, value)
     elif part is not None and isinstance(value, (str, dict)) and value != "mine":
-        name, options = (value, {}) if isinstance(value, str) else (value["name"], value)
+        name, options = (value, {}) if isinstance(value, str) else (value.get("name", ""), value)
         assert {*options} - {"name"} <= {known.name for known in part.entries[name].options}
+
+
+@pytest.mark.parametrize(("page", "block"), blocks("yaml"), ids=lambda text: text[:20])
+def test_configuration_names_what_exists(page: str, block: str) -> None:
+    for section, registry in (("model", "MODELS"), ("data", "DATA")):
+        part = yaml.safe_load(block)[section]
+        for option, value in part["init_args"].items():
+            check_option(CATALOGUE.registries[registry].entries[part["class_path"]], [option], value)
 
 
 @pytest.mark.parametrize(("page", "link"), links(), ids=lambda text: text)

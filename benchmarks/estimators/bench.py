@@ -1,4 +1,7 @@
-"""A trained VAE, and one estimator after the other on its cost: the measurements of ``estimators.py``."""
+"""Measurements of ``estimators.py``: a trained VAE, and every estimator's gradient of its reconstruction cost.
+
+Axes: ``b`` images, ``n`` latents, ``k`` categories.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gumbelzoo.benchmarks.estimators.gradient_quality import DECODED, figures, gradient_draws, seconds_per_call
+from gumbelzoo.benchmarks.estimators.gradient_quality import (
+    DECODED,
+    gradient_draws,
+    gradient_metrics,
+    seconds_per_call,
+)
 from gumbelzoo.benchmarks.estimators.report import Row, label
 from gumbelzoo.data import ImageData
 from gumbelzoo.models.base import OptimizerConfig
@@ -23,35 +31,49 @@ from torch import Tensor
 
 VAE_STEPS, LEARNING_STEPS = 5000, 1000
 DRAWS, IMAGES, BATCH = 1024, 32, 100
-TURNS, SECONDS = 21, 4.0  # of the clock: turns at most, and time for one estimator
+TURNS, SECONDS = 21, 4.0  # most turns, and most seconds for one estimator
 LEARNED = {"name": "learned", "initial": 0.5}
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A layer to measure."""
+    """An estimator to measure.
+
+    Attributes:
+        estimator: its name.
+        options: its options.
+        temperature: a number or a schedule; None for an estimator without one.
+    """
 
     estimator: str
     options: dict[str, Any] = field(default_factory=dict)
-    temperature: float | dict[str, Any] | None = None  # None: it has none
+    temperature: float | dict[str, Any] | None = None
 
     def layer(self, n: int, k: int) -> RelaxedCategorical:
-        """For n latents of k categories, in training mode."""
+        """Build the layer for n latents of k categories, in training mode."""
         return RelaxedCategorical(self.spec, self.temperature or 1.0, (n, k))
 
     @property
     def spec(self) -> dict[str, Any]:
-        """The estimator with its options."""
+        """Estimator and options, as a layer takes them."""
         return {"name": self.estimator, **self.options}
 
     def with_samples(self, samples: int) -> Variant:
-        """The same with another number of draws."""
+        """Return the variant with another number of samples."""
         return replace(self, options={**self.options, "samples": samples})
 
 
 @dataclass(frozen=True)
 class Setup:
-    """A model and what is measured on it."""
+    """A model, and the estimators that are measured on it.
+
+    Attributes:
+        latents: number n of latents.
+        categories: number k of categories.
+        trainer: estimator that trains the model.
+        variants: estimators that are measured.
+        timed: measure their times as well.
+    """
 
     latents: int
     categories: int
@@ -61,7 +83,18 @@ class Setup:
 
 
 class Bench:
-    """A trained VAE and the images that estimators are measured on; results are remembered in ``folder``."""
+    """A trained VAE, and test images to measure estimators on.
+
+    Args:
+        setup: the model and the estimators.
+        data: binary images.
+        folder: keeps the weights and finished measurements.
+
+    Attributes:
+        x: test images ``b c h w``.
+        logits: their posterior logits ``b n k``.
+        exact: exact gradient for the first images, ``b n k``.
+    """
 
     def __init__(self, setup: Setup, data: ImageData, folder: Path) -> None:
         self.setup, self.data, self.folder = setup, data, folder
@@ -88,29 +121,31 @@ class Bench:
         self.exact = gradient_draws(Variant("exact").layer(self.n, self.k), self.logits[:IMAGES], self.cost, 1)[0]
 
     def cost(self, index: Tensor, z: Tensor) -> Tensor:
-        """-log p(x | z) in nats, of the images ``index``."""
+        """Return -log p(x | z) in nats for the images ``index``."""
         return self.model.reconstruction(self.x[index], z)
 
-    def facts(self) -> str:
-        """How good the model is, and how sharp its posterior."""
+    def describe_model(self) -> str:
+        """Return the model's ELBO, the entropy of its posterior and the norm of the exact gradient, as text."""
         torch.manual_seed(0)
         elbo = self.model.relaxed.expectation(self.logits, partial(self.model.reconstruction, self.x))
         elbo = (elbo + self.model.kl(self.logits).sum(-1)).mean()
-        sharpness = entropy(self.logits[:IMAGES]).mean()
+        mean_entropy = entropy(self.logits[:IMAGES]).mean()
         return (
-            f"negative ELBO {elbo:.1f} nats on {len(self.x)} test images; on the {IMAGES} of the metric a latent's "
-            f"posterior has {sharpness:.2f} nats of entropy on average, and |g| = {self.exact.norm():.1f}"
+            f"negative ELBO {elbo:.1f} nats on {len(self.x)} test images; on the {IMAGES} images of the metrics, mean "
+            f"posterior entropy of a latent {mean_entropy:.2f} nats, and |g| = {self.exact.norm():.1f}"
         )
 
-    def learned(self, variant: Variant) -> RelaxedCategorical:
-        """The layer, what it learns trained on this cost as in a model's training, by one sample a step."""
+    def trained_layer(self, variant: Variant) -> RelaxedCategorical:
+        """Build the layer; its own parameters are trained on this cost as in a model's training, one sample a step."""
         layer, single = variant.layer(self.n, self.k), variant.with_samples(1)
         if not layer.estimator.state_dict():
             return layer
         if repr(single) not in self.states:
             torch.manual_seed(0)
             teacher = single.layer(self.n, self.k)
-            optimizer = torch.optim.AdamW([{"params": list(teacher.parameters())}], self.model.optimizer_config.learning_rate)
+            # A group may be empty, as for a moving average, which is a buffer.
+            groups = [{"params": list(teacher.parameters())}]
+            optimizer = torch.optim.AdamW(groups, self.model.optimizer_config.learning_rate)
             batches = chain.from_iterable(repeat(self.data.train_dataloader()))
             for batch in islice(batches, LEARNING_STEPS):
                 logits = self.model.posterior(batch["image"]).requires_grad_()
@@ -122,11 +157,11 @@ class Bench:
         return layer
 
     def row(self, variant: Variant) -> Row:
-        """Facts and figures of one variant."""
-        layer = self.learned(variant)
+        """Measure one variant; return its description and metrics."""
+        layer = self.trained_layer(variant)
         torch.manual_seed(0)
         evaluations = layer.estimator.cost_evaluations(self.n, self.k)
-        count = DRAWS if evaluations < self.k**self.n else 2  # an enumeration has no noise
+        count = DRAWS if evaluations < self.k**self.n else 2  # enumeration has no noise
         draws = gradient_draws(layer, self.logits[:IMAGES], self.cost, count)
         return {
             "estimator": variant.estimator,
@@ -135,11 +170,11 @@ class Bench:
             "learned": layer.log_temperature is not None,
             "unbiased": layer.estimator.unbiased,
             "evaluations": evaluations,
-            **figures(draws, self.exact, evaluations),
+            **gradient_metrics(draws, self.exact, evaluations),
         }
 
     def step(self, row: Row) -> Callable[[], None]:
-        """One call, timed: the time does not depend on the temperature."""
+        """Return a call to time: forward and backward. The time does not depend on the temperature."""
         layer = Variant(row["estimator"], row["options"], LEARNED if row["learned"] else 1.0).layer(self.n, self.k)
         parts = torch.arange(BATCH).split(max(1, DECODED // row["evaluations"]))
 
@@ -151,7 +186,7 @@ class Bench:
         return run
 
     def rows(self) -> list[Row]:
-        """Every variant measured, and timed if the setup says so."""
+        """Measure every variant, and time it if the setup says so."""
         fitting = {repr(v): v for v in self.setup.variants if ESTIMATORS[v.estimator].categories in (None, self.k)}
         rows = [self.remembered(key, partial(self.row, variant)) for key, variant in fitting.items()]
         if not self.setup.timed:
@@ -162,8 +197,8 @@ class Bench:
         return [{**row, "seconds": seconds[label(row)]} for row in rows]
 
     def remembered(self, key: str, compute: Callable[[], Any]) -> Any:
-        """A JSON value that is computed once."""
-        path = self.folder / "figures.json"
+        """Return a JSON value that is computed once, and kept in ``measurements.json``."""
+        path = self.folder / "measurements.json"
         known = json.loads(path.read_text()) if path.exists() else {}
         if key not in known:
             known[key] = compute()

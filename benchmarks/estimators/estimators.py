@@ -1,9 +1,9 @@
-"""How biased, how noisy and how expensive each gradient estimator is, on the cost of a trained categorical VAE.
+"""Bias, noise and time of every gradient estimator, on the reconstruction cost of a trained categorical VAE.
 
-``python benchmarks/estimators/estimators.py`` trains its own small VAEs on MNIST (static), measures, and writes
-``estimators.md`` and ``.png``. Models and finished rows lie under ``--out``: a run that was stopped goes on.
-Every estimator is measured on a model that ``gumbel_softmax`` trained; a few also on models that others trained.
-The figures are defined in ``gradient_quality.py``.
+``python benchmarks/estimators/estimators.py`` trains small VAEs on static MNIST, measures, and writes ``estimators.md``
+and ``estimators.png``. Models and finished rows are kept under ``--out``, so an interrupted run resumes. Every
+estimator is measured on a model that ``gumbel_softmax`` trained, some also on models that other estimators trained.
+The metrics are defined in ``gradient_quality.py``.
 """
 
 from __future__ import annotations
@@ -30,18 +30,17 @@ from gumbelzoo.data import ImageData
 
 ANNEALED = {"name": "exponential", "initial": 1.0, "minimum": 0.5, "rate": 3e-4}
 NOTES = f"""\
-Written by `python benchmarks/estimators/estimators.py`: {DRAWS} draws of every estimator against the exact gradient
-on {IMAGES} test images, on categorical VAEs that it trained for {VAE_STEPS} steps on static MNIST. Estimators with a
-temperature stand in the first tables at the one, of those measured, with the best cosine of 100 evaluations. The
-tables are in the order of that figure, which compares at equal cost. What an estimator learns (a baseline; a control
-variate's scale, temperature and network) was trained for {LEARNING_STEPS} steps of {BATCH} training images on the
-frozen model, by the model's optimizer. Time is that of a call on {BATCH} images, forward and backward, with the
-gradient for the decoder.
+`python benchmarks/estimators/estimators.py` writes this page. It trains categorical VAEs for {VAE_STEPS} steps on
+static MNIST, and compares {DRAWS} draws of every estimator with the exact gradient on {IMAGES} test images. The first
+tables have each estimator at the measured temperature with the best cosine of 100 evaluations, and are in the order of
+that metric, which compares at equal cost. Parameters of an estimator (a baseline; a control variate's scale,
+temperature and network) are trained for {LEARNING_STEPS} steps of {BATCH} training images on the frozen model, by the
+model's optimizer. Time is that of a call on {BATCH} images, forward and backward, with the gradient for the decoder.
 
-`concrete` has no row: its estimate of a cost is that of `gumbel_softmax`, and the KL in which it differs is no part of
-this metric. `vimco` is made for multi-sample bounds; on an expectation it is `reinforce` with `leave_one_out`. `disarm`
-is for two categories, so it is in the second table only. A call takes one sample unless the row says otherwise: several
-independent ones have the same bias, a std divided by the root of their number, and the same cosine at equal cost."""
+`concrete` has no row: it estimates a cost as `gumbel_softmax` does, and differs only in the KL, which is not measured
+here. `vimco` is made for multi-sample bounds; on an expectation it is `reinforce` with `leave_one_out`. `disarm` is for
+two categories, so it is in the second table only. A call draws one sample unless the row says otherwise. Averaging s
+independent calls keeps the bias and the cosine at equal cost, and divides the std by sqrt(s)."""
 
 
 PATHWISE = [
@@ -52,12 +51,12 @@ PATHWISE = [
 
 
 def over_temperature(variants: Iterable[Variant], temperatures: Sequence[float]) -> Iterator[Variant]:
-    """Each of them at each temperature."""
+    """Yield every variant at every temperature."""
     return (replace(variant, temperature=tau) for variant in variants for tau in temperatures)
 
 
 def unbiased_variants(k: int) -> Iterator[Variant]:
-    """With one sample, or the fewest possible; with several where they are more than so many independent calls."""
+    """Yield unbiased estimators with the fewest samples; with more where they differ from independent calls."""
     pairs = k * (k - 1) // 2 + 1  # cost evaluations of arsm
     for baseline in ("none", "moving_average", "learned"):
         yield Variant("reinforce", {"baseline": baseline}).with_samples(1)
@@ -69,13 +68,13 @@ def unbiased_variants(k: int) -> Iterator[Variant]:
 
 
 def setups() -> dict[str, Setup]:
-    """Each has 4096 configurations."""
-    all_of_them, few = (0.1, 0.3, 0.5, 0.7, 1.0, 1.5), (0.5, 1.0, 1.5)
+    """Return the set-ups by name; each model has 4096 latent configurations."""
+    many, few = (0.1, 0.3, 0.5, 0.7, 1.0, 1.5), (0.5, 1.0, 1.5)
     relaxed, annealed = [*PATHWISE, Variant("rebar")], Variant("gumbel_softmax", {}, ANNEALED)
     leave_one_out = Variant("reinforce", {"baseline": "leave_one_out", "samples": 4})
     others = [*over_temperature(PATHWISE[:4], few), leave_one_out, Variant("muprop")]
     return {
-        "8x4": Setup(4, 8, annealed, [*over_temperature(relaxed, all_of_them), *unbiased_variants(8)], True),
+        "8x4": Setup(4, 8, annealed, [*over_temperature(relaxed, many), *unbiased_variants(8)], True),
         "2x12": Setup(12, 2, annealed, [*over_temperature(PATHWISE, few), *unbiased_variants(2)], True),
         "8x4, trained by reinmax": Setup(4, 8, Variant("reinmax", {}, 1.3), others),
         "8x4, trained by reinforce": Setup(4, 8, leave_one_out, others),
@@ -83,17 +82,17 @@ def setups() -> dict[str, Setup]:
 
 
 def main() -> None:
-    """Measure what is not measured yet, write the tables and the picture."""
+    """Measure what is missing, and write page and picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("runs/estimators"), help="models and finished rows")
+    parser.add_argument("--out", type=Path, default=Path("runs/estimators"), help="folder of models and finished rows")
     out = parser.parse_args().out
     torch.set_num_threads(1)
     data = ImageData("mnist", "static", batch_size=BATCH)
-    facts, rows = {}, {}
+    descriptions, rows = {}, {}
     for name, setup in setups().items():
         bench = Bench(setup, data, out / name.replace(",", "").replace(" ", "_"))
-        facts[name], rows[name] = bench.facts(), bench.rows()
-    write(rows, facts, NOTES, Path(__file__))
+        descriptions[name], rows[name] = bench.describe_model(), bench.rows()
+    write(rows, descriptions, NOTES, Path(__file__))
 
 
 if __name__ == "__main__":

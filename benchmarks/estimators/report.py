@@ -1,4 +1,4 @@
-"""The tables and the picture of ``estimators.py``."""
+"""Tables and picture of ``estimators.py``."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from gumbelzoo.benchmarks.common.pages import markdown_table
 from gumbelzoo.benchmarks.estimators import gradient_quality
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter
 
-Row = dict[str, Any]  # facts and figures of one variant of an estimator
-SURPRISES = "## What surprised us"
-REFERENCE = "gumbel_softmax"  # whose time is 1
-NO_NOISE = 0.1  # less is not drawn: the exact gradient, and none at all
+Row = dict[str, Any]  # description and metrics of one variant of an estimator
+FINDINGS = "## Findings"  # the section written by hand
+REFERENCE = "gumbel_softmax"  # its time is the unit
+NO_NOISE = 0.1  # estimators with a smaller std are not drawn: the exact gradient, and vanishing ones
 NUMBERS = ["bias", "floor", "std", "cosine", "log-variance"]
 EQUAL = "cosine of 100 evaluations"
 
 
 def label(row: Row) -> str:
-    """Name and options."""
+    """Return name and options as a text."""
     options = {**row["options"], **({"temperature": "learned"} if row["learned"] else {})}
     return ", ".join([row["estimator"], *(f"{k}={v}" for k, v in options.items() if (k, v) != ("samples", 1))])
 
 
 def best(rows: Iterable[Row]) -> list[Row]:
-    """Of rows that differ in temperature only, the one with the best cosine at an equal number of evaluations."""
+    """Select, among rows that differ only in temperature, the one with the best cosine of 100 evaluations."""
     chosen: dict[str, Row] = {}
     for row in rows:
         if label(row) not in chosen or row[EQUAL] > chosen[label(row)][EQUAL]:
@@ -40,29 +41,36 @@ def best(rows: Iterable[Row]) -> list[Row]:
 
 
 def resolved(row: Row) -> bool:
-    """Is the bias more than three standard errors from none?"""
+    """True if the squared net bias is at least three standard errors above 0."""
     return row["net_square"] >= 3 * row["net_square_error"]
 
 
 def net_bias(row: Row) -> float:
-    """Relative bias without the noise, or what it is less than."""
+    """Return the net bias relative to |g|, or an upper limit if it is not resolved."""
     slack = 0.0 if resolved(row) else 3 * row["net_square_error"]
     return math.sqrt(max(row["net_square"], 0.0) + slack)
 
 
 def show_net_bias(row: Row) -> str:
-    """For a table."""
+    """Format the net bias for a table."""
     return f"{'' if resolved(row) else '< '}{net_bias(row):.2f}"
 
 
-def write(tables: dict[str, list[Row]], facts: dict[str, str], notes: str, script: Path) -> None:
-    """The ``.md``, which keeps its last section as somebody wrote it, and the ``.png``, beside the script."""
+def write(tables: dict[str, list[Row]], descriptions: dict[str, str], notes: str, script: Path) -> None:
+    """Write page and picture beside the script; the page's last section, the findings, is kept.
+
+    Args:
+        tables: rows by set-up; the first set-up is drawn.
+        descriptions: of the set-ups' models.
+        notes: text below the picture.
+        script: file of the script.
+    """
     target = script.with_suffix(".md")
-    surprises = target.read_text().partition(SURPRISES)[2] if target.exists() else "\n"
+    findings = target.read_text().partition(FINDINGS)[2] if target.exists() else "\n"
     parts = ["# Gradient estimators: bias, noise and cost", f"![Bias against noise]({script.stem}.png)", notes]
     parts.append(f"{platform.machine()}, {os.cpu_count()} cores, one thread; torch {torch.__version__}.")
-    parts.append("\n".join(f"- {name}: {fact}" for name, fact in facts.items()))
-    parts += ["## The figures", str(gradient_quality.__doc__).partition("\n")[2].strip()]
+    parts.append("\n".join(f"- {name}: {text}" for name, text in descriptions.items()))
+    parts += ["## The metrics", str(gradient_quality.__doc__).partition("\n")[2].strip()]
     timed = {name: rows for name, rows in tables.items() if "seconds" in rows[0]}
     for name, rows in timed.items():
         parts += [f"## {name}", main_table(rows)]
@@ -74,13 +82,13 @@ def write(tables: dict[str, list[Row]], facts: dict[str, str], notes: str, scrip
         parts += [f"{EQUAL.capitalize()}:", temperature_table(tempered, lambda row: f"{row[EQUAL]:.2f}")]
     first = next(iter(tables))
     same = {name: rows for name, rows in tables.items() if name == first or name not in timed}
-    parts += ["## Who trained the model", "Net bias, std, cosine:", model_table(same)]
-    target.write_text("\n\n".join([*parts, SURPRISES]) + surprises)
+    parts += ["## Models trained by other estimators", "Net bias, std, cosine:", model_table(same)]
+    target.write_text("\n\n".join([*parts, FINDINGS]) + findings)
     picture(tables[first]).savefig(script.with_suffix(".png"), dpi=130)
 
 
 def main_table(rows: list[Row]) -> str:
-    """Every variant at its best temperature, the best at an equal number of cost evaluations first."""
+    """Tabulate every variant at its best temperature, in the order of the cosine of 100 evaluations."""
     unit = next(row["seconds"] for row in rows if label(row) == REFERENCE)
     cells = [
         [
@@ -95,38 +103,32 @@ def main_table(rows: list[Row]) -> str:
         ]
         for row in sorted(best(rows), key=lambda row: -row[EQUAL])
     ]
-    return table(
-        ["estimator", "temperature", "evaluations", EQUAL, "net bias", *NUMBERS, "us", f"x {REFERENCE}"], cells
-    )
+    header = ["estimator", "temperature", "evaluations", EQUAL, "net bias", *NUMBERS, "us", f"x {REFERENCE}"]
+    return markdown_table(header, cells)
 
 
 def temperature_table(rows: list[Row], show: Callable[[Row], str]) -> str:
-    """Estimators down, temperatures across."""
+    """Tabulate one metric: a row per estimator, a column per temperature."""
     shown = {(label(row), row["temperature"]): show(row) for row in rows}
     across = sorted({temperature for _, temperature in shown})
     names = dict.fromkeys(name for name, _ in shown)
     cells = [[name, *(shown[name, temperature] for temperature in across)] for name in names]
-    return table(["estimator", *(f"{temperature:.1f}" for temperature in across)], cells)
+    return markdown_table(["estimator", *(f"{temperature:.1f}" for temperature in across)], cells)
 
 
 def model_table(tables: dict[str, list[Row]]) -> str:
-    """The variants of the last model, on every model: those across."""
+    """Tabulate the variants of the last model: a column per model."""
     models = [{(label(row), row["temperature"]): row for row in rows} for rows in tables.values()]
     cells = []
     for name, temperature in models[-1]:
         found = [model[name, temperature] for model in models]
-        figures = [f"{show_net_bias(row)}, {row['std']:.2f}, {row['cosine']:.2f}" for row in found]
-        cells.append([name, f"{temperature:.1f}" if temperature else "", *figures])
-    return table(["estimator", "temperature", *tables], cells)
-
-
-def table(header: list[str], cells: list[list[str]]) -> str:
-    """In Markdown."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *cells])
+        metrics = [f"{show_net_bias(row)}, {row['std']:.2f}, {row['cosine']:.2f}" for row in found]
+        cells.append([name, f"{temperature:.1f}" if temperature else "", *metrics])
+    return markdown_table(["estimator", "temperature", *tables], cells)
 
 
 def picture(rows: list[Row]) -> Figure:
-    """Above: bias against noise of the biased ones, over temperature. Below: noise of the unbiased ones."""
+    """Draw net bias against std of biased estimators over temperature, and below it the std of unbiased ones."""
     unit = next(row["seconds"] for row in rows if label(row) == REFERENCE)
     figure = Figure(figsize=(11, 9.5), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.2, 1))
@@ -141,9 +143,11 @@ def picture(rows: list[Row]) -> Figure:
 
 
 def draw_curves(axes: Axes, curves: dict[str, list[Row]], unit: float) -> None:
-    """One curve per estimator, its name in the margin; a hollow mark is an upper limit."""
+    """Draw one curve per estimator, with its name in the margin; a hollow mark is an upper limit."""
     axes.set(xscale="log", yscale="log", ylabel="net bias / |g|")
-    axes.set_title("biased: temperature rises along a curve from the end with the name; hollow: less than", fontsize=10)
+    axes.set_title(
+        "biased: temperature rises from the named end of a curve; hollow marks are upper limits", fontsize=10
+    )
     for number, curve in enumerate(curves.values()):
         x, y = [row["std"] for row in curve], [net_bias(row) for row in curve]
         faces = [f"C{number}" if resolved(row) else "white" for row in curve]
@@ -170,7 +174,7 @@ def draw_curves(axes: Axes, curves: dict[str, list[Row]], unit: float) -> None:
 
 
 def draw_strips(axes: Axes, families: dict[str, list[Row]], unit: float) -> None:
-    """One line per estimator, a mark for each number of samples with the cost evaluations above it."""
+    """Draw one line per estimator, with a mark per number of samples and its cost evaluations above it."""
     families = dict(sorted(families.items(), key=lambda item: -min(row["std"] for row in item[1])))
     for height, family in enumerate(families.values()):
         x = [row["std"] for row in family]
@@ -181,19 +185,19 @@ def draw_strips(axes: Axes, families: dict[str, list[Row]], unit: float) -> None
             axes.annotate(text, (row["std"], height), above, textcoords="offset points", ha="center", fontsize=7)
     axes.set_yticks(range(len(families)), [name.replace(", ", "\n") for name in families], fontsize=8)
     axes.set(xlabel="std / |g| of one call", ylim=(-0.6, len(families) - 0.2))
-    axes.set_title("unbiased: the number is that of cost evaluations", fontsize=10)
+    axes.set_title("unbiased, with the number of cost evaluations", fontsize=10)
     for ratio in (1, 4, 16):
         axes.scatter([], [], 20 * ratio, "C7", label=f"{ratio}x the time of {REFERENCE}")
     axes.legend(loc="upper right", fontsize=8, labelspacing=1.1)
 
 
 def area(row: Row, unit: float) -> float:
-    """Of a mark, proportional to the time of a call."""
+    """Return the area of a mark, proportional to the time of a call."""
     return 20 * row["seconds"] / unit
 
 
 def spread(heights: list[float], gap: float) -> list[float]:
-    """The heights, moved apart to at least ``gap`` in their order, around the same centre."""
+    """Move heights apart to at least ``gap``, upwards and in their order, then down until none exceeds 1."""
     order = sorted(range(len(heights)), key=lambda i: heights[i])
     placed = list(heights)
     for before, after in pairwise(order):

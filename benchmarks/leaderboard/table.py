@@ -1,33 +1,25 @@
-"""What the leaderboard prints: the runs' test bounds, what a step costs, and how much each gradient varies.
+"""The leaderboard's record, and the table that is made from it.
 
-Costs and variances are measured on one model, a release of ``gumbel_softmax``, whose weights every row gets (a row's
-own learned control variate comes from its own run), with each row's chosen temperature.
+A record has, for each row, ``choice`` (estimator, temperature and learning rate), ``seeds`` (bound, ELBO and the
+``fit.json`` of each run, without its command), and ``cost`` once it is measured. Runs with an ``origin`` are older than
+the record: their values reproduce the means and standard errors of former pages.
 """
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
-from gumbelzoo.benchmarks.common.measure import in_turns, mean_and_error
-from gumbelzoo.benchmarks.common.measure import table as markdown
-from gumbelzoo.benchmarks.common.runs import fit_facts, test_metrics
-from gumbelzoo.commands.source import build_data, resolve_source
-from gumbelzoo.models import CategoricalVAE, ZooModel
+from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
+from gumbelzoo.benchmarks.common.runs import fit_record, test_metrics
+from gumbelzoo.benchmarks.leaderboard.rows import Row
 from gumbelzoo.models.relaxed import ESTIMATORS
-from torch import Tensor
 
-# By row: ``choice`` of estimator, temperature and learning rate; ``seeds``, each a run's bound and ELBO beside what its
-# fit.json says, but the command; ``cost``, once measured. Runs with an ``origin`` are older than the record, their
-# folders gone: their figures are those that give the means and standard errors of all former pages.
 Record = dict[str, dict[str, Any]]
 
-DRAWS, ROUNDS, STEPS = 200, 15, 4  # of the gradient; turns of a few steps each
 README_COLUMNS = ("row", "bound", "seeds", "ELBO", "step", "note", "published")
 COLUMNS = ("row", "bound", "seeds", "ELBO", "unbiased", "temperature", "learning rate", "step", "log-variance", "note")
 PUBLISHED = {  # Jang et al. 2017, table 1
@@ -47,72 +39,11 @@ OTHERS = """\
 | Paulus et al. 2021: ST / REINFORCE | 107.2 / 105.1 and 203.9 / 124.9 |"""
 
 
-# -- costs ------------------------------------------------------------------------------------------------------------
-
-
-def measure(runs: Mapping[str, Path], reference: str) -> dict[str, dict[str, float | None]]:
-    """Step time relative to a reference, a release or a run, and the gradient's variance at its weights, by row."""
-    torch.set_num_threads(1)
-    source = resolve_source(reference)
-    weights = {name: value.clone() for name, value in source.model.state_dict().items()}
-    data = build_data(source.data)
-    data.setup("fit")
-    batch = next(iter(data.train_dataloader()))
-    steps = {name: _steps(_model(run, weights), batch) for name, run in runs.items()}
-    seconds = in_turns([_steps(source.model.train(), batch), *steps.values()], ROUNDS)
-    base, *times = map(statistics.median, seconds)
-    models = {name: _model(run, weights) for name, run in runs.items()}  # fresh ones: the steps have moved the others
-    return {
-        name: {"ratio": time / base, "log_variance": log_variance(models[name], batch["image"])}
-        for name, time in zip(runs, times, strict=True)
-    }
-
-
-def _model(run: Path, weights: dict[str, Tensor]) -> ZooModel:
-    """A run's model in training mode, with its own estimator and the given networks."""
-    model = resolve_source(str(run)).model
-    if isinstance(model, CategoricalVAE):
-        own = {name: value for name, value in model.state_dict().items() if name.startswith("relaxed.")}
-        model.load_state_dict({**weights, **own}, strict=False)
-    return model.train()
-
-
-def _steps(model: ZooModel, batch: dict[str, Tensor]) -> Callable[[], None]:
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, weight_decay=0.0, fused=True)
-
-    def steps() -> None:
-        for _ in range(STEPS):
-            loss = model.training_metrics(batch)["loss"]
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-
-    return steps
-
-
-def log_variance(model: ZooModel, x: Tensor) -> float | None:
-    """Logarithm of the variance of the loss's gradient for a logit of q(z | x), averaged over logits and images."""
-    if not isinstance(model, CategoricalVAE):
-        return None
-    posterior = model.posterior(x).detach()
-    total, squares = torch.zeros_like(posterior), torch.zeros_like(posterior)
-    for _ in range(DRAWS):
-        logits = posterior.clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(len(x) * model.objective(x, logits)["loss"], logits)
-        total += gradient
-        squares += gradient.square()
-    variance = (squares / DRAWS - (total / DRAWS).square()) * DRAWS / (DRAWS - 1)
-    return math.log(variance.mean().item())
-
-
-# -- the record and its tables ----------------------------------------------------------------------------------------
-
-
 def collect(record: Record, name: str, runs: Mapping[int, Path]) -> None:
-    """Put a row's tested runs, by seed, into the record.
+    """Add a row's tested runs, by seed, to the record.
 
-    A seed that is there already stays as it is, so that running it again until it pleases is of no use; runs of another
-    choice than the recorded begin the row anew.
+    A recorded seed is kept, so that nobody can repeat a run until its result is good. Runs with another choice than the
+    recorded one start the row anew.
     """
     for seed, run in runs.items():
         arguments = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["model"]["init_args"]
@@ -125,36 +56,37 @@ def collect(record: Record, name: str, runs: Mapping[int, Path]) -> None:
         if name not in record or record[name]["choice"] != choice:
             record[name] = {"choice": choice, "seeds": {}}
         metrics = {key: test_metrics(run)[f"test/{key}"] for key in ("bound", "elbo")}
-        facts = {key: value for key, value in fit_facts(run).items() if key != "command"}  # with paths of a machine
-        record[name]["seeds"].setdefault(str(seed), {**metrics, **facts})
+        # The command has folders of one machine.
+        fit = {key: value for key, value in fit_record(run).items() if key != "command"}
+        record[name]["seeds"].setdefault(str(seed), {**metrics, **fit})
 
 
-def table(rows: Record, notes: Mapping[str, str], tempered: Collection[str], columns: Sequence[str] = COLUMNS) -> str:
-    """Markdown, the best bound first; ``tempered`` are the names of the rows with a temperature."""
-    lines = []
-    figures = {
-        name: {key: [run[key] for run in entry["seeds"].values()] for key in ("bound", "elbo")}
-        for name, entry in rows.items()
+def table(record: Record, rows: Mapping[str, Row], columns: Sequence[str] = COLUMNS, most: int | None = None) -> str:
+    """Return a Markdown table of the recorded rows, the best bound first, with at most ``most`` rows."""
+    bounds = {name: [run["bound"] for run in entry["seeds"].values()] for name, entry in record.items()}
+    ranking = sorted(record, key=lambda name: statistics.mean(bounds[name]))[:most]
+    lines = [_cells(name, record[name], rows[name], bounds[name]) for name in ranking]
+    return markdown_table(columns, [[cells[column] for column in columns] for cells in lines])
+
+
+def _cells(name: str, entry: dict[str, Any], row: Row, bounds: list[float]) -> dict[str, str]:
+    """Return a row's cells by column."""
+    choice, cost = entry["choice"], entry.get("cost")
+    estimator, log_variance = choice["estimator"], cost["log_variance"] if cost else None
+    return {
+        "row": f"`{name}`",
+        "bound": f"**{mean_and_error(bounds, 2)}**",
+        "seeds": str(len(bounds)),
+        "ELBO": f"{statistics.mean(run['elbo'] for run in entry['seeds'].values()):.2f}",
+        "unbiased": {True: "yes", False: "no", None: ""}[ESTIMATORS[estimator].unbiased if estimator else None],
+        "temperature": _temperature(choice["temperature"]) if row.has_temperature else "",
+        "learning rate": f"{choice['learning_rate']:g}",
+        "step": f"{cost['ratio']:.2f}" if cost else "",
+        "log-variance": "" if log_variance is None else f"{log_variance:.2f}",
+        "published": PUBLISHED.get(name, ""),
+        "note": row.note,
     }
-    for name in sorted(rows, key=lambda row: statistics.mean(figures[row]["bound"])):
-        choice, cost = rows[name]["choice"], rows[name].get("cost")
-        estimator, log_variance = choice["estimator"], cost["log_variance"] if cost else None
-        cells = {
-            "row": f"`{name}`",
-            "bound": f"**{mean_and_error(figures[name]['bound'], 2)}**",
-            "seeds": str(len(rows[name]["seeds"])),
-            "ELBO": f"{statistics.mean(figures[name]['elbo']):.2f}",
-            "unbiased": {True: "yes", False: "no", None: ""}[ESTIMATORS[estimator].unbiased if estimator else None],
-            "temperature": _temperature(choice["temperature"]) if name in tempered else "",
-            "learning rate": f"{choice['learning_rate']:g}",
-            "step": f"{cost['ratio']:.2f}" if cost else "",
-            "log-variance": "" if log_variance is None else f"{log_variance:.2f}",
-            "published": PUBLISHED.get(name, ""),
-            "note": notes[name],
-        }
-        lines.append([cells[column] for column in columns])
-    return markdown(columns, lines)
 
 
-def _temperature(given: Any) -> str:
-    return f"{given['initial']:g} to {given['minimum']:g}" if isinstance(given, dict) else f"{given:g}"
+def _temperature(spec: Any) -> str:
+    return f"{spec['initial']:g} to {spec['minimum']:g}" if isinstance(spec, dict) else f"{spec:g}"

@@ -1,24 +1,24 @@
-"""How much faster priors sample when each code is evaluated once instead of with the whole grid.
+"""Speed-up of sampling from priors by caches, which evaluate one position per step instead of the whole grid.
 
-``python benchmarks/speed/prior_sampling.py`` prints a table and writes ``prior_sampling.md``. Both ways get
-the same noise and must give the same codes. They are timed in turns in one process, in seconds of its CPU time, or of a
-clock that waits for the device: the table has the median and the range of the ratio.
+``python benchmarks/speed/prior_sampling.py`` prints a table and writes ``prior_sampling.md``. Both ways get the same
+noise and must draw the same codes. They are timed in turns in one process, by processor time on a CPU. The table has
+median and range of the ratio.
 """
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
-from gumbelzoo.benchmarks.common.measure import DEVICE, facts, line, now
+from gumbelzoo.benchmarks.common.measure import DEVICE, describe_machine, now
+from gumbelzoo.benchmarks.common.pages import markdown_row, markdown_table, write_page
 from gumbelzoo.models.relaxed import RelaxedCategorical
 from gumbelzoo.models.vqvae.priors.base import CODE_NETWORKS, AutoregressiveNetwork
 from gumbelzoo.models.vqvae.priors.pixelcnn import PixelCNN  # noqa: F401  (importing a network registers it)
 from torch import Tensor
 
-# network, grid, codes of a codebook, images at a time, turns
+# network, grid, codebook size, images per batch, turns
 CASES = [
     ("pixelcnn", (7, 7, 1), 128, 16, 3),
     ("transformer", (7, 7, 1), 128, 16, 3),
@@ -29,19 +29,28 @@ HEADER = ["network", "parameters", "grid", "images", "uncached s", "cached s", "
 
 @torch.no_grad()
 def main() -> None:
-    """Measure, print and write the table."""
+    """Measure, print and write the page."""
     torch.set_num_threads(1)
-    rows = [HEADER, ["---"] * len(HEADER)]
-    print(facts(), *map(line, rows), sep="\n")
+    rows = []
     for case in CASES:
         rows.append(measure(*case))
-        print(line(rows[-1]), flush=True)
-    text = "\n".join(map(line, rows))
-    Path(__file__).with_suffix(".md").write_text(f"# Sampling from priors over codes\n\n{facts()}\n\n{text}\n")
+        print(markdown_row(rows[-1]), flush=True)
+    write_page(__file__, ["# Sampling from priors over codes", describe_machine(), markdown_table(HEADER, rows)])
 
 
 def measure(name: str, shape: tuple[int, int, int], k: int, images: int, turns: int) -> list[str]:
-    """One row of the table; a ValueError if the two ways disagree."""
+    """Time one network; return a row of the table.
+
+    Args:
+        name: of the network.
+        shape: rows, columns and codebooks of the grid.
+        k: codebook size.
+        images: images per batch.
+        turns: repetitions.
+
+    Raises:
+        ValueError: cached and uncached sampling draw different codes.
+    """
     torch.manual_seed(0)
     network = CODE_NETWORKS.build(name, shape=shape, codebook_size=k, classes=1).eval().to(DEVICE)
     assert isinstance(network, AutoregressiveNetwork)
@@ -58,7 +67,7 @@ def measure(name: str, shape: tuple[int, int, int], k: int, images: int, turns: 
         slow, expected = timed(lambda *arguments: AutoregressiveNetwork.sample(network, *arguments))
         fast, codes = timed(network.sample)
         if not torch.equal(codes, expected):
-            raise ValueError(f"{name}: cached sampling gives other codes")
+            raise ValueError(f"{name}: cached sampling draws other codes")
         seconds[0].append(slow)
         seconds[1].append(fast)
     ratios = [slow / fast for slow, fast in zip(*seconds, strict=True)]

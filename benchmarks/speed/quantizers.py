@@ -1,9 +1,9 @@
-"""How fast the vector quantizer is, and how much memory it takes, beside a package and beside one-hot products.
+"""Time and memory of the vector quantizer, compared with another package and with one-hot products.
 
-``python benchmarks/speed/quantizers.py`` prints a table and writes ``quantizers.md``. Forward and backward
-of a training step of ``vector`` (moving averages, straight-through, commitment) against ``VectorQuantize`` of
-vector-quantize-pytorch (``pip install 'gumbelzoo[bench]'``) and against the textbook's formulas with one-hot codes. All
-take turns in the same process on one thread, and each turn gives one ratio of processor times.
+``python benchmarks/speed/quantizers.py`` prints a table and writes ``quantizers.md``. It measures forward and backward
+pass of a training step of ``vector`` (moving averages, straight-through, commitment), of ``VectorQuantize`` in
+vector-quantize-pytorch (``pip install 'gumbelzoo[bench]'``), and of the paper's formulas with one-hot codes. All are
+timed in turns in one process on one thread. Each turn gives a ratio of processor times.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import importlib.metadata
 import statistics
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from gumbelzoo.benchmarks.common.measure import facts, in_turns, line, peak
+from gumbelzoo.benchmarks.common.measure import describe_machine, interleaved_times, peak_memory
+from gumbelzoo.benchmarks.common.pages import markdown_row, markdown_table, write_page
 from gumbelzoo.models.quantizers import QUANTIZERS
 from torch import Tensor, nn
 
@@ -26,6 +25,7 @@ try:
 except ModuleNotFoundError:
     sys.exit("this benchmark compares with vector-quantize-pytorch: pip install 'gumbelzoo[bench]'")
 
+TITLE = "# Quantizers compared with another package and one-hot products"
 D = 64
 SIZES = [(8192, k) for k in (512, 1024, 2048, 4096, 8192, 16384)] + [(n, 8192) for n in (2048, 4096, 16384)]
 TURNS = 3
@@ -34,17 +34,17 @@ HEADER = ["rows", "codes", "package ms", "one-hot ms", "ours ms", "time: package
 HEADER += ["package MiB", "one-hot MiB", "ours MiB", "memory: package / ours", "memory: one-hot / ours"]
 
 NOTES = """\
-A training step of one quantizer: codes, straight-through vectors, commitment loss, the gradient for the input and the
-moving averages of the codebook, for rows of width 64 in float32 on one thread of a CPU. No k-means; unused codes are
-looked for in ours only. Times are processor times, medians over three turns; the ratios of times are medians of the
-turns' ratios. Memory is the most that a step allocates on top of its arguments and of the codebook. `package`:
-VectorQuantize with its defaults but for decay 0.99, commitment 0.25 and its rotation trick, which is off: ours passes
-the gradient straight through here. `one-hot`: pairwise distances and products with one-hot codes, as in the paper's
-formulas. Goal at 8192 x 8192 beside the package: time >= 3, memory >= 3."""
+A training step of one quantizer: codes, straight-through vectors, commitment loss, the gradient of the input and the
+moving averages of the codebook, for rows of width 64 in float32 on one thread of a CPU. There is no k-means; only ours
+looks for dead codes. Times are medians of processor times over three turns, ratios are medians of the turns' ratios.
+Memory is the peak of a step, without its arguments and the codebook. `package`: VectorQuantize with its defaults except
+for decay 0.99, commitment 0.25 and no rotation trick, since ours uses the straight-through gradient here. `one-hot`:
+pairwise distances and products with one-hot codes, as in the paper's formulas. Goal at 8192 x 8192, compared with the
+package: time >= 3, memory >= 3."""
 
 
 class OneHot(nn.Module):
-    """The formulas as they stand: n x k distances, n x k codes, and products with them."""
+    """The paper's formulas: ``n k`` distances, ``n k`` one-hot codes, and products with them."""
 
     def __init__(self, k: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class OneHot(nn.Module):
     sums: Tensor
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Vectors and loss."""
+        """Return vectors ``n d`` and loss for rows ``n d``."""
         distances = z.square().sum(-1, keepdim=True) - 2 * z @ self.weight.T + self.weight.square().sum(-1)
         codes = F.one_hot(distances.argmin(-1), len(self.weight)).to(z.dtype)  # n k
         chosen = codes @ self.weight
@@ -69,24 +69,22 @@ class OneHot(nn.Module):
 
 
 def main() -> None:
-    """Measure, print and write the table."""
+    """Measure, print and write the page."""
     torch.set_num_threads(1)
     versions = f"vector-quantize-pytorch {importlib.metadata.version('vector-quantize-pytorch')}"
-    head = f"{facts().rstrip('.')}; {versions}."
-    rows = [HEADER, ["---"] * len(HEADER)]
-    print(head, *map(line, rows), sep="\n")
+    machine = f"{describe_machine().rstrip('.')}; {versions}."
+    rows = []
     for size in SIZES:
         rows.append(compare(*size))
-        print(line(rows[-1]), flush=True)
-    text = f"# Quantizers: beside a package and one-hot products\n\n{head}\n\n" + "\n".join(map(line, rows))
-    Path(__file__).with_suffix(".md").write_text(f"{text}\n\n{NOTES}\n")
+        print(markdown_row(rows[-1]), flush=True)
+    write_page(__file__, [TITLE, machine, markdown_table(HEADER, rows), NOTES])
 
 
 def compare(n: int, k: int) -> list[str]:
-    """One row of the table."""
+    """Measure n rows and k codes; return a row of the table."""
     steps = [make(n, k) for make in (package_step, one_hot_step, our_step)]
-    seconds = in_turns(steps, TURNS)
-    memory = [peak(step) / 2**20 for step in steps]
+    seconds = interleaved_times(steps, TURNS)
+    memory = [peak_memory(step) / 2**20 for step in steps]
     milliseconds = [f"{1e3 * statistics.median(turns):.0f}" for turns in seconds]
     speed = [statistics.median(a / b for a, b in zip(other, seconds[2], strict=True)) for other in seconds[:2]]
     saved = [other / memory[2] for other in memory[:2]]
@@ -95,7 +93,7 @@ def compare(n: int, k: int) -> list[str]:
 
 
 def package_step(n: int, k: int) -> Callable[[], None]:
-    """The package's."""
+    """Return a training step of the other package."""
     quantizer = VectorQuantize(dim=D, codebook_size=k, decay=DECAY, commitment_weight=COMMITMENT, rotation_trick=False)
 
     def run(z: Tensor) -> Tensor:
@@ -106,7 +104,7 @@ def package_step(n: int, k: int) -> Callable[[], None]:
 
 
 def one_hot_step(n: int, k: int) -> Callable[[], None]:
-    """The formulas'."""
+    """Return a training step of the formulas."""
     quantizer = OneHot(k)
 
     def run(z: Tensor) -> Tensor:
@@ -117,7 +115,7 @@ def one_hot_step(n: int, k: int) -> Callable[[], None]:
 
 
 def our_step(n: int, k: int) -> Callable[[], None]:
-    """Ours."""
+    """Return a training step of ours."""
     options = {"codebook_size": k, "decay": DECAY, "commitment": COMMITMENT, "kmeans_batches": 0}
     quantizer = QUANTIZERS.build({"name": "vector", **options}, dim=D, positions=None)
 
@@ -129,7 +127,7 @@ def our_step(n: int, k: int) -> Callable[[], None]:
 
 
 def repeated(run: Callable[[Tensor], Tensor], n: int) -> Callable[[], None]:
-    """Forward and backward on the same rows each time."""
+    """Return a function that runs forward and backward pass on the same rows each time."""
     z = torch.randn(n, D, generator=torch.Generator().manual_seed(0)).requires_grad_()
 
     def step() -> None:

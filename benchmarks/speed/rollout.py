@@ -1,10 +1,11 @@
-"""How fast a generator step of the Gumbel GAN is, beside the same step written with PyTorch's own functions.
+"""Time of a generator step of the Gumbel GAN, compared with the same step in PyTorch's own functions.
 
-``python benchmarks/speed/rollout.py`` prints a table and writes ``rollout.md``. Vocabulary 5,000, length 20,
-batch 64, an LSTM of 32, on one thread: SeqGAN's setting. The peer is the loop that public text GANs have: an LSTM cell,
-``torch.nn.functional.gumbel_softmax`` on the logits, the product of the sample and the embedding. Both start from the
-same weights, and both have the same discriminator behind them. They are timed in turns, as in ``sampling.py``, but by
-the processor's time, of which other work on the machine takes nothing.
+``python benchmarks/speed/rollout.py`` prints a table and writes ``rollout.md``. The setting is SeqGAN's: vocabulary
+5,000, length 20, batch 64, an LSTM of 32, on one thread. The peer is the loop of public text GANs: an LSTM cell,
+``torch.nn.functional.gumbel_softmax`` of the logits, and the product of the sample and the embedding. Both have the
+same weights and the same discriminator. They are timed in turns, by processor time.
+
+Axes: ``b`` batch, ``t`` time, ``v`` vocabulary.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from gumbelzoo.benchmarks.common.measure import facts, in_turns, line
+from gumbelzoo.benchmarks.common.measure import describe_machine, interleaved_times
+from gumbelzoo.benchmarks.common.pages import markdown_row, markdown_table, write_page
 from gumbelzoo.models.relaxed import RelaxedCategorical
 from gumbelzoo.models.text.discriminators import CNNDiscriminator
 from gumbelzoo.models.text.generators.lstm import LSTMGenerator
@@ -25,12 +26,13 @@ from torch import Tensor, nn
 
 SIZE, LENGTH, BATCH, HIDDEN = 5000, 20, 64, 32
 TEMPERATURE, TURNS, GOAL = 0.7, 7, 2.0
+TITLE = "# A generator step compared with PyTorch's functions"
 KINDS = {"soft": "gumbel_softmax", "hard": "straight_through_gumbel_softmax"}
-HEADER = ["sample", "behind it", "peer ms", "gumbelzoo ms", "ratio", "range", "goal"]
+HEADER = ["sample", "cost", "peer ms", "gumbelzoo ms", "ratio", "range", "goal"]
 
 
 class Peer(nn.Module):
-    """The usual loop, on the parameters of one of our generators."""
+    """The usual loop, with the parameters of one of our generators."""
 
     def __init__(self, ours: LSTMGenerator, hard: bool) -> None:
         super().__init__()
@@ -41,7 +43,7 @@ class Peer(nn.Module):
             setattr(self.cell, name, getattr(cell, f"{name}_l0"))
 
     def forward(self) -> Tensor:
-        """Samples ``b t v``."""
+        """Draw relaxed samples ``b t v``."""
         x = self.embedding.weight[-1].expand(BATCH, -1)
         state = (x.new_zeros(BATCH, HIDDEN), x.new_zeros(BATCH, HIDDEN))
         points = []
@@ -53,49 +55,47 @@ class Peer(nn.Module):
 
 
 def main() -> None:
-    """Measure, print and write the table."""
+    """Measure, print and write the page."""
     torch.set_num_threads(1)
-    rows = [HEADER, ["---"] * len(HEADER)]
-    print(facts(), *map(line, rows), sep="\n")
+    rows = []
     for kind, estimator in KINDS.items():
         torch.manual_seed(0)
         vocabulary = Vocabulary([str(token) for token in range(SIZE)])
         generator = LSTMGenerator(vocabulary, LENGTH, width=HIDDEN, hidden=HIDDEN)
         discriminator = CNNDiscriminator(vocabulary, LENGTH)
         layer, weight = RelaxedCategorical(estimator, TEMPERATURE), torch.randn(LENGTH, SIZE)
-        costs = {"a linear cost": partial(linear, weight), "the discriminator": partial(adversarial, discriminator)}
+        costs = {"linear": partial(linear, weight), "discriminator": partial(adversarial, discriminator)}
         samplers = Peer(generator, kind == "hard"), partial(generator.rollout, BATCH, layer)
         for name, cost in costs.items():
             steps = [step(sampler, cost, list(generator.parameters())) for sampler in samplers]
-            seconds = in_turns(steps, TURNS)
+            seconds = interleaved_times(steps, TURNS)
             ratios = [a / b for a, b in zip(*seconds, strict=True)]
             times = [f"{1e3 * statistics.median(record):.1f}" for record in seconds]
             spread = f"{min(ratios):.2f} .. {max(ratios):.2f}"
             rows.append([kind, name, *times, f"{statistics.median(ratios):.2f}", spread, f">= {GOAL}"])
-            print(line(rows[-1]), flush=True)
-    text = f"# A generator step: the roll-out beside PyTorch's functions\n\n{facts()}\n\n"
-    Path(__file__).with_suffix(".md").write_text(text + "\n".join(map(line, rows)) + f"\n\n{NOTES}\n")
+            print(markdown_row(rows[-1]), flush=True)
+    write_page(__file__, [TITLE, describe_machine(), markdown_table(HEADER, rows), NOTES])
 
 
 NOTES = f"""\
-Forward, backward and one step of Adam for the generator: vocabulary {SIZE:,}, length {LENGTH}, batch {BATCH}, an LSTM
-of {HIDDEN}. `soft` is Gumbel-Softmax, `hard` its straight-through form. The ratio is peer / gumbelzoo, so more than 1
-is faster: median and range over the turns, in the processor's time. The discriminator is the zoo's convolutional one,
-the same for both."""
+Forward pass, backward pass and one step of Adam for the generator: vocabulary {SIZE:,}, length {LENGTH}, batch {BATCH},
+an LSTM of {HIDDEN}. `soft` is Gumbel-Softmax, `hard` its straight-through form. The ratio is peer / gumbelzoo, in
+processor time, median and range over the turns: more than 1 is faster. Both have the same cost, a linear function of
+the samples or the loss given by our convolutional discriminator."""
 
 
 def linear(weight: Tensor, points: Tensor) -> Tensor:
-    """The cheapest thing to do with samples."""
+    """Return a linear cost of samples ``b t v``, the cheapest there is."""
     return (points * weight).sum() / BATCH
 
 
 def adversarial(discriminator: nn.Module, points: Tensor) -> Tensor:
-    """The generator's loss."""
+    """Return the generator's loss for samples ``b t v``."""
     return F.softplus(-discriminator(points)).mean()
 
 
 def step(sampler: Callable[[], Tensor], cost: Callable[[Tensor], Tensor], parameters: list[nn.Parameter]) -> Callable:
-    """A training step of the generator; the discriminator's parameters get no gradient from either."""
+    """Return a training step of the generator; the discriminator's parameters get no gradient."""
     optimizer = torch.optim.Adam(parameters, lr=1e-5, fused=True)
 
     def run() -> None:

@@ -1,9 +1,9 @@
-"""How fast the relaxed-sampling layer is, and how much memory it takes, beside PyTorch's own functions.
+"""Time and memory of the relaxed-sampling layer, compared with PyTorch's own functions.
 
-``python benchmarks/speed/sampling.py`` prints a table and writes ``sampling.md``. Forward and backward of
-``layer(logits)`` against ``torch.nn.functional.gumbel_softmax``, and ``layer.sample`` against
-``torch.distributions.Categorical``. Both are timed in turns in the same process, and each turn gives one ratio: the
-table has their median and range, which holds on a machine that does other work as well.
+``python benchmarks/speed/sampling.py`` prints a table and writes ``sampling.md``. It compares forward and backward pass
+of ``layer(logits)`` with ``torch.nn.functional.gumbel_softmax``, and ``layer.sample`` with
+``torch.distributions.Categorical``. Both are timed in turns in one process, and each turn gives a ratio. Their median
+is robust to other work on the machine.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from gumbelzoo.benchmarks.common.measure import DEVICE, facts, line, peak
+from gumbelzoo.benchmarks.common.measure import DEVICE, describe_machine, peak_memory
+from gumbelzoo.benchmarks.common.pages import markdown_row, markdown_table, write_page
 from gumbelzoo.models.relaxed import RelaxedCategorical
 from torch import Tensor
 
@@ -27,31 +27,30 @@ HEADER += ["torch MiB", "layer MiB", *(["forward / copy"] if DEVICE.type == "cud
 
 
 def main() -> None:
-    """Measure, print and write the table."""
+    """Measure, print and write the page."""
     threads = sorted({1, torch.get_num_threads()}) if DEVICE.type == "cpu" else [torch.get_num_threads()]
-    rows = [HEADER, ["---"] * len(HEADER)]
-    print(facts(), *map(line, rows), sep="\n")
+    rows = []
     for count in threads:
         torch.set_num_threads(count)
         torch._inductor.config.cpp.threads = count
         for size in SIZES:
             for row in [*relaxed_rows(size, count), index_row(size, count)]:
                 rows.append(row)
-                print(line(row), flush=True)
-    text = f"# Sampling: the layer beside PyTorch\n\n{facts()}\n\n" + "\n".join(map(line, rows)) + f"\n\n{NOTES}\n"
-    Path(__file__).with_suffix(".md").write_text(text)
+                print(markdown_row(row), flush=True)
+    title = "# Sampling: the layer compared with PyTorch"
+    write_page(__file__, [title, describe_machine(), markdown_table(HEADER, rows), NOTES])
 
 
 NOTES = """\
-Relaxed samples are timed forward and backward (`soft`: Gumbel-Softmax, `hard`: straight-through), codes forward.
-The ratio is torch / layer, so more than 1 is faster: median and range over the turns. Peak memory is what one call
-allocates on top of its arguments; on a CPU, NumPy's buffer for random bits (4 MiB at most) is not seen by the counter
-and is added. On a GPU the last column is the time of a forward pass over that of reading the logits and writing the
-sample once, the best that its memory allows."""
+Relaxed samples are timed with forward and backward pass (`soft`: Gumbel-Softmax, `hard`: straight-through), codes with
+the forward pass. The ratio is torch / layer, median and range over the turns: more than 1 is faster. Memory is the peak
+of one call, without its arguments. On a CPU it includes NumPy's buffer for random bits (at most 4 MiB), which the
+profiler does not count. On a GPU the last column is the time of a forward pass relative to reading the logits and
+writing the sample once, the limit of its memory bandwidth."""
 
 
 def relaxed_rows(size: tuple[int, int], threads: int) -> list[list[str]]:
-    """Forward and backward, soft and hard, eager and compiled."""
+    """Time forward and backward pass, soft and hard, eager and compiled; return four rows of the table."""
     logits, weight = torch.randn(size, device=DEVICE, requires_grad=True), torch.randn(size, device=DEVICE)
 
     def step(sample: Callable[[Tensor], Tensor]) -> Callable[[], None]:
@@ -84,7 +83,7 @@ def relaxed_rows(size: tuple[int, int], threads: int) -> list[list[str]]:
 
 
 def index_row(size: tuple[int, int], threads: int) -> list[str]:
-    """Codes: forward only, eager."""
+    """Time exact codes, eager; return a row of the table."""
     logits, layer = torch.randn(size, device=DEVICE), RelaxedCategorical()
 
     def theirs() -> Tensor:
@@ -104,12 +103,12 @@ def compare(
     ours: Callable[[], object],
     goal: float,
 ) -> list[str]:
-    """One row of the table."""
+    """Measure two functions; return a row of the table."""
     seconds = timed(theirs, ours)
     ratios = [a / b for a, b in zip(*seconds, strict=True)]
     milliseconds = [f"{1e3 * statistics.median(s):.2f}" for s in seconds]
     spread = f"{min(ratios):.2f} .. {max(ratios):.2f}"
-    memory = [f"{peak(f) / 2**20:.1f}" for f in (theirs, ours)]
+    memory = [f"{peak_memory(f) / 2**20:.1f}" for f in (theirs, ours)]
     if DEVICE.type == "cpu":
         memory[1] = f"{float(memory[1]) + min(4.0, 4 * size[0] * size[1] / 2**20):.1f}"
     head = [kind, f"{size[0]} x {size[1]}", str(threads), mode]
@@ -117,7 +116,7 @@ def compare(
 
 
 def timed(*functions: Callable[[], object]) -> list[list[float]]:
-    """Seconds per call of each function, one number per turn."""
+    """Time functions in turns; return the seconds per call of each, one number per turn of at least 5 ms."""
     repeats = []
     for function in functions:
         function()  # compiles
@@ -135,14 +134,14 @@ def timed(*functions: Callable[[], object]) -> list[list[float]]:
 
 
 def over_copy(sample: Callable[[Tensor], Tensor], logits: Tensor) -> str:
-    """Time of a forward pass over the time of reading the logits and writing as much once."""
+    """Return the time of a forward pass relative to a copy of the logits."""
     target = torch.empty_like(logits)
     passes, copies = timed(lambda: sample(logits), lambda: target.copy_(logits))
     return f"{statistics.median(a / b for a, b in zip(passes, copies, strict=True)):.1f}"
 
 
 def now() -> float:
-    """A clock that waits for the device."""
+    """Return seconds of the wall clock, once the device has finished."""
     if DEVICE.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()

@@ -1,9 +1,9 @@
-"""What Lightning costs: a training step through ``fit`` against the same step in a bare loop.
+"""Overhead of Lightning: a training step of ``fit`` compared with the same step in a bare loop.
 
-Both train the same network on the same batches, one after the other, several times in turn; the ratio of the medians is
-printed with its spread. ``fit`` runs as the command line runs it: checkpoints, logs, pictures, guard and bar included.
+    python benchmarks/speed/training_step.py [--config catvae_mnist] [--data.name=digits ...]
 
-    python benchmarks/speed/training_step.py [--config catvae_mnist] [--data digits]
+Both train the same network on the same batches, in turns. It prints median and range of the ratio. ``fit`` runs as on
+the command line, with checkpoints, logs, pictures, checks and progress bar. Further options are those of ``fit``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from torch import Tensor
 
 
 class Clock(Callback):
-    """Seconds between the first and the last batch, the first ``warm_up`` batches and validation left out."""
+    """Seconds from the first batch after ``warm_up`` batches to the end of the last one, with validation in between."""
 
     def __init__(self, warm_up: int) -> None:
         self.warm_up = warm_up
@@ -33,12 +33,12 @@ class Clock(Callback):
         self.batches = 0
 
     def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
-        """Start, once everything is warm."""
+        """Start after the warm-up."""
         if trainer.fit_loop.total_batch_idx == self.warm_up:
             self.start = time.perf_counter()
 
     def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
-        """Stop at the last batch of the run."""
+        """Record the time so far; the last batch's stays."""
         self.batches = trainer.fit_loop.total_batch_idx + 1 - self.warm_up
         self.seconds = time.perf_counter() - self.start
 
@@ -49,21 +49,21 @@ class TimedCLI(ZooCLI):
     clock: Clock
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
-        """Put the clock last."""
+        """Add the clock as the last callback."""
         trainer: Any = super().instantiate_trainer(**kwargs)
         trainer.callbacks.append(self.clock)
         return trainer
 
 
 def fit(arguments: list[str], warm_up: int) -> float:
-    """Seconds per step through the trainer."""
+    """Train with Lightning; return seconds per step."""
     TimedCLI.clock = Clock(warm_up)
     TimedCLI(arguments)
     return TimedCLI.clock.seconds / TimedCLI.clock.batches
 
 
 def bare(arguments: list[str], warm_up: int, steps: int) -> float:
-    """Seconds per step of the same batches, the same loss and the same optimizer in a loop of its own."""
+    """Train on the same batches with the same loss and optimizer in a bare loop; return seconds per step."""
     cli = TimedCLI([*arguments, "--trainer.fast_dev_run=1"])
     model, data = cli.model, cli.datamodule
     model.train()
@@ -89,10 +89,10 @@ def bare(arguments: list[str], warm_up: int, steps: int) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", default="catvae_mnist")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--warm-up", type=int, default=100)
+    parser.add_argument("--config", default="catvae_mnist", help="configuration (default: catvae_mnist)")
+    parser.add_argument("--repeats", type=int, default=5, help="turns (default: 5)")
+    parser.add_argument("--steps", type=int, default=1000, help="timed steps of a turn (default: 1000)")
+    parser.add_argument("--warm-up", type=int, default=100, help="steps before them (default: 100)")
     options, rest = parser.parse_known_args()
     sys.argv = sys.argv[:1]
     with tempfile.TemporaryDirectory() as scratch:

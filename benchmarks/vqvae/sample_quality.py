@@ -1,10 +1,11 @@
-"""What samples of trained models are worth: Frechet distance, precision and recall in the features of a classifier.
+"""Sample quality of trained models: Frechet distance, precision and recall in the features of a classifier.
 
     python benchmarks/vqvae/sample_quality.py runs/prior_mnist/1 --features features-mnist
 
-prints a table and writes it to ``benchmarks/sample_quality_<data>.md``. All rows compare with the test images: training
-images (what a perfect model would reach), reconstructions (what a perfect prior would), and samples at several
-temperatures. The figures depend on the feature network and the number of images: compare them within one table only.
+It prints a table and writes it to ``sample_quality_<data>.md`` beside this script. Every row is compared with the test
+images: training images (as a perfect model would do), reconstructions (as a perfect prior would do), and samples at
+several temperatures. The metrics depend on the feature network and the number of images, so they are comparable only
+within one table.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 import gumbelzoo
 import torch
-from gumbelzoo.benchmarks.common.measure import line
+from gumbelzoo.benchmarks.common.pages import markdown_row, markdown_table
 from gumbelzoo.commands.source import build_data, resolve_source
 from gumbelzoo.evaluation.fid import frechet_distance, precision_recall
 from lightning.pytorch import LightningDataModule
@@ -46,31 +47,30 @@ def main() -> None:
     data.setup("test")
     test = [batch["image"] for batch in data.test_dataloader()]
     real = features(test)
-    rows = [HEADER, ["---"] * len(HEADER)]
-    print(*map(line, rows), sep="\n")
+    rows: list[list[str]] = []
+    print(markdown_table(HEADER, rows))
 
     def add(name: str, batches: Iterable[Tensor]) -> None:
         generated = features(batches)
-        figures = [f"{frechet_distance(real, generated):.3f}"]
-        figures += [f"{share:.3f}" for share in precision_recall(real, generated)]
-        rows.append([name, f"{len(generated):,}", *figures])
-        print(line(rows[-1]), flush=True)
+        metrics = (frechet_distance(real, generated), *precision_recall(real, generated))
+        rows.append([name, f"{len(generated):,}", *(f"{value:.3f}" for value in metrics)])
+        print(markdown_row(rows[-1]), flush=True)
 
     add("training images", training_images(data, options.n))
     for name, source in sources.items():
         add(f"{name}: reconstructions", (source.model.reconstruct(images) for images in test))
         for temperature in TEMPERATURES:
             add(f"{name}: samples, temperature {temperature}", samples(source.model, options.n, temperature))
-    facts = (
-        f"Against {len(real):,} test images of {data.name}, in the {real.shape[1]} features of `{options.features}`; "
+    text = (
+        f"Compared with {len(real):,} test images of {data.name}, in the {real.shape[1]} features of "
+        f"`{options.features}`; precision and recall with k = 3; {datetime.date.today().isoformat()}."
     )
-    facts += f"precision and recall with k = 3; {datetime.date.today().isoformat()}."
-    text = f"# Samples\n\n{facts}\n\n" + "\n".join(map(line, rows)) + "\n"
-    Path(__file__).with_name(f"sample_quality_{data.name}.md").write_text(text)
+    page = Path(__file__).with_name(f"sample_quality_{data.name}.md")
+    page.write_text(f"# Sample quality\n\n{text}\n\n{markdown_table(HEADER, rows)}\n")
 
 
 def training_images(data: LightningDataModule, n: int) -> Iterator[Tensor]:
-    """The first n of a shuffled epoch."""
+    """Yield the first n images of a shuffled epoch, in batches."""
     seen = 0
     for batch in data.train_dataloader():
         images = batch["image"][: n - seen]
@@ -80,7 +80,7 @@ def training_images(data: LightningDataModule, n: int) -> Iterator[Tensor]:
 
 
 def samples(model: Any, n: int, temperature: float) -> Iterator[Tensor]:
-    """Always the same n samples, a batch at a time."""
+    """Yield n samples with a fixed seed, in batches."""
     generator = torch.Generator().manual_seed(0)
     for start in range(0, n, BATCH):
         yield model.sample(min(BATCH, n - start), temperature=temperature, generator=generator)

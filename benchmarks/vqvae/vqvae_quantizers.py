@@ -1,9 +1,9 @@
-"""Every quantizer in one VQ-VAE: the network, the steps and the optimizer of ``vqvae_mnist_ema``, other codes.
+"""Every quantizer in one VQ-VAE: the network and the optimizer of ``vqvae_mnist_ema``, with other codes.
 
-    python benchmarks/vqvae/vqvae_quantizers.py --out runs/quantizers     # goes on where it stopped
+    python benchmarks/vqvae/vqvae_quantizers.py --out runs/quantizers     # the same command resumes
 
-trains what is not finished, prints a table and writes ``vqvae_quantizers.md``. Each row is an ordinary
-run folder, ``<out>/<row>/vqvae_mnist_ema/1``.
+It trains what is not finished, and writes ``vqvae_quantizers.md``. Each row is an ordinary run folder,
+``<out>/<row>/vqvae_mnist_ema/1``.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gumbelzoo.benchmarks.common.measure import in_turns, peak, table, write_page
-from gumbelzoo.benchmarks.common.runs import environment, finish, fit_facts, row_folder, test_metrics
+from gumbelzoo.benchmarks.common.measure import interleaved_times, peak_memory
+from gumbelzoo.benchmarks.common.pages import markdown_table, write_page
+from gumbelzoo.benchmarks.common.runs import environment, finish, fit_record, row_folder, test_metrics
 from gumbelzoo.commands.source import build_data, resolve_source
 
 CONFIG, EPOCHS, TURNS = "vqvae_mnist_ema", 5, 7
@@ -28,7 +29,7 @@ NAMED: dict[str, Any] = {"codebook_size": 128}
 GUMBEL = {**NAMED, "kl_weight": 0.05, "dead_code_threshold": 0.0}
 PAIR = {"codebooks": 2, "quantizer": {"name": "vector", "codebook_size": 11}}
 
-# row: quantizer, its options
+# Quantizer and options of each row.
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "nearest, loss": ("vector", {**NAMED, "update": "loss"}),
     "nearest, moving averages": ("vector", NAMED),
@@ -47,17 +48,17 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 HEADER = ["quantizer", "NMSE", "usage", "perplexity", "rate", "step", "MiB"]
 HEAD = f"""\
-Grey MNIST, the 49k-parameter network of `configs/{CONFIG}.yaml`, 7 x 7 positions of 128 codes of width 16 (or about as
-many: two codebooks of 11), {EPOCHS} epochs of 391 steps of 128 images, seed 0, the same learning rate for all; the test
-set, deterministic codes. NMSE: squared error over the variance of the pixels. Usage and perplexity: of the codes over
-the test set, averaged over codebooks. Rate: nats per position that the objective counts, log(codes) for what is
-deterministic. Step: processor time of a training step over that of `nearest, moving averages`, medians of {TURNS}
-turns. MiB: the most that a training step holds beside the model. Gumbel rows: kl_weight 0.05, no revival, temperature
-from 2 to 0.3; ReinMax at 1. By `python benchmarks/vqvae/vqvae_quantizers.py`."""
+Greyscale MNIST, test set, deterministic codes, seed 0. The network is that of `configs/{CONFIG}.yaml` (49k parameters),
+with 7 x 7 positions and 128 codes of width 16, or 121 pairs of two codebooks of 11; {EPOCHS} epochs of 391 steps of 128
+images, with the same learning rate for all. NMSE: squared error over the variance of the pixels. Usage and perplexity:
+of the codes over the test set, averaged over codebooks. Rate: nats per position in the objective, log(codes) for
+deterministic codes. Step: processor time of a training step relative to `nearest, moving averages`, medians of {TURNS}
+turns. MiB: peak memory of a training step, without the model. Gumbel rows: kl_weight 0.05, no resets of dead codes,
+temperature from 2 to 0.3; ReinMax at 1. `python benchmarks/vqvae/vqvae_quantizers.py` writes this page."""
 
 
 def main() -> None:
-    """Train what is not finished, measure, print and write the table."""
+    """Train what is not finished, measure, print and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/quantizers"))
     out = parser.parse_args().out.resolve()
@@ -68,25 +69,24 @@ def main() -> None:
         runs[name] = train(out, name, quantizer, options)
         print(name, test_metrics(runs[name]), flush=True)
     steps = {name: training_step(run) for name, run in runs.items()}
-    seconds = dict(zip(steps, map(statistics.median, in_turns(list(steps.values()), TURNS)), strict=True))
+    seconds = dict(zip(steps, map(statistics.median, interleaved_times(list(steps.values()), TURNS)), strict=True))
     base = seconds["nearest, moving averages"]
     rows = [
-        [name, *figures(test_metrics(run)), f"{seconds[name] / base:.2f}", f"{peak(steps[name]) / 2**20:.0f}"]
+        [name, *cells(test_metrics(run)), f"{seconds[name] / base:.2f}", f"{peak_memory(steps[name]) / 2**20:.0f}"]
         for name, run in runs.items()
     ]
-    made = environment([fit_facts(run) for run in runs.values()])
-    parts = ["# Quantizers in one VQ-VAE", HEAD, made, table(HEADER, rows)]
-    write_page(__file__, parts)
+    machine = environment([fit_record(run) for run in runs.values()])
+    write_page(__file__, ["# Quantizers in one VQ-VAE", HEAD, machine, markdown_table(HEADER, rows)])
 
 
 def train(out: Path, name: str, quantizer: str, options: dict[str, Any]) -> Path:
-    """A row's run."""
+    """Train and test a row, or finish it; return the run folder."""
     chosen = f"--model.quantizer={json.dumps({'name': quantizer, **options})}"
     return finish(row_folder(out, name), CONFIG, [chosen, f"--trainer.max_epochs={EPOCHS}"], test=True)
 
 
-def figures(metrics: dict[str, float]) -> list[str]:
-    """The cells that come from the test set."""
+def cells(metrics: dict[str, float]) -> list[str]:
+    """Return the cells of the test metrics."""
     return [
         f"{metrics['test/nmse']:.4f}",
         f"{100 * metrics['test/usage']:.0f}%",
@@ -96,7 +96,7 @@ def figures(metrics: dict[str, float]) -> list[str]:
 
 
 def training_step(run: Path) -> Callable[[], None]:
-    """A step of a trained model on one batch, at a learning rate that changes nothing."""
+    """Return a training step of a run's model on one batch, with a negligible learning rate."""
     source = resolve_source(str(run))
     data = build_data(source.data)
     data.setup("fit")

@@ -21,7 +21,7 @@ class TextData(InMemoryData):
     Args:
         name: oracle (SeqGAN's synthetic benchmark, drawn), oracle_published (its authors' oracle), grammar
             (arithmetic strings, drawn), text (any file), captions, tinyshakespeare, names, smiles or smiles_qm9.
-        path: training file, for name=text: UTF-8, one sentence a line. At most 128 MiB and 2 million lines.
+        path: training file, for name=text: UTF-8, one sentence a line. At most 128 MiB and 1 million lines.
         test_path: test file, for name=text; default: a tenth of the lines of ``path``. Validation is a tenth of the
             remaining lines of ``path``.
         level: rule that splits a line into tokens, for files. lossless_word, the default for name=text: words of any

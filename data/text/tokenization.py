@@ -13,7 +13,7 @@ from ...vocabulary import EOS, UNKNOWN, Tokenization, Vocabulary
 from .lines import read_lines, regular_file
 
 # Bounds of a file, so that its sentences take less than 1 GiB of memory.
-MAX_LINES = 1 << 21
+MAX_LINES = 1 << 20
 MAX_TOKENS = 1 << 25  # in all lines
 MAX_TYPES = 1 << 20  # different ones
 MAX_STORED = 3 << 20  # bytes of a vocabulary in config.json, which has at most 4 MiB

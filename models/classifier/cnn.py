@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from ..base import ModelCard, OptimizerConfig, check_images, register_model
+from ..base import ModelCard, OptimizerConfig, check_image_shape, check_images, register_model
 from ..networks.image_classifier import ImageClassifier
 
 
@@ -57,8 +57,8 @@ class Classifier(ImageClassifier):
         super().__init__()
         self.save_hyperparameters()
         self.use_optimizer(optimizer)
-        self.image_shape = tuple(image_shape)
-        channels, height, width = image_shape
+        self.image_shape = check_image_shape(image_shape)
+        channels, height, width = self.image_shape
         layers: list[nn.Module] = []
         for before, after in pairwise([channels, *widths]):
             layers += [nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1), nn.ReLU()]

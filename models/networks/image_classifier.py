@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -21,6 +22,11 @@ class ImageClassifier(ZooModel):
     def logits(self, x: Tensor) -> Tensor:
         """Return unnormalised log-probabilities of the classes, ``b c h w -> b y``."""
         raise NotImplementedError
+
+    @torch.no_grad()
+    def probabilities(self, x: Tensor) -> Tensor:
+        """Return probabilities of the classes, ``b c h w -> b y``."""
+        return self.logits(x).softmax(-1)
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
         """Return the mean cross-entropy in nats as ``loss``, and the share of correct predictions as ``accuracy``."""

@@ -1,4 +1,4 @@
-"""Base of the quantizers made of several others: their codes are concatenated, their losses summed."""
+"""Base of the quantizers that combine several others: their codes are concatenated, their losses summed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .quantizer import QUANTIZERS, Quantized, Quantizer
 
 
 class Composite(Quantizer):
-    """Several quantizers of one kind at each position; subclasses say what each of them quantizes.
+    """Several quantizers of one kind at each position; subclasses define what each of them quantizes.
 
     Args:
         dim: width d of the vectors.

@@ -17,7 +17,7 @@ BLOCK = 64
 
 @torch.no_grad()
 def nearest(inputs: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Int[Tensor, " n"]:
-    """Return argmin_k |input - code|^2, ``n d -> n`` (int64). Codes at equal distance differ by rounding only.
+    """Return argmin_k |input - code|^2, ``n d -> n`` (int64). On ties rounding decides: not always the first code.
 
     |input|^2 is the same for all codes, so |code|^2 / 2 - input . code has the same argmin: one fused product. Both are
     centred on the mean of the codebook, since far from 0 the product would round the distances away.

@@ -25,7 +25,7 @@ class FSQ(Quantizer):
         positions: positions of an example.
 
     Raises:
-        ValueError: no levels, fewer than 2 in one, or more than 2^63 codes.
+        ValueError: no levels, fewer than 2 in one, or 2^63 codes or more.
     """
 
     levels: Tensor
@@ -34,8 +34,8 @@ class FSQ(Quantizer):
     def __init__(self, dim: int, levels: Sequence[int] = (8, 5, 5, 5), positions: int | None = None) -> None:
         if not levels or min(levels) < 2:
             raise ValueError(f"levels must be one or more numbers >= 2, got {list(levels)}")
-        if math.prod(levels) > 2**63:
-            raise ValueError(f"levels must make at most 2^63 codes, got {math.prod(levels)}")
+        if math.prod(levels) >= 2**63:
+            raise ValueError(f"levels must make fewer than 2^63 codes, got {math.prod(levels)}")
         super().__init__(dim, math.prod(levels), positions=positions)
         place = [math.prod(levels[:i]) for i in range(len(levels))]
         self.register_buffer("levels", torch.tensor(levels, dtype=torch.float32), persistent=False)  # l

@@ -2,8 +2,8 @@
 
 q(code | z) has logits -scale |z - e|^2, those of a mixture of Gaussians around the codes (Sonderby, Poole & Mnih 2017,
 "Continuous relaxation training of discrete latent variable image models", Bayesian deep learning workshop), or the
-logits of a linear head. The cost sees the vectors of the codes, so the codebook learns through whatever estimator the
-layer has, and the KL to a uniform prior over codes makes the objective a bound.
+logits of a linear head. The cost sees the vectors of the codes, so the codebook learns through the layer's estimator,
+and the KL to a uniform prior over codes makes the objective a bound.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def cluster_counts(codes: Int[Tensor, " n"], k: int, dtype: torch.dtype = torch.
 def cluster_variance(inputs: Float[Tensor, "n d"], centres: Float[Tensor, "k d"]) -> Float[Tensor, ""]:
     """Estimate the variance of a coordinate of input - nearest centre, for k centres that are means of these n inputs.
 
-    The denominator is n - k: with few inputs per centre, inputs are close to their centre whatever their distribution.
+    The denominator is n - k: with few inputs per centre, inputs are close to their centre under any distribution.
     With n <= k it is the variance of all inputs around their mean.
     """
     if total(inputs.new_tensor([len(inputs)])) <= len(centres):

@@ -126,7 +126,7 @@ class RelaxedCategorical(nn.Module):
         Args:
             logits: ``b n k``, or any shape whose last axis is the categories.
             cost: maps z, of the logits' shape or with several samples ``s b n k``, to one value per example, ``b`` or
-                ``s b``. The shape of its value tells which axes make up one example.
+                ``s b``. The shape of its value defines the axes of one example.
             mask, temperature, generator: as for ``forward``.
             noise: as for ``forward``, with a leading axis for several samples, and in eval mode without d.
 

@@ -51,7 +51,7 @@ def _log_uniform(
     """Draw log(1 - u), float32."""
     shape, device = (like.shape, like.device) if isinstance(like, Tensor) else (like, device)
     if torch._C._are_functorch_transforms_active():
-        # A random template, so that vmap gives it the mapped axis or not, as its `randomness` says.
+        # A random template, so that vmap's `randomness` decides whether it has the mapped axis.
         return torch.ops.gumbelzoo.log_uniform(
             torch.rand((), dtype=torch.float32, device=device).expand(shape), generator
         )

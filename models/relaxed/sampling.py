@@ -223,7 +223,7 @@ def _compute(logits: Tensor) -> Tensor:
 
 
 def _invert(weights: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Draw a class in proportion to ``weights``, ``... k -> ... 1``; never one of weight 0, whatever the rounding."""
+    """Draw a class in proportion to ``weights``, ``... k -> ... 1``; never one of weight 0 by rounding."""
     weights = weights.double()
     cumulative = weights.cumsum(-1).masked_fill(weights <= 0, -1.0)  # ... k
     total = cumulative.amax(-1, keepdim=True)

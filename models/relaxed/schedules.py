@@ -8,7 +8,7 @@ A configuration gives a schedule as ``{name: exponential, initial: 1.0, minimum:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -83,10 +83,10 @@ def read_temperature(temperature: float | Spec) -> tuple[str, dict[str, Any]]:
     Raises:
         ValueError: unknown name or argument (the nearest known one is named), or an argument that is not > 0.
     """
-    if isinstance(temperature, Mapping) and "name" not in temperature:
+    spec = temperature if isinstance(temperature, (str, dict)) else {"name": "constant", "initial": temperature}
+    if isinstance(spec, dict) and "name" not in spec:
         raise ValueError("a temperature schedule needs a name, such as {name: exponential, initial: 1.0}")
-    constant_ = not isinstance(temperature, (str, Mapping))
-    name, arguments = SCHEDULES.read({"name": "constant", "initial": temperature} if constant_ else temperature)
+    name, arguments = SCHEDULES.read(spec)
     for key, value in arguments.items():
         for number in value if isinstance(value, Sequence) and not isinstance(value, str) else [value]:
             if isinstance(number, bool) or not isinstance(number, int | float):

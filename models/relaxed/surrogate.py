@@ -60,7 +60,7 @@ def value_and_grad(cost: Cost, point: Tensor, create_graph: bool = False) -> tup
     """Return ``cost(point)`` and its gradient for ``point``, also under ``no_grad``.
 
     Raises:
-        ValueError: the cost has no gradient for z, or nothing has one, in inference mode.
+        ValueError: the cost has no gradient for z, or inference mode is on.
     """
     if torch.is_inference_mode_enabled():
         raise ValueError("this estimator needs gradients for z: use torch.no_grad() instead of torch.inference_mode()")
@@ -103,8 +103,8 @@ def with_learning(value: Tensor, loss: Tensor, parameters: Sequence[Tensor]) -> 
     """Return ``value``; its backward pass also adds d log(mean(loss)) to the gradients of ``parameters``.
 
     The logarithm makes the step of an estimator's parameters independent of the cost's units, so that they never
-    dominate a clipped gradient. They descend whether the expectation is minimised or, as a reward, maximised. ``loss``
-    gives nothing else a gradient.
+    dominate a clipped gradient. They descend whether the expectation is minimised or, as a reward, maximised. No
+    other tensor gets a gradient from ``loss``.
 
     ``loss`` comes from a function under ``torch.compiler.disable``. A compiled graph is one autograd node, so a loss
     from the value's own graph would free that graph here, before the value's backward pass.

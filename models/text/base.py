@@ -222,5 +222,5 @@ def read_vocabulary(vocabulary: Vocabulary | Mapping[str, Any]) -> Vocabulary:
     if isinstance(vocabulary, Vocabulary):
         return vocabulary
     if not {"tokens"} <= set(vocabulary) <= {"tokens", "level", "normal_form"}:
-        raise ValueError("vocabulary must have what Vocabulary.config() gives: tokens, level, normal_form")
+        raise ValueError("vocabulary must have 'tokens', 'level' and 'normal_form', as Vocabulary.config() gives them")
     return Vocabulary(**vocabulary)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from einops import reduce
 from torch import Tensor
 
-from ..base import OptimizerConfig, ZooModel
+from ..base import OptimizerConfig, ZooModel, check_image_shape
 from ..relaxed.surrogate import upcast
 
 
@@ -28,7 +28,7 @@ class BinaryImageModel(ZooModel):
         base_rate: mean training image ``c h w``; 0.5 everywhere without one.
 
     Raises:
-        ValueError: fewer than 1 sample.
+        ValueError: fewer than 1 sample, or an image without extent.
     """
 
     base_rate: Tensor
@@ -37,7 +37,7 @@ class BinaryImageModel(ZooModel):
         super().__init__()
         if bound_samples < 1:
             raise ValueError(f"bound_samples must be >= 1, got {bound_samples}")
-        self.image_shape, self.bound_samples = tuple(image_shape), bound_samples
+        self.image_shape, self.bound_samples = check_image_shape(image_shape), bound_samples
         self.use_optimizer(optimizer)
         self.register_buffer("base_rate", torch.full(self.image_shape, 0.5))
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ...interfaces import Batch
 from ...registry import Spec
-from ..base import ModelCard, OptimizerConfig, Part, check_images, register_model
+from ..base import ModelCard, OptimizerConfig, Part, check_image_shape, check_images, register_model
 from ..relaxed import ESTIMATORS, SCHEDULES, RelaxedCategorical
 from ..relaxed.bounds import importance_weighted_bound
 from ..relaxed.sampling import one_hot
@@ -81,7 +81,7 @@ class StructuredPrediction(BinaryImageModel):
         bound_samples: int = 1000,
         val_samples: int = 50,
     ) -> None:
-        c, h, w = image_shape
+        c, h, w = check_image_shape(image_shape)
         if h % 2:
             raise ValueError(f"an image is split into two halves, so its height must be even, got {h} rows")
         if min(latents, layers, val_samples) < 1 or categories < 2:

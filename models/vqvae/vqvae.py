@@ -28,7 +28,17 @@ from torch import Tensor
 
 from ...interfaces import Batch
 from ...registry import Spec
-from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, check_images, lerp_path, register_model
+from ..base import (
+    ModelCard,
+    OptimizerConfig,
+    Part,
+    ZooModel,
+    check_draws,
+    check_image_shape,
+    check_images,
+    lerp_path,
+    register_model,
+)
 from ..networks.convolutional import GRID_DECODERS, GRID_ENCODERS, grid_of
 from ..quantizers import QUANTIZERS, CodebookUsage, Quantized
 from ..relaxed.sampling import categorical_sample
@@ -91,7 +101,7 @@ class VQVAE(CodeModel):
         super().__init__()
         self.save_hyperparameters()
         self.use_optimizer(optimizer)
-        self.image_shape: tuple[int, ...] = tuple(image_shape)
+        self.image_shape: tuple[int, ...] = check_image_shape(image_shape)
         self.dimensions = math.prod(image_shape)
         self.likelihood = LIKELIHOODS.build(likelihood, channels=image_shape[0])
         self.grid = grid_of(encoder, decoder, image_shape, dim, self.likelihood.outputs)

@@ -1,4 +1,6 @@
-"""The leaderboard's rows can be trained, choose as they say, are not run twice, and are in the page."""
+"""Leaderboard: its rows train, are tuned on validation data and run once; its pages show the record."""
+
+from __future__ import annotations
 
 import csv
 import json
@@ -11,69 +13,80 @@ import pytest
 import torch
 import yaml
 from gumbelzoo import create_model
-from gumbelzoo.benchmarks.common import readme
-from gumbelzoo.benchmarks.leaderboard import leaderboard
-from gumbelzoo.benchmarks.leaderboard import table as leaderboard_table
-from gumbelzoo.benchmarks.leaderboard.leaderboard import ROWS, SEVERAL_STEPS, Row
-from gumbelzoo.commands.configs import find_config
-from gumbelzoo.models import CategoricalVAE
+from gumbelzoo.benchmarks.common import pages
+from gumbelzoo.benchmarks.common.runs import test_metrics as metrics_of
+from gumbelzoo.benchmarks.leaderboard import costs, leaderboard
+from gumbelzoo.benchmarks.leaderboard.rows import ROWS, SEVERAL_STEPS, STEPS, Row
+from gumbelzoo.benchmarks.leaderboard.table import Record, collect
+from gumbelzoo.commands.configuration import Configuration
+from gumbelzoo.models import MODELS, CategoricalVAE
 
 SMALL = (
     "--data.name=digits",
     "--model.image_shape=[1,8,8]",
     "--model.bound_samples=2",
-    "--model.lr_warmup=0",
+    "--model.optimizer.warmup=0",
     "--trainer.max_steps=6",
 )
 TAUS = (0.5, 1.0)
+NETWORKS = {"encoder": {"name": "mlp", "hidden": [8]}, "decoder": {"name": "mlp", "hidden": [8]}}
+TINY = {"image_shape": [1, 4, 4], **NETWORKS, "latents": 3}
 
 
-def arguments(name: str) -> tuple[Any, dict[str, Any]]:
-    """The configuration of a row, and the model's arguments in it, before anything is chosen."""
+def configuration(name: str) -> tuple[str, dict[str, Any], int]:
+    """Model, its arguments and the number of steps of a row, before anything is selected."""
     row = ROWS[name]
-    content = yaml.safe_load(find_config(row.config).read_text())
-    given = content["model"]["init_args"]
-    if row.config == "catvae_mnist":
-        given["estimator"] = row.estimator or name
-    for option in row.options:
-        key, value = option.removeprefix("--").split("=", 1)
-        part, field = key.split(".")
-        (given if part == "model" else content[part])[field] = yaml.safe_load(value)
-    return content, given
+    read = Configuration.read(["fit", "--config", row.config, *row.command_options(name)])
+    _, _, text, *options = read.arguments
+    section = read.sections["model"]
+    arguments = section.arguments | {
+        path[0]: yaml.safe_load(value) for item in section.rest for path, value in item.values
+    }
+    given = dict(option.removeprefix("--").split("=", 1) for option in options)
+    return (
+        section.kind.registry_name,
+        arguments,
+        int(given.get("trainer.max_steps", yaml.safe_load(text)["trainer"]["max_steps"])),
+    )
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_every_row_has_a_loss_with_a_gradient(name: str) -> None:
-    content, given = arguments(name)
-    m = given.get("training_samples", 1)
-    assert content["trainer"]["max_steps"] == (SEVERAL_STEPS if ROWS[name].section == "several" else leaderboard.STEPS)
-    assert m == (int(name.rsplit("_", 1)[1]) if ROWS[name].section == "several" else 1)
-    small = {"image_shape": [1, 4, 4], "hidden": [8], "latents": 3, "categories": 4}
-    if content["model"]["class_path"] == "CategoricalVAE":
-        model = create_model("categorical_vae", **{**given, **small})
-    else:
-        model = create_model("gaussian_vae", **{**given, "image_shape": [1, 4, 4], "hidden": [8]})
+def test_row_has_a_gradient(name: str) -> None:
+    """Its encoder gets one; a row with several samples has its own number of samples and steps."""
+    model_name, arguments, steps = configuration(name)
+    several = ROWS[name].section == "several"
+    assert steps == (SEVERAL_STEPS if several else STEPS)
+    assert arguments.get("training_samples", 1) == (int(name.rpartition("_")[2]) if several else 1)
+    categories = {"categories": 4} if model_name == "categorical_vae" else {}
+    model = MODELS[model_name](**{**arguments, **TINY, **categories})
     model.train().training_metrics({"image": torch.rand(2, 1, 4, 4).round()})["loss"].backward()
     first = next(value for name, value in model.named_parameters() if name.startswith("encoder") and value.dim() == 2)
     assert first.grad is not None and first.grad.abs().sum() > 0
 
 
+def test_row_options_reach_the_estimator() -> None:
+    _, arguments, _ = configuration("reinforce_learned")
+    assert arguments["estimator"] == {"name": "reinforce", "samples": 1, "baseline": "learned"}
+    assert configuration("vimco_1")[1]["estimator"] == {"name": "vimco", "samples": 2}
+    assert configuration("gumbel_softmax_annealed")[1]["temperature"]["minimum"] == 0.5
+    assert "estimator" not in configuration("gaussian")[1]
+
+
 @pytest.fixture
 def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two rows of a few steps on digits, tuned, trained and tested; a third has not begun."""
+    several = (*SMALL, "--model.training_samples=3")
     rows = {
         "gumbel_softmax": Row(options=SMALL, temperatures=TAUS),
-        "gumbel_softmax_3": Row(
-            "gumbel_softmax", (*SMALL, "--model.training_samples=3"), section="several", learning_rates=()
-        ),
+        "gumbel_softmax_3": Row("gumbel_softmax", several, section="several", learning_rates=()),
         "reinmax": Row(options=SMALL),
     }
     monkeypatch.setattr(leaderboard, "ROWS", rows)
     monkeypatch.setattr(leaderboard, "TUNING_STEPS", 3)
     monkeypatch.setattr(leaderboard, "RECORD", tmp_path / "leaderboard.json")
-    monkeypatch.setattr(readme, "README", tmp_path / "README.md")
-    readme.README.write_text("<!-- leaderboard -->\n<!-- /leaderboard -->\n")
-    monkeypatch.setattr(leaderboard_table, "DRAWS", 5)
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
+    (tmp_path / "README.md").write_text("<!-- leaderboard -->\n<!-- /leaderboard -->\n")
+    monkeypatch.setattr(costs, "DRAWS", 5)
     monkeypatch.setattr("sys.argv", ["gumbelzoo"])
     out = tmp_path / "board"
     assert leaderboard.job((out, "gumbel_softmax", 1)) == "gumbel_softmax: seed 1 done"
@@ -86,15 +99,17 @@ def elbo(run: Path) -> float:
         return min(float(line["val/elbo"]) for line in csv.DictReader(file) if line.get("val/elbo"))
 
 
-def test_runs_are_chosen_on_validation_kept_and_written_down(board: Path) -> None:
+def test_selection_is_on_validation_data(board: Path) -> None:
+    """The final run has the best temperature and learning rate, and is not trained twice."""
     row = board / "gumbel_softmax"
     elbos = [elbo(row / f"tune_lr0.001_tau{tau:g}") for tau in TAUS]
     assert elbos[0] != elbos[1]
     tau = TAUS[elbos[1] < elbos[0]]
-    rate = min(leaderboard.LEARNING_RATES, key=lambda rate: elbo(row / f"tune_lr{rate:g}_tau{tau:g}"))
+    rate = min((1e-3, 2e-3), key=lambda rate: elbo(row / f"tune_lr{rate:g}_tau{tau:g}"))
     final = row / "seed1/catvae_mnist/1"
     content = yaml.safe_load((final / "config.yaml").read_text())
-    assert (content["model"]["init_args"]["temperature"], content["model"]["init_args"]["learning_rate"]) == (tau, rate)
+    arguments = content["model"]["init_args"]
+    assert (arguments["temperature"], arguments["optimizer"]["learning_rate"]) == (tau, rate)
     assert content["seed_everything"] == 1 and content["trainer"]["max_steps"] == 6
     assert not list((board / "gumbel_softmax_3").glob("tune*"))
 
@@ -105,81 +120,83 @@ def test_runs_are_chosen_on_validation_kept_and_written_down(board: Path) -> Non
     assert again == {final / "test.json"}
 
 
-def test_the_page_is_made_of_the_record_which_outlives_the_folders(
-    board: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_page_survives_the_run_folders(board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made from the record."""
     run = leaderboard.finished(board)["gumbel_softmax"][1]
     monkeypatch.setattr(leaderboard, "REFERENCE", str(run))
     leaderboard.write(board)
-    page, figure = leaderboard.RECORD.with_suffix(".md"), leaderboard_table.test_metrics(run)["test/bound"]
+    page, bound = leaderboard.RECORD.with_suffix(".md"), metrics_of(run)["test/bound"]
     text = page.read_text()
     one, several = text.split("## Several samples")
-    assert f"| `gumbel_softmax` | **{figure:.2f}** | 1 |" in one
+    assert f"| `gumbel_softmax` | **{bound:.2f}** | 1 |" in one
     assert "| `gumbel_softmax_3` |" in several
     assert "Not run yet: reinmax." in text
-    assert f"| `gumbel_softmax` | **{figure:.2f}** | 1 |" in readme.README.read_text()
-    costs = [entry["cost"] for entry in json.loads(leaderboard.RECORD.read_text()).values()]
-    assert all(0.2 < cost["ratio"] < 20 and cost["log_variance"] < 10 for cost in costs)
+    assert f"| `gumbel_softmax` | **{bound:.2f}** | 1 |" in (pages.ROOT / "README.md").read_text()
+    measured = [entry["cost"] for entry in json.loads(leaderboard.RECORD.read_text()).values()]
+    assert all(0.2 < cost["ratio"] < 20 and cost["log_variance"] < 10 for cost in measured)
 
     shutil.rmtree(board)
     leaderboard.write(board)
     assert page.read_text() == text
 
 
-def test_the_page_and_the_readme_are_those_of_the_record() -> None:
+def test_pages_show_the_record() -> None:
+    """The page has every row, the README the first five."""
     record = json.loads(leaderboard.RECORD.read_text())
     assert leaderboard.RECORD.with_suffix(".md").read_text() == "\n\n".join(leaderboard.page(record)) + "\n"
-    text = readme.README.read_text()
-    assert readme.with_table(text, "leaderboard", leaderboard.readme_table(record)) == text
+    text = (pages.ROOT / "README.md").read_text()
+    table = leaderboard.readme_table(record)
+    assert pages.insert_table(text, "leaderboard", table) == text
+    assert len(table.splitlines()) == 2 + 5
 
 
-def test_the_record_adds_seeds_keeps_what_it_has_and_forgets_another_choice(board: Path) -> None:
+def test_record_keeps_seeds_of_the_same_choice(board: Path) -> None:
+    """Seeds are added and never replaced; another choice starts the row anew."""
     run = leaderboard.finished(board)["gumbel_softmax"][1]
-    record: leaderboard_table.Record = {}
+    record: Record = {}
     for seed in (1, 2):
-        leaderboard_table.collect(record, "row", {seed: run})
+        collect(record, "row", {seed: run})
     entry = record["row"]
     assert list(entry["seeds"]) == ["1", "2"] and entry["choice"]["estimator"] == "gumbel_softmax"
     found = entry["seeds"]["1"]
-    assert found["bound"] == leaderboard_table.test_metrics(run)["test/bound"]
+    assert found["bound"] == metrics_of(run)["test/bound"]
     assert found["minutes"] >= 0 and "commit" in found and "command" not in found
 
     results = run / "test.json"
     results.write_text(results.read_text().replace('"test/bound": ', '"test/bound": 1'))
-    leaderboard_table.collect(record, "row", {1: run})
+    collect(record, "row", {1: run})
     assert entry["seeds"]["1"] == found
 
     config = run / "config.yaml"
     content = yaml.safe_load(config.read_text())
-    content["model"]["init_args"]["learning_rate"] = 0.5
+    content["model"]["init_args"]["optimizer"]["learning_rate"] = 0.5
     config.write_text(yaml.safe_dump(content))
-    leaderboard_table.collect(record, "row", {0: run})
+    collect(record, "row", {0: run})
     assert list(record["row"]["seeds"]) == ["0"] and record["row"]["choice"]["learning_rate"] == 0.5
 
 
-def test_a_row_that_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_row_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ROWS, "reinmax", Row(options=(*SMALL, "--model.latents=0")))
     assert "reinmax: FAILED" in leaderboard.job((tmp_path, "reinmax", 0))
     assert "latents" in (tmp_path / "reinmax" / "tune_lr0.001" / "log.txt").read_text()
 
 
 @pytest.mark.parametrize("code", [130, 143])
-def test_a_run_that_is_asked_to_end_has_not_failed(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_row_has_not_failed(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gumbelzoo.benchmarks.common.runs.gumbelzoo", lambda _: code)
     assert leaderboard.job((tmp_path, "reinmax", 0)) == "reinmax: interrupted"
 
 
 @pytest.mark.parametrize("m", [1, 3])
-def test_the_variance_is_of_the_gradient_that_training_descends(m: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leaderboard_table, "DRAWS", 4)
-    small = {"image_shape": [1, 4, 4], "hidden": [8], "latents": 3, "categories": 4}
-    model = create_model("categorical_vae", **small, temperature=0.7, training_samples=m)
+def test_variance_is_of_the_training_gradient(m: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "DRAWS", 4)
+    model = create_model("categorical_vae", **TINY, categories=4, temperature=0.7, training_samples=m)
     assert isinstance(model, CategoricalVAE)
     model.train()
     x = torch.rand(5, 1, 4, 4).round()
     posterior = model.posterior(x).detach()
     torch.manual_seed(0)
-    got = leaderboard_table.log_variance(model, x)
+    got = costs.log_variance(model, x)
     torch.manual_seed(0)
     gradients = []
     for _ in range(4):

@@ -48,7 +48,7 @@ TEXT = [f"w{i % 3} w{i % 7} w{i % 5} w{i % 11}" for i in range(120)]
 OTHERS: dict[str, tuple[list[str], list[str]]] = {
     "level character": (TEXT, ["--data.level=character"]),
     "split 162 training": (TEXT + TEXT[:80], []),
-    "level word, 10 tokens": (TEXT, ["--data.max_vocabulary=10"]),
+    "level lossless_word, 10 tokens": (TEXT, ["--data.max_vocabulary=10"]),
     "at most 6 in a sentence": ([f"{line} w0" for line in TEXT], []),
     "other sentences or another vocabulary": ([line.replace("w", "x") for line in TEXT], []),
 }

@@ -170,9 +170,9 @@ MISTAKES = {
     "a broken picture": (["encode", "R", "--images", "broken"], "a.png is no picture"),
     "a picture of 16 bits": (["encode", "R", "--images", "deep"], "more than 8 bits a channel"),
     "a file of no images": (["encode", "R", "--images", "nil.npz"], "nil.npz has no images"),
-    "pictures of two sizes": (["encode", "R", "--images", "mixed"], "9.png has another size than 8.png"),
+    "pictures of two sizes": (["encode", "R", "--images", "mixed"], "9.png is 9 x 9 pixels, the model takes 8 x 8"),
     "no images": (["encode", "R", "-n", "0"], "-n must be >= 1"),
-    "one step": (["interpolate", "R", "--steps", "1"], "--steps >= 2"),
+    "one step": (["interpolate", "R", "--steps", "1"], "--steps must be >= 2"),
     "one image": (["interpolate", "R", "--images", "lonely.npz"], "at least two images, got 1"),
     "no images to decode": (["decode", "R", "codes.npz", "-n", "0"], "-n must be >= 1"),
 }

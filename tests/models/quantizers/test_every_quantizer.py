@@ -237,7 +237,7 @@ def test_bad_vectors_raise(make: Make) -> None:
         ("gumbel", {"estimator": {"name": "reinforce", "sample": 3}}, "did you mean 'samples'"),
         ("fsq", {"levels": (3, 1)}, "levels must be"),
         ("fsq", {"levels": ()}, "levels must be"),
-        ("fsq", {"levels": [2] * 64}, r"at most 2\^63 codes"),
+        ("fsq", {"levels": [2] * 63}, r"fewer than 2\^63 codes"),
         ("product", {"codebooks": 3}, "dim must be divisible by codebooks, got 4 and 3"),
         ("product", {"codebooks": 0}, "dim must be divisible by codebooks, got 4 and 0"),
         ("product", {"quantizer": "gumbel", "codebooks": 2}, "with its own codebooks=2"),

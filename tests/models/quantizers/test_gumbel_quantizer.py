@@ -174,8 +174,8 @@ def test_several_codebooks() -> None:
         assert torch.allclose(groups.posterior(z)[..., i, :].log_softmax(-1), expected, atol=1e-6)
     refined = small(codebooks=2, residual=True).eval()
     first, second = (table.weight for table in refined.tables)
-    rest = z - first[refined.encode(z)[..., 0]]
-    expected = (-refined.log_scale[1].exp() * (rest[..., None, :] - second).square().sum(-1)).log_softmax(-1)
+    residual = z - first[refined.encode(z)[..., 0]]
+    expected = (-refined.log_scale[1].exp() * (residual[..., None, :] - second).square().sum(-1)).log_softmax(-1)
     assert torch.allclose(refined.posterior(z)[..., 1, :].log_softmax(-1), expected, atol=1e-6)
     codes = refined.encode(z)
     assert torch.allclose(refined.decode(codes), first[codes[..., 0]] + second[codes[..., 1]])
@@ -194,7 +194,7 @@ def test_kmeans_sets_the_scale() -> None:
 
 @pytest.mark.parametrize("rows", [100, 520, 600, 4096])
 def test_kmeans_leaves_a_gradient(rows: int) -> None:
-    """With few inputs for 512 codes nearly every input gets its own code, and their distances say nothing."""
+    """With few inputs for 512 codes nearly every input gets its own code, which hides their spread."""
     torch.manual_seed(0)
     quantizer = QUANTIZERS["gumbel"](16)
     z = torch.randn(rows, 16, requires_grad=True)

@@ -1,0 +1,59 @@
+"""Markdown pages: tables, the page beside a script, and tables between two comments of another page."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def mean_and_error(values: Sequence[float], digits: int) -> str:
+    """Format mean and standard error; one value has no error, no values are an empty text."""
+    if not values:
+        return ""
+    error = f" ± {statistics.stdev(values) / len(values) ** 0.5:.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{error}"
+
+
+def markdown_row(cells: Sequence[str]) -> str:
+    """Format a row of a Markdown table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Format a Markdown table."""
+    return "\n".join(map(markdown_row, [header, ["---"] * len(header), *rows]))
+
+
+def write_page(script: str, parts: Sequence[str]) -> None:
+    """Print a page of Markdown, and write it beside the script that made it."""
+    text = "\n\n".join(parts) + "\n"
+    Path(script).with_suffix(".md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def insert_table(text: str, name: str, table: str) -> str:
+    """Return a page with ``table`` between ``<!-- name -->`` and ``<!-- /name -->``.
+
+    Raises:
+        ValueError: the page does not have both comments once, in this order.
+    """
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    if text.count(start) != 1 or text.count(end) != 1 or text.index(start) > text.index(end):
+        raise ValueError(f"the page must have {start} and {end} once, in this order")
+    before, after = text.partition(start)[0], text.partition(end)[2]
+    return f"{before}{start}\n{table}\n{end}{after}"
+
+
+def write_table(page: str, name: str, table: str) -> None:
+    """Insert a table into a page of the project; errors are those of ``insert_table``.
+
+    Args:
+        page: file, from the project's root, such as ``docs/releases.md``.
+        name: text of the comments around the table.
+        table: in Markdown.
+    """
+    path = ROOT / page
+    path.write_text(insert_table(path.read_text(encoding="utf-8"), name, table), encoding="utf-8")

@@ -1,0 +1,65 @@
+"""Paths that users give: ``~`` is their home folder, and a file is written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+
+def user_path(given: str | Path) -> Path:
+    """Return the path that a user means, with the home folder in the place of ``~``.
+
+    Raises:
+        ValueError: no file can have that name: an unknown user's home, a NUL, too long a name, a circle of links.
+    """
+    try:
+        path = Path(given).expanduser()
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return path
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        text = str(given)
+        shown = text if len(text) <= 80 else f"{text[:80]}..."
+        raise ValueError(f"'{shown}' is no path: {reason}") from None
+    return path
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """True for two paths of one existing file, through links, capitals or relative parts."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that takes the place of ``path`` once it is complete.
+
+    Until then, and after any error, what was there stays. A link is kept, and the file that it leads to is replaced.
+
+    Raises:
+        OSError: it cannot be written; the error names ``path``.
+    """
+    target = path.resolve()
+    scratch = target.with_name(f".gumbelzoo-{secrets.token_hex(4)}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with scratch.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, scratch)
+        scratch.replace(target)
+    except OSError as error:
+        raise type(error)(f"{path} is not written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            scratch.unlink()
