@@ -113,7 +113,7 @@ class Registry(Generic[T]):
             name = options.pop("name")
         else:
             example = next(iter(self), "NAME")
-            raise ValueError(f"a {self.kind} is a name or {{name: ..., options}}, such as {example}; got {spec!r}")
+            raise ValueError(f"{self.kind} must be a name or {{name: ..., options}}, such as {example}; got {spec!r}")
         unknown_arguments(f"{self.kind} '{name}'", self[name], options, self.context)  # type: ignore[arg-type]
         return name, options
 

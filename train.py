@@ -54,13 +54,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _dispatch(arguments[0], arguments[1:])
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        return _interrupted(arguments)
+    except KeyboardInterrupt as error:
+        return _interrupted(arguments, error)
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):
-            return _interrupted(arguments)
+            return _interrupted(arguments, error)
         if type(error) is not SystemExit:  # Lightning's own, when the process is asked to end
-            return _interrupted(arguments, "terminated", 143)
+            return _interrupted(arguments, error, "terminated", 143)
         return error.code if isinstance(error.code, int) else 0
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -100,9 +100,10 @@ def _dispatch(command: str, rest: list[str]) -> None:
         module.run(parser.parse_args(rest))
 
 
-def _interrupted(arguments: list[str], how: str = "interrupted", code: int = 130) -> int:
-    resume = "; go on with the same command and --ckpt_path last" if arguments[0] == "fit" else ""
-    print(f"{_program()} {arguments[0]}: {how}{resume}", file=sys.stderr)
+def _interrupted(arguments: list[str], error: BaseException, how: str = "interrupted", code: int = 130) -> int:
+    """Say what happened, and how to go on if the command left a note of it."""
+    said = "; ".join([how, *getattr(error, "__notes__", [])])
+    print(f"{_program()} {arguments[0]}: {said}", file=sys.stderr)
     return code
 
 

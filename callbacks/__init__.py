@@ -1,19 +1,22 @@
-"""Callbacks of training: checkpoints, random state, pictures, progress bar, logs, and the NaN guard."""
+"""Callbacks of training: checkpoints, random state, pictures, progress bar, logs, NaN guard, and temperature."""
 
-from .checkpoints import AtomicCheckpointIO, LastCheckpoint
+from .checkpoints import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint
 from .figures import Figures
 from .loggers import run_loggers
 from .nan_guard import NanGuard, TrainingDiverged
 from .progress import ProgressBar
 from .random_state import RandomState
+from .temperature import TemperatureCallback
 
 __all__ = [
     "AtomicCheckpointIO",
+    "BestCheckpoint",
     "Figures",
     "LastCheckpoint",
     "NanGuard",
     "ProgressBar",
     "RandomState",
+    "TemperatureCallback",
     "TrainingDiverged",
     "run_loggers",
 ]

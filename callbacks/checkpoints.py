@@ -1,4 +1,4 @@
-"""``last.ckpt``, from which a run that was stopped or killed is resumed."""
+"""``last.ckpt``, from which a run that was stopped or killed is resumed, and ``best.ckpt``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 
@@ -26,6 +26,35 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             scratch.replace(path)
         finally:
             scratch.unlink(missing_ok=True)
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Overwrites ``best.ckpt`` after each validation that is better than all before it.
+
+    The best score goes with the run. Lightning's own forgets it once the folder has been moved or copied.
+
+    Args:
+        folder: of the checkpoint.
+        monitor: metric, lower is better.
+    """
+
+    def __init__(self, folder: Path, monitor: str) -> None:
+        super().__init__(
+            folder,
+            filename="best",
+            monitor=monitor,
+            enable_version_counter=False,
+            save_on_train_epoch_end=False,  # but after a validation, which measures the metric
+        )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the score; without its file, the next validation is the best."""
+        path = Path(str(self.dirpath)) / "best.ckpt"
+        score = state_dict["best_model_score"]
+        if score is not None and path.is_file():
+            self.best_model_score = self.kth_value = score
+            self.best_model_path = self.kth_best_model_path = str(path)
+            self.best_k_models = {str(path): score}
 
 
 class LastCheckpoint(Checkpoint):
@@ -77,10 +106,14 @@ class LastCheckpoint(Checkpoint):
         if trainer.is_last_batch:
             self._save_if_due(trainer)
 
-    def on_validation_batch_end(self, *_: Any) -> None:
-        """Stop at once: validation has nothing to save."""
-        if self._interrupted:
-            raise KeyboardInterrupt
+    def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        """Save the last training batch and stop; the resumed run validates from the start."""
+        self._save_if_due(trainer, periodic=False)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save a validation within an epoch, if its batch was saved before it or if Lightning stops after it."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking and not trainer.is_last_batch:
+            self._save_if_due(trainer, finished=self._saved == _batches(trainer), periodic=False)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the final state."""
@@ -88,8 +121,15 @@ class LastCheckpoint(Checkpoint):
             self._save(trainer)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Mark a finished epoch as finished: Lightning 2.6 would end it again when it resumes ``max_steps``."""
+        """Mark a validation that has not ended as due, and a finished epoch as finished.
+
+        Lightning 2.6 would skip the validation or go on in its middle, and would end the epoch again when it resumes
+        ``max_steps``.
+        """
         loops = checkpoint["loops"]["fit_loop"]
+        if _awaits_validation(trainer, loops):
+            _mark_validation_due(loops)
+            return
         epoch = loops["epoch_progress"]["current"]
         if trainer.max_steps == -1 or not trainer.is_last_batch or epoch["processed"] < epoch["ready"]:
             return
@@ -111,10 +151,10 @@ class LastCheckpoint(Checkpoint):
             raise KeyboardInterrupt
         self._interrupted = True
 
-    def _save_if_due(self, trainer: Trainer, finished: bool = False) -> None:
+    def _save_if_due(self, trainer: Trainer, finished: bool = False, periodic: bool = True) -> None:
         # On SIGTERM Lightning stops after this hook.
         ending = self._interrupted or (trainer.received_sigterm and trainer.world_size == 1)
-        if ending or finished or _batches(trainer) - self._saved >= self.every:
+        if ending or finished or (periodic and _batches(trainer) - self._saved >= self.every):
             self._save(trainer)
         if self._interrupted:
             raise KeyboardInterrupt
@@ -126,3 +166,24 @@ class LastCheckpoint(Checkpoint):
 
 def _batches(trainer: Trainer) -> int:
     return trainer.fit_loop.total_batch_idx + 1
+
+
+def _awaits_validation(trainer: Trainer, loops: dict[str, Any]) -> bool:
+    """True within a validation, and at the end of a training batch that a validation follows."""
+    if trainer.validating:
+        validation = loops["epoch_loop.val_loop.batch_progress"]["current"]
+        return validation["completed"] < validation["ready"]
+    batch, fetcher = loops["epoch_loop.batch_progress"]["current"], trainer.fit_loop._data_fetcher
+    if fetcher is None or batch["completed"] == batch["processed"]:
+        return False
+    return trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher)
+
+
+def _mark_validation_due(loops: dict[str, Any]) -> None:
+    """Set the state of a batch that is complete and of a validation that is in its first batch."""
+    batches, validation = loops["epoch_loop.batch_progress"], loops["epoch_loop.val_loop.batch_progress"]
+    for counts in (batches["current"], batches["total"]):
+        counts["completed"] = counts["processed"]
+    before = validation["total"]["completed"] - validation["current"]["completed"]
+    for counts, done in ((validation["current"], 0), (validation["total"], before)):
+        counts.update(ready=done + 1, started=done + 1, processed=done, completed=done)

@@ -71,21 +71,6 @@ def image_figures(model: Any, images: Tensor) -> dict[str, Tensor]:
     return {name: figure.clamp(0, 1).cpu() for name, figure in figures.items()}
 
 
-def save_picture(figure: Tensor, path: Path) -> Path:
-    """Write a figure ``c H W`` to a file that the user named.
-
-    Raises:
-        ValueError: the suffix of the file is no picture format.
-        OSError: the folder cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        save_image(figure, path)
-    except ValueError:
-        raise ValueError(f"'{path.name}' names no picture format; use an ending such as .png") from None
-    return path
-
-
 def save_codebook_usage(counts: Tensor, picture: Path) -> None:
     """Draw the frequency of the codes of each codebook, most frequent first.
 

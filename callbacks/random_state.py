@@ -47,8 +47,8 @@ class RandomState(Callback):
         self._training: dict[str, Any] = {}
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Gather the states of all ranks; Lightning calls this hook on each."""
-        states = [capture()]
+        """Gather the training states of all ranks; Lightning calls this hook on each."""
+        states = [self._training or capture()]
         if trainer.world_size > 1:
             states = states * trainer.world_size
             dist.all_gather_object(states, states[0])
@@ -75,6 +75,7 @@ class RandomState(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore the training stream. Checkpoints are written after this hook."""
         restore(self._training)
+        self._training = {}
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Seed again: metrics do not depend on numbers drawn while the model was built."""

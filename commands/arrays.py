@@ -6,6 +6,7 @@ import math
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,7 +73,7 @@ def read_array(path: Path, name: str, limit: int | None = None) -> np.ndarray:
         raise ValueError(f"{path} is no .npz file of plain arrays ({said})") from None
 
 
-def _read(file: zipfile.ZipExtFile, size: int, name: str, limit: int | None) -> np.ndarray:
+def _read(file: Any, size: int, name: str, limit: int | None) -> np.ndarray:
     """Read an array from an opened .npy file of ``size`` bytes; ValueError for one that a command cannot take."""
     version = np.lib.format.read_magic(file)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -93,7 +94,7 @@ def _read(file: zipfile.ZipExtFile, size: int, name: str, limit: int | None) -> 
         )
     values = np.frombuffer(file.read(count * dtype.itemsize), dtype)
     array = values.reshape(shape[::-1]).T if by_columns else values.reshape(shape)
-    return array[:limit]
+    return array[:limit] if shape else array
 
 
 def check_levels(images: np.ndarray, place: str, shape: Sequence[int]) -> Tensor:

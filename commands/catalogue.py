@@ -22,6 +22,7 @@ from .syntax import Definition, Module, Source, assigned, is_dataclass, literal
 
 PACKAGE = Path(__file__).resolve().parent.parent
 FOLDERS = ("models", "data")
+SHORT = {"data": "data module"}  # words that are not the last one of a kind
 
 
 class Catalogue:
@@ -63,7 +64,7 @@ class Catalogue:
             ValueError: there is none; the nearest is named.
         """
         word = " ".join(re.findall(r"[a-z]+", word.lower()))
-        forms = {word, word.removesuffix("s"), word.removesuffix("es")}
+        forms = {SHORT.get(word, word), word.removesuffix("s"), word.removesuffix("es")}
         exact = [kind for name, kind in self.kinds.items() if name in forms]
         short = [kind for name, kind in self.kinds.items() if name.split()[-1] in forms]
         if exact or len(short) == 1:

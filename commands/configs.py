@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..pretrained.paths import user_path
 from ..registry import unknown_name
 
 FOLDER = Path(__file__).resolve().parent.parent / "configs"
@@ -20,7 +21,7 @@ def find_config(value: str) -> Path:
     Raises:
         ValueError: neither a file nor a name; the nearest name is given.
     """
-    path = Path(value)
+    path = user_path(value)
     if path.is_file():
         return path
     if path.stem not in config_names():

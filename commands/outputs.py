@@ -109,5 +109,5 @@ def write_arrays(out: Path, **arrays: np.ndarray) -> None:
     import numpy as np
 
     with whole_file(out) as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, allow_pickle=False, **arrays)
     print(printable(str(out)), *(array.shape for array in arrays.values()), sep="  ")

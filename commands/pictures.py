@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,8 @@ def read_images(path: Path, shape: Sequence[int], limit: int | None = None) -> T
 
 def _read_folder(folder: Path, shape: Sequence[int], limit: int | None) -> np.ndarray:
     """Read the pictures of a folder, ``b c h w``, uint8; errors are those of ``read_images``."""
-    files, others = [], []
+    files: list[Path] = []
+    others: list[Path] = []
     for file in sorted(folder.iterdir()):
         if not file.name.startswith("."):
             (files if file.suffix.lower() in SUFFIXES or _is_picture(file) else others).append(file)
@@ -69,8 +71,9 @@ def _is_picture(file: Path) -> bool:
         return False
 
 
-def _open(file: Path) -> Image.Image:
-    """Open a picture, its pixels unread.
+@contextmanager
+def _open(file: Path) -> Iterator[Image.Image]:
+    """Open a picture, its pixels unread, without Pillow's warnings.
 
     Raises:
         ValueError: no regular file, or too large.
@@ -82,16 +85,17 @@ def _open(file: Path) -> Image.Image:
         raise ValueError("no regular file")
     if file.stat().st_size > MAX_FILE:
         raise ValueError(f"more than {MAX_FILE:,} bytes")
-    with warnings.catch_warnings():
+    # Not by its path: Pillow would map an uncompressed TIFF, and scramble one that is to be turned.
+    with warnings.catch_warnings(), file.open("rb") as stream:
         warnings.simplefilter("ignore")
-        return Image.open(file, formats=FORMATS)
+        with Image.open(stream, formats=FORMATS) as picture:
+            yield picture
 
 
 def _read_picture(file: Path, shape: Sequence[int]) -> np.ndarray:
     """Read a picture upright, on black, grey or in colour, ``c h w``; ValueError naming the file."""
     try:
-        with warnings.catch_warnings(), _open(file) as picture:
-            warnings.simplefilter("ignore")
+        with _open(file) as picture:
             if sorted(picture.size) == sorted(shape[1:]):
                 pixels = _pixels(picture, "L" if shape[0] == 1 else "RGB")
                 if pixels.shape[:2] == tuple(shape[1:]):
@@ -117,6 +121,7 @@ def _pixels(picture: Image.Image, mode: str) -> np.ndarray:
         raise ValueError("more than 8 bits a channel")
     if picture.mode not in MODES:
         raise ValueError(f"colours of the kind {picture.mode}")
+    picture.load()  # a TIFF is turned by loading it
     upright = ImageOps.exif_transpose(picture)
     if upright.has_transparency_data:
         opaque = upright.convert("RGBA")

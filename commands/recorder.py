@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from ..callbacks import Figures, LastCheckpoint, NanGuard
+from ..callbacks import BestCheckpoint, Figures, LastCheckpoint, NanGuard
 from ..callbacks.loggers import METRICS, drop_rows_after
 from ..models import ZooModel
+from ..pretrained.paths import user_path
 from ..pretrained.run import CHECKPOINTS, CONFIG, Run, batches_trained, checkpoint_path, read_checkpoint, run_of
 from . import runs
+from .lock import RunLock
 
 METADATA = "fit.json"
 
@@ -31,12 +33,15 @@ class RunRecorder(Callback):
     Attributes:
         run: the folder; None for a checkpoint that lies in no run.
         resumes: True if the folder was there before.
+        lock: held by the first process while it trains.
     """
 
     def __init__(self, parent: Path, command: str) -> None:
         self.parent, self.command = parent, command
         self.run: Path | None = None
         self.resumes = False
+        self.lock = RunLock()
+        self._best: BestCheckpoint | None = None
         self._timer = Timer()
         self._batches = 0  # behind the checkpoint
         self._config = ""
@@ -52,13 +57,13 @@ class RunRecorder(Callback):
 
         Raises:
             FileNotFoundError: there is no such run or checkpoint.
-            ValueError: the file is no checkpoint.
+            ValueError: the file is no checkpoint, or another process trains the run.
         """
         if given in CHECKPOINTS:
             self.run = runs.newest_run(self.parent, str(given))
             checkpoint = checkpoint_path(self.run, str(given))
         elif given:
-            checkpoint = Path(given)
+            checkpoint = user_path(given)
             self.run = run_of(checkpoint)
         elif needed:
             self.run = runs.newest_run(self.parent, "last")
@@ -66,16 +71,31 @@ class RunRecorder(Callback):
         else:
             return None
         self.resumes = self.run is not None
+        if self.run is not None and not needed and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            self.lock.acquire(self.run)  # before the checkpoint is read, which its holder may still write
         self._batches = batches_trained(read_checkpoint(checkpoint))
         return str(checkpoint)
 
-    def check_unchanged(self, begun: Mapping[str, Any], options: Mapping[str, Any]) -> None:
-        """Check that a run is resumed with the configuration it was begun with; the ValueError names what differs."""
+    def check_unchanged(self, begun: Mapping[str, Any], options: Mapping[str, Any], goes_on: bool) -> None:
+        """Check that a run is resumed or measured with the configuration it was begun with.
+
+        Args:
+            begun: content of its ``config.yaml``.
+            options: of the command.
+            goes_on: whether the command trains.
+
+        Raises:
+            ValueError: they differ; it names the options.
+        """
         if others := runs.differences(flatten(begun), flatten(options)):
-            raise ValueError(
-                f"{self.run} was begun with {'; '.join(others)}: --ckpt_path goes on with a run as it is; give the "
-                "options it was begun with, or train a new run without --ckpt_path"
+            remedy = (
+                "--ckpt_path goes on with a run as it is; give the options it was begun with, or train a new run "
+                "without --ckpt_path"
+                if goes_on
+                else "its weights are measured as they were trained; give the options it was begun with, or name "
+                "another run's checkpoint with --ckpt_path"
             )
+            raise ValueError(f"{self.run} was begun with {'; '.join(others)}: {remedy}")
 
     def prepare(self, config: str) -> Path:
         """Return the folder of the run, a new one unless it is resumed; only the first process touches the disk.
@@ -91,6 +111,7 @@ class RunRecorder(Callback):
             self.run = self.run or self.parent / "of-the-first-process"
         elif self.run is None:
             self.run = runs.new_run(self.parent)
+            self.lock.acquire(self.run)
             runs.write_text(self.run / CONFIG, config)
         return self.run
 
@@ -103,21 +124,21 @@ class RunRecorder(Callback):
             max_time: time after which training ends, as ``Timer`` takes it; None for no limit.
         """
         assert self.run is not None
-        best = ModelCheckpoint(
-            self.run / "checkpoints",
-            filename="best",
-            monitor=model.monitor,
-            enable_version_counter=False,
-            save_on_train_epoch_end=False,  # but after a validation, which measures the metric
-        )
+        self._best = BestCheckpoint(self.run / "checkpoints", model.monitor) if model.monitor else None
         last = LastCheckpoint(checkpoint_path(self.run, "last"), every)
         self._timer = Timer(max_time)
         others = [self, NanGuard(), self._timer, Figures(self.run / "figures"), last]
-        return [best, *others] if model.monitor else others
+        return [self._best, *others] if self._best is not None else others
+
+    @property
+    def resumable(self) -> bool:
+        """True if there is a last.ckpt to go on from."""
+        return self.run is not None and checkpoint_path(self.run, "last").is_file()
 
     def remove_unused(self) -> None:
         """Remove a new folder in which no training began."""
         if self.run is not None and not self.resumes:
+            self.lock.release()
             runs.remove_unused(self.run)
 
     # -- training -----------------------------------------------------------------------------------------------------
@@ -152,7 +173,16 @@ class RunRecorder(Callback):
 
     @rank_zero_only
     def finish(self, trainer: Trainer, model: ZooModel, seed: Any) -> None:
-        """Write the metadata of a run that ended, close its logs, and print its results and what to type next."""
+        """Write the metadata of a run that ended, close its logs, and print its results and what to type next.
+
+        Raises:
+            ValueError: a new run trained no batch.
+        """
+        if not self.resumes and trainer.fit_loop.total_batch_idx < 0:
+            raise ValueError(
+                "nothing was trained: the options leave no batch; see --trainer.max_steps, --trainer.max_epochs, "
+                "--trainer.max_time, --trainer.limit_train_batches and --data.batch_size"
+            )
         metadata = self.write_metadata(trainer, seed)
         if self.run is None or metadata is None:
             return
@@ -163,21 +193,19 @@ class RunRecorder(Callback):
         program, run = runs.program(), shlex.quote(str(self.run))
         print(
             f"\nrun       {self.run}  ({metadata['batches']} batches, {metadata['minutes']} minutes)\n"
-            f"best      {_best(trainer, model)}\n"
+            f"best      {self._selection(model)}\n"
             f"pictures  {pictures or 'none yet'}\n"
             f"next      {program} test {run}\n"
             f"          {program} sample {run} -n 64\n"
             f"          {program} export {run} checkpoints/NAME   (after test)"
         )
 
-
-def _best(trainer: Trainer, model: ZooModel) -> str:
-    """What selected ``best.ckpt``, with its value."""
-    if not model.monitor:
-        return "none: this model has no metric that selects a checkpoint; use last.ckpt"
-    best = trainer.checkpoint_callback
-    score = best.best_model_score if isinstance(best, ModelCheckpoint) else None
-    return "no validation has run" if score is None else f"{model.monitor} {float(score):.4g}"
+    def _selection(self, model: ZooModel) -> str:
+        """What selected ``best.ckpt``, with its value."""
+        if self._best is None:
+            return "none: this model has no metric that selects a checkpoint; use last.ckpt"
+        score = self._best.best_model_score
+        return "no validation has run" if score is None else f"{model.monitor} {float(score):.4g}"
 
 
 def flatten(content: Mapping[str, Any]) -> dict[str, Any]:

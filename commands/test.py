@@ -52,6 +52,7 @@ def measure(source: Source, rest: Sequence[str] = ()) -> dict[str, Any]:
 @rank_zero_only
 def _write_record(source: Source, tested: dict[str, Any], arguments: list[str]) -> None:
     """Write ``test.json`` of a run, unless an option makes the metrics those of something else."""
+    from ..pretrained.untrusted import printable
     from . import runs
 
     assert source.run is not None and source.checkpoint is not None
@@ -67,4 +68,6 @@ def _write_record(source: Source, tested: dict[str, Any], arguments: list[str]) 
     }
     runs.write_json(source.run / "test.json", content)
     run = shlex.quote(str(source.run))
-    print(f"\nwritten to {source.run / 'test.json'}; next:\n  {runs.program()} export {run} checkpoints/NAME")
+    print()
+    print(printable(f"written to {source.run / 'test.json'}; next:"))
+    print(printable(f"  {runs.program()} export {run} checkpoints/NAME"))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import os
+import sys
 import time
-import warnings
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,28 +11,23 @@ from typing import Any, Literal
 
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from ..callbacks import AtomicCheckpointIO, ProgressBar, RandomState, run_loggers
 from ..models import ZooModel
 from ..pretrained.api import load
+from ..pretrained.paths import user_path
 from ..pretrained.plain_yaml import parse_yaml
 from ..pretrained.run import CONFIG
 from ..pretrained.untrusted import printable
 from . import runs
 from .configuration import Configuration, ZooParser
 from .errors import explain
+from .quiet import quiet_lightning
 from .recorder import RunRecorder
 from .source import Source, data_class, plain_options, with_options
-
-# Lightning's warnings that do not apply here.
-IGNORED_WARNINGS = (
-    ".*smaller than the logging interval.*",  # the interval counts across epochs
-    ".*isinstance.treespec, LeafSpec.* is deprecated.*",
-    ".*Checkpoint directory .* exists and is not empty.*",  # a resumed run writes to its own folder
-    ".*module.s. in eval mode at the start of training.*",  # a frozen part of a model is
-    ".*callbacks used to create the checkpoint need to be provided.*",  # a test does not need those of the fit
-)
+from .vouched import check_model, check_options, explain_refusal
 
 
 class ZooCLI(LightningCLI):
@@ -47,7 +40,7 @@ class ZooCLI(LightningCLI):
     """
 
     def __init__(self, arguments: list[str], source: Source | None = None) -> None:
-        _quiet()
+        quiet_lightning()
         self.source = source
         self.command = runs.command_line(arguments)
         self.configuration = Configuration.read(arguments, () if source else ("model", "data"))
@@ -77,6 +70,9 @@ class ZooCLI(LightningCLI):
             if self.recorder is not None:
                 self.recorder.remove_unused()
             raise
+        finally:
+            if self.recorder is not None:
+                self.recorder.lock.release()
 
     # -- the parser ---------------------------------------------------------------------------------------------------
 
@@ -113,6 +109,8 @@ class ZooCLI(LightningCLI):
         try:
             self.config = parser.parse_args(args)
         except ArgumentError as error:
+            if refusal := explain_refusal(str(error), args):
+                raise ValueError(refusal) from error
             options = [action.dest for action in self._parser(args[0])._actions]
             raise ValueError(explain(error, [*options, *self.configuration.known])) from error
 
@@ -122,8 +120,12 @@ class ZooCLI(LightningCLI):
     # -- before the run -----------------------------------------------------------------------------------------------
 
     def before_instantiate_classes(self) -> None:
-        """Find the checkpoint, and the run it belongs to."""
+        """Check the trainer's options, find the checkpoint, and the run it belongs to."""
         options = self.config[self.subcommand]
+        if options.trainer.default_root_dir is not None:
+            options.trainer.default_root_dir = str(user_path(options.trainer.default_root_dir))
+        if untested := check_options(options.trainer):
+            print(printable(f"not tested with gumbelzoo: {', '.join(untested)}"), file=sys.stderr)
         if self.source is not None:
             if options.ckpt_path:
                 raise ValueError(
@@ -137,18 +139,19 @@ class ZooCLI(LightningCLI):
         self.recorder = RunRecorder(parent, self.command)
         fits = self.subcommand == "fit"
         options.ckpt_path = self.recorder.find_checkpoint(options.ckpt_path, needed=not fits)
-        if fits and self.recorder.run is not None:
+        if self.recorder.run is not None:
             begun = Configuration.read(["fit", "--config", str(self.recorder.run / CONFIG)])
             self.recorder.check_unchanged(
                 parse_yaml(self._dump(self._parser("fit").parse_args(begun.arguments[1:]))),
                 parse_yaml(self._dump(options)),
+                goes_on=fits,
             )
 
     def _dump(self, options: Namespace) -> str:
         """Content of ``config.yaml``: everything but the checkpoint that a run starts from."""
         options = options.clone()
         options.ckpt_path = None
-        return self._parser("fit").dump(options, skip_none=True)
+        return self._parser(self.subcommand).dump(options, skip_none=True)
 
     def instantiate_classes(self) -> None:
         """Build callbacks, model and data. Models and data get plain values, which only their classes interpret."""
@@ -164,26 +167,32 @@ class ZooCLI(LightningCLI):
             model, data = (self.configuration.sections[name].kind for name in ("model", "data"))
             self.model = model(**model.resolve(arguments["model"], load))
             self.datamodule = data(**arguments["data"])
+        check_model(self.config[self.subcommand].trainer, self.model)
         self.trainer = self.instantiate_trainer()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add the loggers and callbacks of a run to those of the configuration."""
         options = self.config[self.subcommand]
+        given = self._given("callbacks")
         callbacks: list[Callback] = [RandomState()]
-        if options.trainer.enable_progress_bar is not False:
+        if options.trainer.enable_progress_bar is not False and not any(
+            isinstance(callback, LightningProgressBar) for callback in given
+        ):
             callbacks.append(ProgressBar())
         if self.subcommand == "fit" and self.recorder is not None:
             run = self.recorder.prepare(self._dump(options))
             callbacks += self.recorder.callbacks(self.model, options.checkpoint_every, options.trainer.max_time)
             kwargs["plugins"] = [*self._given("plugins"), AtomicCheckpointIO()]
-            if options.trainer.logger is None:
-                kwargs["logger"] = run_loggers(run, options.wandb)
+            if options.trainer.logger is not False:
+                loggers = [logger for logger in self._given("logger") if logger is not True]
+                kwargs["logger"] = [*run_loggers(run, options.wandb), *loggers]
+            kwargs["default_root_dir"] = str(run)  # what Lightning leaves for a requeued job is that run's alone
         else:
             kwargs.update(logger=False, enable_checkpointing=False)
-        return super().instantiate_trainer(**kwargs, callbacks=[*self._given("callbacks"), *callbacks])
+        return super().instantiate_trainer(**kwargs, callbacks=[*given, *callbacks])
 
     def _given(self, name: str) -> list[Any]:
-        """Callbacks or plugins of the configuration, which may be one or several."""
+        """Callbacks, loggers or plugins of the configuration, which may be one or several."""
         given = self._get(self.config_init, "trainer")[name] or []
         return given if isinstance(given, list) else [given]
 
@@ -193,9 +202,12 @@ class ZooCLI(LightningCLI):
         """Train; the metadata of an interrupted run are written as well."""
         try:
             self.trainer.fit(**kwargs, weights_only=True)
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit) as error:
             if self.recorder is not None:
                 self.recorder.write_metadata(self.trainer, self.config.fit.seed_everything)
+                if self.recorder.resumable:
+                    error.add_note("go on with the same command and --ckpt_path last")
+                self.recorder.remove_unused()
             raise
 
     def after_fit(self) -> None:
@@ -223,17 +235,11 @@ class ZooCLI(LightningCLI):
     def _print_metrics(self, results: Sequence[Mapping[str, float]]) -> dict[str, float]:
         metrics = {name: float(value) for result in results for name, value in result.items()}
         if self.trainer.is_global_zero:
+            if self.recorder is not None:
+                print(printable(f"{'run':24s} {self.recorder.run or 'none'}"))
+                print(printable(f"{'checkpoint':24s} {self.config[self.subcommand].ckpt_path}"))
             for name, value in self.datamodule.metadata().items():
                 print(printable(f"{name:24s} {value}"))
             for name, value in metrics.items():
                 print(f"{name:24s} {value:.4f}")
         return metrics
-
-
-def _quiet() -> None:
-    """Silence Lightning's remarks on hardware, seeds and its other products."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # about calls that Lightning makes
-    for message in IGNORED_WARNINGS:
-        warnings.filterwarnings("ignore", message=message)

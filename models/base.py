@@ -71,7 +71,7 @@ class ModelCard:
 class ZooModel(L.LightningModule):
     """Base class of all models; a subclass writes ``training_metrics`` and calls ``save_hyperparameters``.
 
-    Every ``RelaxedCategorical`` inside advances once per training batch, whatever the number of optimizers, before the
+    Every ``RelaxedCategorical`` inside advances once per optimizer step, whatever the number of optimizers, before the
     batch ends. A checkpoint written at the end of a batch already holds the step of the next one.
     """
 
@@ -131,6 +131,23 @@ class ZooModel(L.LightningModule):
         """The trainer's data module, an ``ImageSource`` or a ``TextSource``; None without one."""
         return getattr(self.trainer, "datamodule", None)
 
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Check the levels of the first images of an epoch.
+
+        Raises:
+            ValueError: they are not floats in [0, 1].
+        """
+        images = batch.get("image") if batch_idx == 0 and isinstance(batch, dict) else None
+        if images is None:
+            return
+        levels = images.aminmax() if images.numel() else None
+        if not images.is_floating_point() or (levels and not (levels.min >= 0 and levels.max <= 1)):
+            bounds = f" from {levels.min.item():g} to {levels.max.item():g}" if levels else ""
+            raise ValueError(
+                f"training images must be floating point in [0, 1], got {images.dtype}{bounds}; levels 0 to 255 need "
+                "image / 255"
+            )
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Log metrics and temperature, advance the temperature, return the loss."""
         layers = self.relaxed_layers()
@@ -139,8 +156,9 @@ class ZooModel(L.LightningModule):
             if layers:
                 metrics["temperature"] = torch.stack([layer.current_temperature().detach() for layer in layers]).mean()
             self.log_dict({f"train/{name}": value.detach() for name, value in metrics.items()}, prog_bar=True)
-        for layer in layers:
-            layer.advance()
+        if (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0 or self.trainer.is_last_batch:
+            for layer in layers:
+                layer.advance()
         return metrics["loss"]
 
     def _logs_are_due(self) -> bool:

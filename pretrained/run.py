@@ -169,8 +169,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     path = user_path(path)
     _check_exists(path)
     try:
-        check_unpacked_size(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            check_unpacked_size(file)
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # zip, pickle and torch raise errors of their own types
         said = first_line(error) if type(error) is ValueError else type(error).__name__
         raise ValueError(f"{path} is truncated or no checkpoint of `fit` ({said})") from None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import unicodedata
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
@@ -116,19 +117,20 @@ def _check_json(value: Any, key: str = "", depth: int = 0) -> None:
             raise ValueError(f"'{key[:40]}' holds half a character") from None
 
 
-def check_unpacked_size(path: Path) -> None:
-    """Check that a zip file of tensors takes no more memory than its size on disk.
+def check_unpacked_size(file: IO[bytes]) -> None:
+    """Check that an opened zip file of tensors takes no more memory than its size on disk.
 
     Raises:
         ValueError: it is too large; or it has compressed or overlapping entries, as no checkpoint has, or a type that
             may be of any size.
         zipfile.BadZipFile: no zip file.
     """
-    if path.stat().st_size > MAX_CHECKPOINT_BYTES:
+    size = file.seek(0, os.SEEK_END)
+    if size > MAX_CHECKPOINT_BYTES:
         raise ValueError(f"it is larger than {MAX_CHECKPOINT_BYTES:,} bytes")
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
-        if sum(entry.file_size for entry in entries) > path.stat().st_size:
+        if sum(entry.file_size for entry in entries) > size:
             raise ValueError("it unpacks to more than its own size")
         for entry in entries:
             if entry.filename.endswith("/data.pkl") and b"bytearray" in archive.read(entry):

@@ -87,7 +87,7 @@ def test_read_splits_a_spec(spec: Spec, name: str, options: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("spec", [{}, {"side": 2.0}, {"name": 3}, {"name": {"name": "square"}}])
 def test_spec_without_a_name_raises(spec: Spec) -> None:
-    with pytest.raises(ValueError, match=r"a shape is a name or \{name: \.\.\., options\}, such as square; got"):
+    with pytest.raises(ValueError, match=r"shape must be a name or \{name: \.\.\., options\}, such as square; got"):
         shapes().read(spec)
 
 

@@ -44,7 +44,7 @@ def interleaved_times(functions: Sequence[Callable[[], object]], turns: int) -> 
 
 
 def peak_memory(function: Callable[[], object]) -> int:
-    """Return the largest number of bytes that a call allocates at a time, besides what was allocated before."""
+    """Return the largest number of bytes that a call allocates at a time, in addition to earlier allocations."""
     gc.collect()
     if DEVICE.type == "cuda":
         torch.cuda.synchronize()

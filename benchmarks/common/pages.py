@@ -1,4 +1,4 @@
-"""Markdown pages: tables, the page beside a script, and tables between two comments of another page."""
+"""Markdown pages: tables, the page next to a script, and tables between two comments of another page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def write_page(script: str, parts: Sequence[str]) -> None:
-    """Print a page of Markdown, and write it beside the script that made it."""
+    """Print a page of Markdown, and write it next to the script that made it."""
     text = "\n\n".join(parts) + "\n"
     Path(script).with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)

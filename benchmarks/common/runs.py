@@ -1,4 +1,4 @@
-"""Training runs behind a table: ordinary run folders. Finished runs are kept, interrupted ones are resumed."""
+"""Training runs of a table: ordinary run folders. Finished runs are kept, interrupted ones are resumed."""
 
 from __future__ import annotations
 

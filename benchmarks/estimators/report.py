@@ -57,7 +57,7 @@ def show_net_bias(row: Row) -> str:
 
 
 def write(tables: dict[str, list[Row]], descriptions: dict[str, str], notes: str, script: Path) -> None:
-    """Write page and picture beside the script; the page's last section, the findings, is kept.
+    """Write page and picture next to the script; the page's last section, the findings, is kept.
 
     Args:
         tables: rows by set-up; the first set-up is drawn.

@@ -17,7 +17,7 @@ from gumbelzoo.commands.source import build_data, resolve_source
 from gumbelzoo.models import CategoricalVAE, ZooModel
 from torch import Tensor
 
-DRAWS, TURNS, STEPS = 200, 15, 4  # gradients behind a variance; turns of a few steps each
+DRAWS, TURNS, STEPS = 200, 15, 4  # gradients per variance; turns; steps per turn
 
 
 def measure_costs(runs: Mapping[str, Path], reference: str) -> dict[str, dict[str, float | None]]:

@@ -19,7 +19,7 @@ class Row:
 
     Attributes:
         estimator: its name; empty for a row that is named like its estimator.
-        options: command-line options besides the estimator.
+        options: further command-line options.
         temperatures: grid; empty for an estimator without a temperature, or with a given one.
         section: table of the row: ``one`` sample in the objective, or ``several``.
         note: text of the column ``note``.
@@ -41,7 +41,7 @@ class Row:
         return bool(self.temperatures) or any(option.startswith("--model.temperature=") for option in self.options)
 
     def command_options(self, name: str) -> list[str]:
-        """Options of ``fit`` for the row of this name, before anything is selected."""
+        """Return the options of ``fit`` for the row of this name, before anything is selected."""
         estimator = [f"--model.estimator={self.estimator or name}"] if self.config == VAE else []
         return [*estimator, *self.options]
 

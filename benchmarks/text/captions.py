@@ -74,7 +74,7 @@ def write(out: Path, rows: Sequence[Row], metadata: Mapping[str, str], samples: 
         rows: of the sweep.
         metadata: of the data.
         samples: sentences of each model.
-        n: samples behind each row.
+        n: samples per row.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     fits = {name: fit for name in samples if (fit := fit_record(Path(name)))}
@@ -143,7 +143,7 @@ def sweep(
         model: a text model.
         data: its data module.
         alphas: inverse temperatures.
-        n: samples behind each row.
+        n: samples per row.
         seed: of the noise.
         more_metrics: gives further metrics of the function that draws the samples.
     """

@@ -2,7 +2,7 @@
 
     python benchmarks/vqvae/sample_quality.py runs/prior_mnist/1 --features features-mnist
 
-It prints a table and writes it to ``sample_quality_<data>.md`` beside this script. Every row is compared with the test
+It prints a table and writes it to ``sample_quality_<data>.md`` next to this script. Every row is compared with the test
 images: training images (as a perfect model would do), reconstructions (as a perfect prior would do), and samples at
 several temperatures. The metrics depend on the feature network and the number of images, so they are comparable only
 within one table.

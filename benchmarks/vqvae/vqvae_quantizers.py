@@ -25,26 +25,25 @@ from gumbelzoo.commands.source import build_data, resolve_source
 
 CONFIG, EPOCHS, TURNS = "vqvae_mnist_ema", 5, 7
 SCHEDULE = {"name": "exponential", "initial": 2.0, "minimum": 0.3, "rate": 1.2e-3}
-NAMED: dict[str, Any] = {"codebook_size": 128}
-GUMBEL = {**NAMED, "kl_weight": 0.05, "dead_code_threshold": 0.0}
+VECTOR = {"name": "vector", "codebook_size": 128}
+GUMBEL = {"name": "gumbel", "codebook_size": 128, "kl_weight": 0.05, "dead_code_threshold": 0.0}
 PAIR = {"codebooks": 2, "quantizer": {"name": "vector", "codebook_size": 11}}
-
-# Quantizer and options of each row.
-ROWS: dict[str, tuple[str, dict[str, Any]]] = {
-    "nearest, loss": ("vector", {**NAMED, "update": "loss"}),
-    "nearest, moving averages": ("vector", NAMED),
-    "nearest, cosine": ("vector", {**NAMED, "cosine": True}),
-    "nearest, rotation trick": ("vector", {**NAMED, "gradient": "rotation"}),
-    "Gumbel, soft": ("gumbel", {**GUMBEL, "temperature": SCHEDULE}),
-    "Gumbel, straight-through": (
-        "gumbel",
-        {**GUMBEL, "estimator": "straight_through_gumbel_softmax", "temperature": SCHEDULE},
-    ),
-    "ReinMax": ("gumbel", {**GUMBEL, "estimator": "reinmax", "temperature": 1.0}),
-    "FSQ, levels 8 4 4": ("fsq", {"levels": [8, 4, 4]}),
-    "SimVQ": ("sim_vq", NAMED),
-    "product, 2 x 11": ("product", PAIR),
-    "residual, 2 x 11": ("residual", PAIR),
+ROWS: dict[str, dict[str, Any]] = {
+    "nearest, loss": {**VECTOR, "update": "loss"},
+    "nearest, moving averages": VECTOR,
+    "nearest, cosine": {**VECTOR, "cosine": True},
+    "nearest, rotation trick": {**VECTOR, "gradient": "rotation"},
+    "Gumbel, soft": {**GUMBEL, "temperature": SCHEDULE},
+    "Gumbel, straight-through": {
+        **GUMBEL,
+        "estimator": "straight_through_gumbel_softmax",
+        "temperature": SCHEDULE,
+    },
+    "ReinMax": {**GUMBEL, "estimator": "reinmax", "temperature": 1.0},
+    "FSQ, levels 8 4 4": {"name": "fsq", "levels": [8, 4, 4]},
+    "SimVQ": {"name": "sim_vq", "codebook_size": 128},
+    "product, 2 x 11": {"name": "product", **PAIR},
+    "residual, 2 x 11": {"name": "residual", **PAIR},
 }
 HEADER = ["quantizer", "NMSE", "usage", "perplexity", "rate", "step", "MiB"]
 HEAD = f"""\
@@ -65,8 +64,8 @@ def main() -> None:
     sys.argv = sys.argv[:1]
     torch.set_num_threads(1)
     runs = {}
-    for name, (quantizer, options) in ROWS.items():
-        runs[name] = train(out, name, quantizer, options)
+    for name in ROWS:
+        runs[name] = finish(row_folder(out, name), CONFIG, command_options(name), test=True)
         print(name, test_metrics(runs[name]), flush=True)
     steps = {name: training_step(run) for name, run in runs.items()}
     seconds = dict(zip(steps, map(statistics.median, interleaved_times(list(steps.values()), TURNS)), strict=True))
@@ -79,10 +78,9 @@ def main() -> None:
     write_page(__file__, ["# Quantizers in one VQ-VAE", HEAD, machine, markdown_table(HEADER, rows)])
 
 
-def train(out: Path, name: str, quantizer: str, options: dict[str, Any]) -> Path:
-    """Train and test a row, or finish it; return the run folder."""
-    chosen = f"--model.quantizer={json.dumps({'name': quantizer, **options})}"
-    return finish(row_folder(out, name), CONFIG, [chosen, f"--trainer.max_epochs={EPOCHS}"], test=True)
+def command_options(name: str) -> list[str]:
+    """Return a row's options in addition to the configuration."""
+    return [f"--model.quantizer={json.dumps(ROWS[name])}", f"--trainer.max_epochs={EPOCHS}"]
 
 
 def cells(metrics: dict[str, float]) -> list[str]:

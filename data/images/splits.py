@@ -77,7 +77,7 @@ class ImageSet:
     read: Reader
 
 
-IMAGE_SETS: Registry[ImageSet] = Registry("data set")
+IMAGE_SETS: Registry[ImageSet] = Registry("data set", context=("folders", "published"))
 
 
 def image_set(name: str, shape: tuple[int, int, int]) -> Callable[[Reader], Reader]:

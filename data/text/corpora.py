@@ -88,7 +88,16 @@ def read_corpus(
     max_vocabulary: int | None = None,
     longest_line: int = 200,
 ) -> TextSplits:
-    """Read a named corpus; its files are downloaded if missing."""
+    """Read a named corpus; its files are downloaded if missing.
+
+    Args:
+        corpus: files and tokenization.
+        folders: where data sets lie.
+        level: tokenization instead of the corpus' own.
+        min_count: a token that training has less often is unknown.
+        max_vocabulary: most tokens in the vocabulary, ``<eos>`` and ``<unk>`` included.
+        longest_line: most tokens in a line.
+    """
     tokenization = Tokenization(level or corpus.level)
     parts = []
     for file in filter(None, (corpus.train, corpus.test)):

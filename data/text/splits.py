@@ -83,7 +83,7 @@ class TextSet:
     options: tuple[str, ...] = ()
 
 
-TEXT_SETS: Registry[TextSet] = Registry("text set")
+TEXT_SETS: Registry[TextSet] = Registry("text set", context=("folders",))
 
 
 def text_set(name: str, *options: str) -> Callable[[Callable[..., TextSplits]], Callable[..., TextSplits]]:

@@ -162,6 +162,15 @@ def text(
 ) -> TextSplits:
     """Read any file of one sentence a line, in the normal form NFC.
 
+    Args:
+        folders: unused.
+        path: training file, UTF-8.
+        test_path: test file; without it a tenth of the lines of ``path`` is the test split.
+        level: tokenization, ``lossless_word``, ``word`` or ``character``.
+        min_count: a token that training has less often is unknown.
+        max_vocabulary: most tokens in the vocabulary, ``<eos>`` and ``<unk>`` included.
+        longest_line: most tokens in a line.
+
     Raises:
         ValueError: no path is given.
     """

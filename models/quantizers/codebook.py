@@ -24,7 +24,7 @@ class Codebook(nn.Module):
     """Vectors ``k d`` and their usage statistics.
 
     A codebook of moving averages changes only in ``init_and_reset`` and ``update_ema``, a learned one also in the
-    optimizer's step.
+    optimizer's step. A frozen one does not change.
 
     Args:
         size: number of codes k.
@@ -65,6 +65,7 @@ class Codebook(nn.Module):
                 f", {dead_code_threshold} and {kmeans_batches}"
             )
         self.ema, self.unit_length, self.has_commitment_loss = ema, unit_length, has_commitment_loss
+        self.held = False  # moving averages have no ``requires_grad``; see ``Quantizer.requires_grad_``
         self.decay, self.kmeans_batches, self.dead_code_threshold = decay, kmeans_batches, dead_code_threshold
         weight = torch.randn(size, dim) / dim**0.5
         self.register_buffer("counts", torch.ones(size))  # moving mean of the inputs per batch
@@ -74,6 +75,11 @@ class Codebook(nn.Module):
             self.register_buffer("sums", weight.clone())
         else:
             self.weight = nn.Parameter(weight)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the vectors and their statistics stay as they are, in training mode too."""
+        return self.held if self.ema else not self.weight.requires_grad
 
     def forward(self) -> Tensor:
         """Return the vectors ``k d``, in float32 at least."""

@@ -115,11 +115,12 @@ class GumbelQuantizer(Quantizer):
         modes: list[Tensor] = []
         for i, table in enumerate(self._tables()):
             inputs = rearrange(groups[i], "... d -> (...) d")
-            if learn and table.init_and_reset(inputs):
+            moves = learn and not table.frozen
+            if moves and table.init_and_reset(inputs):
                 self._init_scale(i, inputs)
             each.append(distance_logits(inputs, table(), self.log_scale[i].exp()))  # n k
             modes.append(self.relaxed.mode(each[i]))  # n
-            if learn:
+            if moves:
                 table.update_usage(expected_counts(each[i]))
             # The next codebook refines the mode, detached: its gradient reaches z only through its own logits.
             if self.residual and i + 1 < self.codebooks:
@@ -140,6 +141,10 @@ class GumbelQuantizer(Quantizer):
 
     # -- the interface -------------------------------------------------------------------------------------------------
 
+    def learns(self) -> bool:
+        """Whether a training batch moves statistics; those of a linear head do not exist."""
+        return self.head is None and super().learns()
+
     def quantize(self, z: Tensor) -> Quantized:
         """Quantize ``b ... d``: in training mode relaxed or sampled vectors, in eval mode those of the modes."""
         logits, codes = self._posterior(z, learn=self.training)
@@ -154,7 +159,7 @@ class GumbelQuantizer(Quantizer):
             cost: maps vectors ``b ... d``, or samples ``s b ... d``, to one value per example, ``b`` or ``s b``.
         """
         with without_autocast(z):
-            logits, codes = self._posterior(self.checked(z), learn=self.training)  # b ... q k, b ... q
+            logits, codes = self._posterior(self.admitted(z), learn=self.training)  # b ... q k, b ... q
             quantized = self._quantized(logits, codes)
 
         def cost_of_weights(weights: Tensor) -> Tensor:  # ... b n k, n = the codes of an example

@@ -12,8 +12,11 @@ from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 
 from ...registry import Registry
+from ..relaxed.checks import check_codes, eager, readable, refuse_recomputation
+from .codebook import Codebook
 
 Cost = Callable[[Tensor], Tensor]
 
@@ -90,10 +93,12 @@ class Quantizer(nn.Module):
         """Quantize ``b ... d``; in training mode also update the codebook's statistics.
 
         Raises:
-            ValueError: the width of the vectors is not ``dim``.
+            ValueError: the width of the vectors is not ``dim``, there are none, or some are NaN or infinite (elsewhere
+                than on the CPU only where training waits for the device anyway, to update a codebook's statistics);
+                statistics would be updated by activation checkpointing or inside a ``torch.func`` transform.
         """
         with without_autocast(z):
-            return self.quantize(self.checked(z))
+            return self.quantize(self.admitted(z))
 
     @torch.no_grad()
     def encode(self, z: Tensor) -> Tensor:
@@ -105,13 +110,13 @@ class Quantizer(nn.Module):
         """Return the vectors of codes, ``... q -> ... d``.
 
         Raises:
-            ValueError: floating-point codes, another number q of codes, or codes outside [0, k).
+            ValueError: floating-point or boolean codes, another number q of codes, or codes outside [0, k).
         """
-        if codes.is_floating_point():
-            raise ValueError(f"codes must be whole numbers, got {codes.dtype}")
-        codes = codes.long()
-        if codes.shape[-1] != self.codebooks or ((codes < 0) | (codes >= self.codebook_size)).any():
-            values = f"[{codes.min()}, {codes.max()}]" if codes.numel() else "[]"
+        codes = check_codes(codes)
+        known = eager()
+        outside = known and bool(((codes < 0) | (codes >= self.codebook_size)).any())
+        if not codes.ndim or codes.shape[-1] != self.codebooks or outside:
+            values = f"[{codes.min()}, {codes.max()}]" if known and codes.numel() else "[]"
             raise ValueError(
                 f"codes must have shape (..., {self.codebooks}) with values in [0, {self.codebook_size}), got shape "
                 f"{tuple(codes.shape)} with values in {values}"
@@ -138,7 +143,7 @@ class Quantizer(nn.Module):
 
         Without noise it is the length of a uniform code, log k nats per code.
         """
-        positions = self.checked(z)[..., 0].numel() // len(z)
+        positions = math.prod(self.checked(z).shape[1:-1])
         return z.new_full((len(z),), positions * self.rate(), dtype=torch.float32)
 
     def sample_codes(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -149,11 +154,38 @@ class Quantizer(nn.Module):
         """Nats per position of a uniform code."""
         return self.codebooks * math.log(self.codebook_size)
 
+    def learns(self) -> bool:
+        """Whether a training batch moves the statistics of a codebook."""
+        return any(isinstance(module, Codebook) and not module.frozen for module in self.modules())
+
+    def admitted(self, z: Tensor) -> Tensor:
+        """Return the checked vectors of a batch that is quantized, and in training mode learned from; else ValueError.
+
+        Nothing has moved when it raises.
+        """
+        if not z.numel():
+            raise ValueError(f"a quantizer takes a batch of one vector or more, got shape {tuple(z.shape)}")
+        z = self.checked(z)
+        if self.training and self.learns():
+            check_batch(z, looked=readable(z))
+        return z
+
     def checked(self, z: Tensor) -> Tensor:
-        """Return ``z`` in float32 at least; ValueError if its width is not ``dim``."""
-        if z.shape[-1] != self.dim:
-            raise ValueError(f"this quantizer takes vectors of width {self.dim}, got {z.shape[-1]}; set dim to that")
-        return z.to(torch.promote_types(z.dtype, torch.float32))
+        """Return ``z`` in float32 at least; ValueError if its width is not ``dim`` or, on a CPU, it is not finite."""
+        if not z.ndim or z.shape[-1] != self.dim:
+            width = z.shape[-1] if z.ndim else 0
+            raise ValueError(f"this quantizer takes vectors of width {self.dim}, got {width}; set dim to that")
+        z = z.to(torch.promote_types(z.dtype, torch.float32))
+        if readable(z):
+            check_finite_vectors(z)
+        return z
+
+    def requires_grad_(self, requires_grad: bool = True) -> Quantizer:
+        """Train the parameters and codebooks of moving averages, or freeze them."""
+        for module in self.modules():
+            if isinstance(module, Codebook):
+                module.held = not requires_grad
+        return super().requires_grad_(requires_grad)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Quantizer:
         """Move or convert all tensors, but never to half precision."""
@@ -175,3 +207,30 @@ QUANTIZERS: Registry[type[Quantizer]] = Registry("quantizer", context=("dim", "p
 def without_autocast(like: Tensor) -> torch.autocast:
     """Return a context that disables autocast on the device of ``like``."""
     return torch.autocast(like.device.type, enabled=False)
+
+
+@torch.compiler.disable  # it reads values, like the updates of the codebook that follow
+def check_batch(z: Tensor, looked: bool) -> None:
+    """Check vectors ``b ... d`` from which a codebook's statistics will learn, on any device; else ValueError.
+
+    Args:
+        z: the vectors.
+        looked: they are known to be finite.
+    """
+    if torch._C._are_functorch_transforms_active() or isinstance(z, FakeTensor):
+        raise ValueError(
+            "a codebook cannot learn inside a torch.func transform such as vmap, or from fake tensors; "
+            "call quantizer.eval()"
+        )
+    refuse_recomputation("the codebook of a quantizer in training mode")
+    if not looked:
+        check_finite_vectors(z)
+
+
+def check_finite_vectors(z: Tensor) -> None:
+    """Check that vectors are finite, and so small that their squares are; else ValueError."""
+    if bool(torch.linalg.vector_norm(z.detach()).isfinite()):  # one pass without a copy
+        return
+    if bool(z.isfinite().all()):
+        raise ValueError("vectors to quantize are too large: their squares overflow; normalize what computes them")
+    raise ValueError("vectors to quantize contain NaN or inf; check what computes them (try a smaller learning rate)")

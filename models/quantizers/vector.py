@@ -17,6 +17,9 @@ from .quantizer import QUANTIZERS, Quantized
 class VectorQuantizer(NearestCode):
     """Nearest code of a codebook with k-means initialisation and resets of dead codes.
 
+    ``quantizer.requires_grad_(False)`` freezes the codebook. Moving averages are buffers, which
+    ``model.requires_grad_(False)`` of a whole model does not reach; ``model.eval()`` does.
+
     Args:
         dim: width d of the vectors.
         codebook_size: number of codes k.
@@ -79,7 +82,7 @@ class VectorQuantizer(NearestCode):
 
     def quantize(self, z: Tensor) -> Quantized:
         """Quantize ``b ... d``; in training mode initialise or reset the codebook before, and update it after."""
-        if not self.training:
+        if not self.training or self.codebook.frozen:
             return super().quantize(z)
         inputs = self.inputs(z.detach())
         self.codebook.init_and_reset(inputs)

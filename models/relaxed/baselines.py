@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ...registry import Registry
+from .checks import refuse_recomputation
 from .surrogate import check_event, check_event_shape, upcast
 
 
@@ -68,6 +69,8 @@ class MovingAverage(Baseline):
 
     def forward(self, value: Tensor, probabilities: Tensor) -> Tensor:
         """Return the average as a scalar; 0 in the first batch."""
+        if self.training:
+            refuse_recomputation("a moving average of costs")
         average, mean = self.total / self.weight.clamp(min=1e-12), value.float().mean()
         known = mean.isfinite()  # an infinite cost would stay in the average for ever
         self.total = torch.where(known, self.DECAY * self.total + mean, self.total)

@@ -10,13 +10,18 @@ import math
 import torch
 from torch import Tensor
 
+from .checks import check_codes, check_logits
 from .sampling import align_temperature
 from .shapes import Float, Int
 
 
 def log_prob(logits: Float[Tensor, "... k"], codes: Int[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-    """Compute log p(codes) in nats for logits ``... k`` and codes ``...``, ``...``; -inf for a masked code."""
-    log_p = _log_softmax(logits)
+    """Compute log p(codes) in nats for logits ``... k`` and codes ``...``, ``...``; -inf for a masked code.
+
+    Raises:
+        ValueError: codes that are not whole numbers.
+    """
+    codes, log_p = check_codes(codes), _log_softmax(logits)
     return log_p.expand(*codes.shape, -1).gather(-1, codes[..., None]).squeeze(-1)
 
 
@@ -71,7 +76,7 @@ def concrete_log_prob(
 
 
 def _log_softmax(logits: Tensor) -> Tensor:
-    return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+    return check_logits(logits).to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
 
 
 def _zero_masked(log_p: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ...registry import Registry
 from .densities import categorical_kl
 from .noise import NoiseFn
-from .surrogate import Cost, bound_cost, evaluate, expand_temperature, repeat_copies, repeat_samples
+from .surrogate import Cost, bound_cost, evaluate_pathwise, expand_temperature, repeat_copies, repeat_samples
 
 
 class Estimator(nn.Module):
@@ -54,9 +54,10 @@ class Estimator(nn.Module):
     def expectation(self, logits: Tensor, cost: Cost, temperature: Tensor | float, noise_fn: NoiseFn) -> Tensor:
         """Estimate E[cost(z)] per example, ``b``; this one is for pathwise estimators."""
         if self.samples == 1:
-            return evaluate(cost, self.sample(logits, temperature, noise_fn))
+            return evaluate_pathwise(cost, self.sample(logits, temperature, noise_fn))
         repeated = repeat_samples(logits, self.samples)
-        return evaluate(cost, self.sample(repeated, expand_temperature(temperature), noise_fn)).mean(0)
+        z = self.sample(repeated, expand_temperature(temperature), noise_fn)
+        return evaluate_pathwise(cost, z).mean(0)
 
     def multi_sample_bound(
         self, logits: Tensor, log_weight: Cost, m: int, temperature: Tensor | float, noise_fn: NoiseFn

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from .checks import readable
+
 ACTIVE_NATS = 0.01  # mean KL of an active latent
 
 
@@ -29,7 +31,13 @@ class LatentUsage(Metric):
         self.add_state("examples", torch.zeros(()), dist_reduce_fx="sum")
 
     def update(self, codes: Tensor, kl: Tensor) -> None:
-        """Add the modes ``b n`` and the KL ``b n`` (nats) of a batch."""
+        """Add the modes ``b n`` and the KL ``b n`` (nats) of a batch.
+
+        Raises:
+            ValueError: on a CPU, a KL that is NaN.
+        """
+        if readable(kl) and bool(kl.isnan().any()):
+            raise ValueError("the KL of latents contains NaN; check the logits (a smaller learning rate often helps)")
         latent = torch.arange(codes.shape[1], device=codes.device).expand_as(codes)
         ones = torch.ones_like(codes, dtype=self.counts.dtype)
         self.counts.index_put_((latent, codes), ones, accumulate=True)

@@ -17,8 +17,8 @@ from .densities import categorical_kl
 from .estimator import ESTIMATORS, Estimator
 from .noise import NoiseFn, draw_noise
 from .sampling import align_temperature, categorical_sample, gumbel_max, mask_logits, mode, one_hot
-from .schedules import SCHEDULES, read_temperature
-from .surrogate import Cost, bound_cost, evaluate, repeat_copies, repeat_samples
+from .schedules import FORGOTTEN, SCHEDULES, read_temperature, warn_forgotten
+from .surrogate import Cost, bound_cost, cost_per_example, evaluate, repeat_copies, repeat_samples
 
 
 class RelaxedCategorical(nn.Module):
@@ -33,8 +33,8 @@ class RelaxedCategorical(nn.Module):
         estimator: name of a gradient estimator, or ``{"name": "reinforce", "samples": 8}``.
         temperature: a number > 0, the name of a schedule, or ``{"name": "exponential", "initial": 1.0, ...}``;
             ``{"name": "learned", "initial": 1.0}`` trains it.
-        event_shape: shape ``n k`` of one example's logits, for the estimators that are built for one shape: ``relax``,
-            ``unordered``, and ``reinforce`` with a learned baseline.
+        event_shape: shape ``n k`` of one example's logits (``n m k`` for a multi-sample bound), for the estimators that
+            are built for one shape: ``relax``, ``unordered``, and ``reinforce`` with a learned baseline.
 
     Raises:
         ValueError: an unknown estimator, schedule or argument (the nearest known one is named), a temperature <= 0, a
@@ -67,6 +67,7 @@ class RelaxedCategorical(nn.Module):
         self.temperature_spec = {"name": name, **arguments}
         self.schedule = partial(SCHEDULES[name], **arguments)
         self.log_temperature = None
+        self.calls: int | None = None if name in ("constant", "learned") else 0  # without ``advance()``; None: fine
         if name == "learned":
             if not self.estimator.learns_temperature:
                 raise ValueError(
@@ -138,7 +139,7 @@ class RelaxedCategorical(nn.Module):
             ValueError: a cost of another shape, temperature <= 0, a row whose categories are all masked, or noise of
                 another shape.
         """
-        logits = mask_logits(logits, mask)
+        logits, cost = mask_logits(logits, mask), cost_per_example(cost, logits.ndim)
         noise_fn = partial(draw_noise, noise=noise, generator=generator)
         if not self.training:
             return self._discrete_expectation(logits, cost, noise_fn)
@@ -176,7 +177,7 @@ class RelaxedCategorical(nn.Module):
         """
         if m < 1:
             raise ValueError(f"a multi-sample bound needs m >= 1, got {m}")
-        logits = mask_logits(logits, mask)
+        logits, log_weight = mask_logits(logits, mask), cost_per_example(log_weight, logits.ndim)
         noise_fn = partial(draw_noise, noise=noise, generator=generator)
         if not self.training:
             return -self._discrete_expectation(repeat_copies(logits, m), bound_cost(log_weight), noise_fn)
@@ -224,6 +225,7 @@ class RelaxedCategorical(nn.Module):
     def advance(self) -> None:
         """Count one optimizer step."""
         self.step += 1
+        self.calls = None
 
     def current_temperature(self) -> Tensor:
         """Return the temperature at the current step, a float32 scalar; with a gradient if it is learned."""
@@ -237,8 +239,16 @@ class RelaxedCategorical(nn.Module):
 
     def _temperature(self, temperature: float | Tensor | None, logits: Tensor) -> Tensor | float:
         if temperature is None:
+            self._count_call()
             return self.current_temperature()
         return align_temperature(temperature, logits)
+
+    def _count_call(self) -> None:
+        if self.calls is not None and not torch.compiler.is_compiling():
+            self.calls += 1
+            if self.calls == FORGOTTEN:
+                self.calls = None
+                warn_forgotten(self.temperature_spec["name"])
 
     def _discrete_expectation(self, logits: Tensor, cost: Cost, noise_fn: NoiseFn) -> Tensor:
         samples = self.estimator.samples

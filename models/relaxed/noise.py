@@ -18,6 +18,8 @@ import torch
 from numpy.random.bit_generator import ISeedSequence
 from torch import Tensor, library
 
+from .checks import refuse_recomputation
+
 NoiseFn = Callable[[Tensor], Tensor]  # returns standard Gumbel noise of the argument's shape
 
 _STEP = 2.0**-31 * (1 - 2.0**-24)  # just under 2^-31, so that the last points of the grid do not round to u = 1
@@ -49,6 +51,8 @@ def _log_uniform(
     like: Tensor | Sequence[int], generator: torch.Generator | None, device: torch.device | str | None
 ) -> Tensor:
     """Draw log(1 - u), float32."""
+    if generator is not None:
+        refuse_recomputation("a generator of its own")
     shape, device = (like.shape, like.device) if isinstance(like, Tensor) else (like, device)
     if torch._C._are_functorch_transforms_active():
         # A random template, so that vmap's `randomness` decides whether it has the mapped axis.

@@ -7,9 +7,11 @@ eq. 2; Maddison, Mnih & Teh 2017 (arXiv:1611.00712), section 3.2. Straight-throu
 Every function computes in float32 (float64 for float64 logits) and casts back, also under autocast. A class is masked
 by a logit of -inf, or by ``mask``, boolean and broadcastable to the logits, True where allowed.
 
-Rows without an allowed class, NaN logits and temperatures <= 0 raise ValueError. They are checked where the check is
-cheap: on the CPU, outside ``torch.compile`` and ``torch.func`` transforms. Elsewhere it would wait for the device or
-break the graph, so there the relaxed samples of such rows are NaN, and their codes arbitrary.
+Logits that are not floating point, that have no class, and masks that are not boolean raise ValueError.
+
+Rows without an allowed class, NaN logits and temperatures <= 0 raise ValueError too. They are checked where the check
+is cheap: on the CPU, outside ``torch.compile``, ``torch.jit.trace`` and ``torch.func`` transforms. Elsewhere it would
+wait for the device or break the graph, so there the relaxed samples of such rows are NaN, and their codes arbitrary.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from .checks import check_codes, check_finite, check_logits, readable
 from .noise import exponential_noise, gumbel_noise
 from .shapes import Bool, Float, Int
 
@@ -132,19 +135,26 @@ def gumbel_softmax(
 
 def tempered_softmax(logits: Float[Tensor, "*b k"], temperature: float | Tensor) -> Float[Tensor, "*b k"]:
     """Compute softmax(logits / temperature), ``... k``; temperature and errors as for ``gumbel_softmax``."""
-    soft = _tempered(logits, align_temperature(temperature, logits)).softmax(-1)
+    temperature = align_temperature(temperature, check_logits(logits))
+    soft = _tempered(logits, temperature).softmax(-1)
     check_finite(soft[..., 0], logits)
     return soft.to(logits.dtype)
 
 
 def straight_through(hard: Float[Tensor, "*b k"], soft: Float[Tensor, "*b k"]) -> Float[Tensor, "*b k"]:
     """Return the value of ``hard`` with the gradient of ``soft``, both ``... k``."""
+    hard, soft = check_logits(hard, "hard"), check_logits(soft, "soft")
     # The bracket is exactly zero; ``hard + soft - soft.detach()`` would round and not be one-hot.
     return hard + (soft - soft.detach())
 
 
 def one_hot(codes: Int[Tensor, "*b"], k: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "*b k"]:
-    """Encode codes as one-hot vectors, ``... -> ... k``."""
+    """Encode codes as one-hot vectors, ``... -> ... k``.
+
+    Raises:
+        ValueError: codes that are not whole numbers.
+    """
+    codes = check_codes(codes)
     return codes.new_zeros((), dtype=dtype).expand(*codes.shape, k).scatter(-1, codes[..., None], 1)
 
 
@@ -156,8 +166,8 @@ def hard_from_soft(soft: Float[Tensor, "*b k"]) -> Float[Tensor, "*b k"]:
 def argmax(values: Float[Tensor, "*b k"]) -> Int[Tensor, "*b"]:
     """Return the index of each row's largest entry, ``... k -> ...``, the first on ties; no gradient."""
     # On a CPU PyTorch's argmax is not vectorised; NumPy's is ten times as fast for many classes.
-    values = values.detach()
-    if _readable(values) and values.dtype in (torch.float32, torch.float64):
+    values = check_logits(values.detach(), "values")
+    if readable(values) and values.dtype in (torch.float32, torch.float64):
         return torch.as_tensor(values.numpy().argmax(-1))
     return values.argmax(-1)
 
@@ -168,14 +178,23 @@ def mode(logits: Float[Tensor, "*b k"]) -> Int[Tensor, "*b"]:
     Raises:
         ValueError: a row has no allowed class or a NaN (see the module).
     """
-    codes = argmax(logits)
+    codes = argmax(check_logits(logits))
     check_finite(logits.detach().gather(-1, codes[..., None]), logits)
     return codes
 
 
 def mask_logits(logits: Float[Tensor, "*b k"], mask: Bool[Tensor, "*m"] | None) -> Float[Tensor, "*b k"]:
-    """Set logits ``... k`` to -inf where the boolean ``mask`` is False."""
-    return logits if mask is None else logits.masked_fill(~mask, -math.inf)
+    """Set logits ``... k`` to -inf where the boolean ``mask`` is False.
+
+    Raises:
+        ValueError: logits that are not floating point or have no class, a mask that is not boolean.
+    """
+    check_logits(logits)
+    if mask is None:
+        return logits
+    if mask.dtype != torch.bool:
+        raise ValueError(f"mask must be boolean, True where a class is allowed, got {mask.dtype}; use mask.bool()")
+    return logits.masked_fill(~mask, -math.inf)
 
 
 def align_temperature(temperature: float | Tensor, logits: Tensor) -> float | Tensor:
@@ -194,7 +213,7 @@ def align_temperature(temperature: float | Tensor, logits: Tensor) -> float | Te
         if not 0 < temperature < math.inf:
             raise ValueError(_bad_temperature(temperature))
         return temperature
-    if _readable(temperature) and not bool(((temperature > 0) & (temperature < math.inf)).all()):
+    if readable(temperature) and not bool(((temperature > 0) & (temperature < math.inf)).all()):
         raise ValueError(_bad_temperature(temperature.min().item()))
     shape = (*logits.shape[:-1], 1)
     if temperature.ndim > len(shape) or any(t not in (1, n) for t, n in zip(temperature.shape, shape, strict=False)):
@@ -203,19 +222,6 @@ def align_temperature(temperature: float | Tensor, logits: Tensor) -> float | Te
             "give a number or a leading part of the logits' axes without the last"
         )
     return temperature.reshape(*temperature.shape, *[1] * (len(shape) - temperature.ndim))
-
-
-def check_finite(per_row: Tensor, logits: Tensor) -> None:
-    """Check a result that is finite for every valid row of ``logits``; else ValueError with the reason."""
-    if not _readable(per_row) or bool(per_row.isfinite().all()):
-        return
-    if bool(logits.isnan().any()):
-        raise ValueError("logits contain NaN; check what computes them (a smaller learning rate often helps)")
-    if bool(logits.isposinf().any()):
-        raise ValueError("logits contain +inf; check what computes them, or mask the other classes instead")
-    if bool(logits.isneginf().all(-1).any()):
-        raise ValueError("all classes of a row are masked; allow at least one class in every row")
-    raise ValueError("the sample is not finite: temperature is too small for the logits or noise holds NaN; raise it")
 
 
 def _compute(logits: Tensor) -> Tensor:
@@ -243,15 +249,6 @@ def _tempered(logits: Tensor, temperature: float | Tensor, noise: Tensor | None 
         return scores / temperature
     masked = scores.isneginf()
     return (scores.masked_fill(masked, 0.0) / temperature).masked_fill(masked, -math.inf)
-
-
-def _readable(value: Tensor) -> bool:
-    """Return True if the value can be read without waiting for a device or breaking a transform."""
-    return (
-        value.device.type == "cpu"
-        and not torch.compiler.is_compiling()
-        and not torch._C._are_functorch_transforms_active()
-    )
 
 
 def _bad_temperature(value: float) -> str:

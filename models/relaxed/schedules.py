@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
+from warnings import warn
 
 import torch
 from torch import Tensor
@@ -17,18 +18,29 @@ from torch import Tensor
 from ...registry import Registry, Spec
 
 Schedule = Callable[..., Tensor]
+FORGOTTEN = 1000  # training calls without ``advance()`` after which a layer says so
 SCHEDULES: Registry[Schedule] = Registry("temperature schedule", context=("step",))
 
 
 @SCHEDULES.register("constant")
 def constant(step: Tensor, *, initial: float = 1.0) -> Tensor:
-    """Constant temperature ``initial``."""
+    """Constant temperature.
+
+    Args:
+        step: optimizer steps, a scalar.
+        initial: the temperature.
+    """
     return torch.full((), initial, dtype=torch.float32, device=step.device)
 
 
 @SCHEDULES.register("learned")
 def learned(step: Tensor, *, initial: float = 1.0) -> Tensor:
-    """Learned temperature, ``initial`` before training; the layer trains its logarithm."""
+    """Learned temperature: the layer trains its logarithm.
+
+    Args:
+        step: optimizer steps, a scalar.
+        initial: temperature before training.
+    """
     return constant(step, initial=initial)
 
 
@@ -39,6 +51,13 @@ def exponential(
     """Exponential decay ``max(minimum, initial exp(-rate t))``, t rounded down to a multiple of ``every``.
 
     Jang et al. 2017 (arXiv:1611.01144), section 4.
+
+    Args:
+        step: optimizer steps, a scalar.
+        initial: temperature at step 0.
+        minimum: lowest temperature.
+        rate: decay per step.
+        every: steps between two changes.
     """
     updated = (step // every * every).float()
     return (initial * torch.exp(-rate * updated)).clamp(min=minimum)
@@ -46,7 +65,14 @@ def exponential(
 
 @SCHEDULES.register("linear")
 def linear(step: Tensor, *, initial: float = 1.0, final: float = 0.5, steps: int = 10_000) -> Tensor:
-    """Straight line from ``initial`` to ``final`` over ``steps`` steps, constant afterwards."""
+    """Straight line from ``initial`` to ``final`` over ``steps`` steps, constant afterwards.
+
+    Args:
+        step: optimizer steps, a scalar.
+        initial: temperature at step 0.
+        final: temperature from ``steps`` on.
+        steps: length of the line.
+    """
     progress = (step.float() / steps).clamp(max=1.0)
     return initial + (final - initial) * progress
 
@@ -56,6 +82,12 @@ def cosine(step: Tensor, *, initial: float = 1.0, final: float = 1 / 16, steps: 
     """Half a cosine from ``initial`` to ``final`` over ``steps`` steps, constant afterwards.
 
     DALL-E, Ramesh et al. 2021 (arXiv:2102.12092), appendix A.2.
+
+    Args:
+        step: optimizer steps, a scalar.
+        initial: temperature at step 0.
+        final: temperature from ``steps`` on.
+        steps: length of the curve.
     """
     progress = (step.float() / steps).clamp(max=1.0)
     return final + (initial - final) * 0.5 * (1 + torch.cos(math.pi * progress))
@@ -66,13 +98,25 @@ def multiplicative(step: Tensor, *, initial: float = 2.0, minimum: float = 0.5, 
     """Decay by a factor per step, ``max(minimum, initial decay^t)``.
 
     wav2vec 2.0, Baevski et al. 2020 (arXiv:2006.11477), section 4.2.
+
+    Args:
+        step: optimizer steps, a scalar.
+        initial: temperature at step 0.
+        minimum: lowest temperature.
+        decay: factor of each step, below 1.
     """
     return (initial * torch.exp(math.log(decay) * step.float())).clamp(min=minimum)
 
 
 @SCHEDULES.register("piecewise")
 def piecewise(step: Tensor, *, values: Sequence[float] = (1.0, 0.5), boundaries: Sequence[int] = (10_000,)) -> Tensor:
-    """Step function: ``values[i]`` from step ``boundaries[i - 1]`` on; one value more than boundaries."""
+    """Step function: ``values[i]`` from step ``boundaries[i - 1]`` on.
+
+    Args:
+        step: optimizer steps, a scalar.
+        values: the temperatures, one more than boundaries.
+        boundaries: first step of each value but the first, increasing.
+    """
     table = torch.tensor(values, dtype=torch.float32, device=step.device)
     return table[torch.bucketize(step, torch.tensor(boundaries, device=step.device), right=True)]
 
@@ -81,7 +125,8 @@ def read_temperature(temperature: float | Spec) -> tuple[str, dict[str, Any]]:
     """Split a temperature into the name of its schedule and the schedule's arguments; a number is constant.
 
     Raises:
-        ValueError: unknown name or argument (the nearest known one is named), or an argument that is not > 0.
+        ValueError: unknown name or argument (the nearest known one is named), an argument that is not > 0, or a minimum
+            above the initial temperature.
     """
     spec = temperature if isinstance(temperature, (str, dict)) else {"name": "constant", "initial": temperature}
     if isinstance(spec, dict) and "name" not in spec:
@@ -93,6 +138,12 @@ def read_temperature(temperature: float | Spec) -> tuple[str, dict[str, Any]]:
                 raise ValueError(f"temperature schedule '{name}' needs plain numbers for {key}, got {number!r}")
             if not 0 < number < math.inf:
                 raise ValueError(f"temperature schedule '{name}' needs {key} > 0, got {number!r}")
+    complete = {**(SCHEDULES[name].__kwdefaults__ or {}), **arguments}
+    if complete.get("minimum", 0.0) > complete.get("initial", math.inf):
+        raise ValueError(
+            f"temperature schedule '{name}' needs minimum <= initial, got minimum {complete['minimum']} and initial "
+            f"{complete['initial']}; set both"
+        )
     if name == "piecewise":
         _check_pieces(**arguments)
     return name, arguments
@@ -104,3 +155,12 @@ def _check_pieces(values: Sequence[float] = (1.0, 0.5), boundaries: Sequence[int
             f"temperature schedule 'piecewise' needs increasing boundaries and one value more than boundaries, "
             f"got {len(values)} values and boundaries {list(boundaries)}"
         )
+
+
+def warn_forgotten(name: str) -> None:
+    """Warn that the schedule ``name`` of a layer stands still."""
+    warn(
+        f"{FORGOTTEN} training calls of a RelaxedCategorical without advance(), so its temperature schedule '{name}' "
+        "stands still; call layer.advance() once per optimizer step",
+        stacklevel=5,
+    )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 Cost = Callable[[Tensor], Tensor]  # z ``... n k`` to one value per example, ``...``
+NO_GRADIENT = "this estimator needs a cost with a gradient for z; use 'reinforce' for a black box"
 
 
 def repeat_samples(logits: Tensor, samples: int) -> Tensor:
@@ -33,6 +34,42 @@ def bound_cost(log_weight: Cost) -> Cost:
         return math.log(len(log_weights)) - log_weights.logsumexp(0)
 
     return cost
+
+
+def cost_per_example(cost: Cost, axes: int) -> Cost:
+    """Return the cost, checked to keep the axes of samples, for logits ``b n k`` with ``axes`` axes.
+
+    A cost that flattens z ``s b n k`` as if it were ``b n k`` would sum over the batch.
+    """
+
+    def checked(z: Tensor) -> Tensor:
+        value = cost(z)
+        if 0 < value.ndim <= (leading := z.ndim - axes):
+            raise ValueError(
+                f"cost must return one value per sample and example, a leading part of {tuple(z.shape[:-1])} longer "
+                f"than {tuple(z.shape[:leading])} for z of shape {tuple(z.shape)}, got {tuple(value.shape)}; let it "
+                "count axes from the last one"
+            )
+        return value
+
+    return checked
+
+
+def evaluate_pathwise(cost: Cost, z: Tensor) -> Tensor:
+    """Return ``evaluate(cost, z)`` of a z that carries a gradient.
+
+    Raises:
+        ValueError: the cost returned another shape, or a value without a gradient for such a z.
+    """
+    try:
+        value = evaluate(cost, z)
+    except RuntimeError as error:
+        if "on Tensor that requires grad" in str(error):  # z.numpy()
+            raise ValueError(NO_GRADIENT) from error
+        raise
+    if z.requires_grad and torch.is_grad_enabled() and not value.requires_grad:
+        raise ValueError(NO_GRADIENT)
+    return value
 
 
 def evaluate(cost: Cost, z: Tensor) -> Tensor:
@@ -72,7 +109,7 @@ def value_and_grad(cost: Cost, point: Tensor, create_graph: bool = False) -> tup
             with torch.autocast(point.device.type, enabled=False):  # as in any other backward pass
                 (grad,) = torch.autograd.grad(value.sum(), point, create_graph=create_graph, allow_unused=True)
         if grad is None:
-            raise ValueError("this estimator needs a cost with a gradient for z; use 'reinforce' for a black box")
+            raise ValueError(NO_GRADIENT)
     return (value if create_graph else value.detach()), grad
 
 

@@ -1,14 +1,28 @@
-"""The benchmark of the grammar, from training to its table, with one row of two steps."""
+"""Grammar benchmark from training to its page, with one row of two steps."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gumbelzoo.benchmarks.text import grammar
+from gumbelzoo.data import TextData
 
 
-def test_a_row_and_the_grammar_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", grammar.ROWS)
+def test_row_builds_its_model(name: str, describe: Callable[..., Any]) -> None:
+    """The options are accepted."""
+    model_class, arguments, steps = describe(grammar.CONFIG, grammar.ROWS[name])
+    assert steps == (6000 if "6,000" in name else grammar.STEPS)
+    data = TextData("grammar")
+    model = model_class(**arguments, vocabulary=data.vocabulary, max_length=data.max_length)
+    assert bool(model.objective.discriminator_parameters()) == (name != "maximum likelihood")
+
+
+def test_page_of_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the row and the grammar's own metrics."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(grammar, "__file__", str(tmp_path / "grammar.py"))
     short = ["--trainer.max_steps=2", "--trainer.limit_val_batches=1", "--model.test_samples=50"]

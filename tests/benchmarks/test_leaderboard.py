@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,7 @@ from gumbelzoo.benchmarks.common.runs import test_metrics as metrics_of
 from gumbelzoo.benchmarks.leaderboard import costs, leaderboard
 from gumbelzoo.benchmarks.leaderboard.rows import ROWS, SEVERAL_STEPS, STEPS, Row
 from gumbelzoo.benchmarks.leaderboard.table import Record, collect
-from gumbelzoo.commands.configuration import Configuration
-from gumbelzoo.models import MODELS, CategoricalVAE
+from gumbelzoo.models import CategoricalVAE
 
 SMALL = (
     "--data.name=digits",
@@ -33,43 +33,38 @@ NETWORKS = {"encoder": {"name": "mlp", "hidden": [8]}, "decoder": {"name": "mlp"
 TINY = {"image_shape": [1, 4, 4], **NETWORKS, "latents": 3}
 
 
-def configuration(name: str) -> tuple[str, dict[str, Any], int]:
-    """Model, its arguments and the number of steps of a row, before anything is selected."""
-    row = ROWS[name]
-    read = Configuration.read(["fit", "--config", row.config, *row.command_options(name)])
-    _, _, text, *options = read.arguments
-    section = read.sections["model"]
-    arguments = section.arguments | {
-        path[0]: yaml.safe_load(value) for item in section.rest for path, value in item.values
-    }
-    given = dict(option.removeprefix("--").split("=", 1) for option in options)
-    return (
-        section.kind.registry_name,
-        arguments,
-        int(given.get("trainer.max_steps", yaml.safe_load(text)["trainer"]["max_steps"])),
-    )
-
-
 @pytest.mark.parametrize("name", ROWS)
-def test_row_has_a_gradient(name: str) -> None:
+def test_row_has_a_gradient(name: str, describe: Callable[..., Any]) -> None:
     """Its encoder gets one; a row with several samples has its own number of samples and steps."""
-    model_name, arguments, steps = configuration(name)
-    several = ROWS[name].section == "several"
+    row = ROWS[name]
+    model_class, arguments, steps = describe(row.config, row.command_options(name))
+    several = row.section == "several"
     assert steps == (SEVERAL_STEPS if several else STEPS)
     assert arguments.get("training_samples", 1) == (int(name.rpartition("_")[2]) if several else 1)
-    categories = {"categories": 4} if model_name == "categorical_vae" else {}
-    model = MODELS[model_name](**{**arguments, **TINY, **categories})
+    categories = {"categories": 4} if model_class is CategoricalVAE else {}
+    model = model_class(**{**arguments, **TINY, **categories})
     model.train().training_metrics({"image": torch.rand(2, 1, 4, 4).round()})["loss"].backward()
     first = next(value for name, value in model.named_parameters() if name.startswith("encoder") and value.dim() == 2)
     assert first.grad is not None and first.grad.abs().sum() > 0
 
 
-def test_row_options_reach_the_estimator() -> None:
-    _, arguments, _ = configuration("reinforce_learned")
-    assert arguments["estimator"] == {"name": "reinforce", "samples": 1, "baseline": "learned"}
-    assert configuration("vimco_1")[1]["estimator"] == {"name": "vimco", "samples": 2}
-    assert configuration("gumbel_softmax_annealed")[1]["temperature"]["minimum"] == 0.5
-    assert "estimator" not in configuration("gaussian")[1]
+@pytest.mark.parametrize(
+    ("name", "estimator", "temperature"),
+    [
+        ("reinforce_learned", {"name": "reinforce", "samples": 1, "baseline": "learned"}, 0.5),
+        ("vimco_1", {"name": "vimco", "samples": 2}, 0.5),
+        (
+            "straight_through_annealed",
+            "straight_through",
+            {"name": "exponential", "initial": 1.0, "minimum": 0.5, "rate": 1e-4},
+        ),
+        ("gaussian", None, None),
+    ],
+)
+def test_row_options_reach_the_model(name: str, estimator: Any, temperature: Any, describe: Callable[..., Any]) -> None:
+    """Estimator and temperature are those of the row."""
+    _, arguments, _ = describe(ROWS[name].config, ROWS[name].command_options(name))
+    assert (arguments.get("estimator"), arguments.get("temperature")) == (estimator, temperature)
 
 
 @pytest.fixture
@@ -176,6 +171,7 @@ def test_record_keeps_seeds_of_the_same_choice(board: Path) -> None:
 
 
 def test_failed_row_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message is one line; the log has the reason."""
     monkeypatch.setitem(ROWS, "reinmax", Row(options=(*SMALL, "--model.latents=0")))
     assert "reinmax: FAILED" in leaderboard.job((tmp_path, "reinmax", 0))
     assert "latents" in (tmp_path / "reinmax" / "tune_lr0.001" / "log.txt").read_text()
@@ -183,12 +179,14 @@ def test_failed_row_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("code", [130, 143])
 def test_interrupted_row_has_not_failed(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit codes of SIGINT and SIGTERM are no failures."""
     monkeypatch.setattr("gumbelzoo.benchmarks.common.runs.gumbelzoo", lambda _: code)
     assert leaderboard.job((tmp_path, "reinmax", 0)) == "reinmax: interrupted"
 
 
 @pytest.mark.parametrize("m", [1, 3])
 def test_variance_is_of_the_training_gradient(m: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It equals the variance of gradients of ``training_metrics`` with the same noise."""
     monkeypatch.setattr(costs, "DRAWS", 4)
     model = create_model("categorical_vae", **TINY, categories=4, temperature=0.7, training_samples=m)
     assert isinstance(model, CategoricalVAE)

@@ -1,4 +1,4 @@
-"""Cards, configurations and the README's table say the same of every release, and ``results`` notices if not."""
+"""Cards, ``config.json`` and ``docs/releases.md`` state the same metrics, and ``make results`` finds differences."""
 
 from __future__ import annotations
 
@@ -11,56 +11,60 @@ import gumbelzoo
 import pytest
 import torch
 from gumbelzoo.benchmarks import releases as results
-from gumbelzoo.benchmarks.common import readme
-from gumbelzoo.commands.list import releases
+from gumbelzoo.benchmarks.common import pages
+from gumbelzoo.commands import list as listing
 from gumbelzoo.models import MODELS
-from gumbelzoo.pretrained import api as pretrained
+from gumbelzoo.pretrained import api
 from gumbelzoo.pretrained.config import read_config
 from gumbelzoo.train import main
 
 START, END = "<!-- results -->", "<!-- /results -->"
 NAMES = gumbelzoo.list_pretrained()
 CHEAP = {"bound_samples": 1, "val_samples": 1, "test_samples": 20, "reverse_steps": 0}
-STEADY = {"kl", "active_latents", "usage", "perplexity", "nmse", "nll", "accuracy"}  # no draw enters them
+DETERMINISTIC = {"kl", "active_latents", "usage", "perplexity", "nmse", "nll", "accuracy"}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_card_states_the_figures_of_its_configuration(name: str) -> None:
-    folder = pretrained.find_release(name)
-    assert results.card_figures(folder) == results.printed(read_config(folder).metrics) != {}
+def test_card_states_the_metrics_of_the_release(name: str) -> None:
+    """All of ``config.json``, and no others."""
+    folder = api.RELEASED / name
+    assert results.card_metrics(folder) == results.printed(read_config(folder).metrics) != {}
 
 
-@pytest.mark.parametrize("release", releases(), ids=NAMES)
-def test_every_release_has_figures_for_the_tables(release: dict[str, Any]) -> None:
+@pytest.mark.parametrize("release", listing.releases(), ids=NAMES)
+def test_release_has_metrics_for_tables(release: dict[str, Any]) -> None:
+    """And its weights are small enough for the package."""
     assert release["figures"]
     assert release["megabytes"] < 6
 
 
-def test_the_readme_has_the_table_of_the_releases() -> None:
-    text = readme.README.read_text(encoding="utf-8")
-    assert readme.with_table(text, "results", results.render_table()) == text
+def test_page_has_the_table_of_all_releases() -> None:
+    """``docs/releases.md`` is what ``releases.py --table`` writes."""
+    text, table = (pages.ROOT / results.PAGE).read_text(encoding="utf-8"), results.render_table()
+    assert pages.insert_table(text, "results", table) == text
+    assert len(table.splitlines()) == 2 + len(NAMES)
 
 
 @pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.parametrize("name", NAMES)
-def test_a_release_gives_its_figures_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that the costly part of the test has no influence on; ``make results`` compares all."""
+def test_release_reproduces_its_metrics(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only those that do not depend on samples; ``make results`` compares all."""
 
     def refused(*_: Any) -> None:
         raise OSError("no downloads in tests")
 
     monkeypatch.setattr("torchvision.datasets.utils.download_url", refused)
-    source, stated = results.open_source(name), results.card_figures(pretrained.find_release(name))
-    options = [f"--model.{key}={value}" for key, value in CHEAP.items() if key in source.model.hparams]
-    steady = {metric: value for metric, value in stated.items() if metric.partition("/")[2] in STEADY}
-    if not steady:
-        pytest.skip(f"every figure of {name} is of draws")
+    source, stated = results.resolve_source(name), results.card_metrics(api.RELEASED / name)
+    options = [f"--model.{key}={value}" for key, value in CHEAP.items() if key in source.model.config()]
+    compared = {metric: value for metric, value in stated.items() if metric.partition("/")[2] in DETERMINISTIC}
+    if not compared:
+        pytest.skip(f"every metric of {name} depends on samples")
     try:
         found = results.printed(results.measure(source, options)["metrics"])
     except FileNotFoundError as error:
         pytest.skip(str(error))
-    assert [metric for metric, figure in steady.items() if not results.agree(found[metric], figure)] == []
+    assert [metric for metric, value in compared.items() if not results.agree(found[metric], value)] == []
 
 
 @pytest.mark.parametrize(
@@ -78,64 +82,76 @@ def test_a_release_gives_its_figures_again(name: str, monkeypatch: pytest.Monkey
         ("1.0000", None, False),
     ],
 )
-def test_printed_figures_agree_to_one_in_the_last_digit(found: str | None, stated: str | None, same: bool) -> None:
+def test_metrics_agree_to_one_in_the_last_digit(found: str | None, stated: str | None, same: bool) -> None:
+    """A missing metric or one that is not finite equals only itself."""
     assert results.agree(found, stated) == same
 
 
 @pytest.mark.parametrize("text", ["", START, f"{END}{START}", 2 * (START + END)])
-def test_a_readme_without_the_two_comments(text: str) -> None:
+def test_page_without_the_two_comments_raises(text: str) -> None:
+    """None, one, in the wrong order, or twice."""
     with pytest.raises(ValueError, match="once, in this order"):
-        readme.with_table(text, "results", "table")
+        pages.insert_table(text, "results", "table")
 
 
-def test_every_model_has_words_for_its_card() -> None:
-    assert all(MODELS[name].card.metrics for name in MODELS.names())
+def test_every_model_has_metrics_for_tables() -> None:
+    """Its card names them."""
+    assert all(MODELS[name].card.metrics for name in MODELS)
 
 
 @pytest.fixture
 def released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A release of a model that nobody trained, with figures that ``test`` measured, in the place of all others."""
+    """The only release: an untrained model, with the metrics of ``test`` in its files."""
     monkeypatch.setattr("sys.argv", ["gumbelzoo"])
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(1)
-    model = gumbelzoo.create_model("categorical_vae", image_shape=[1, 8, 8], latents=2, hidden=[4], bound_samples=3)
-    data = {"class": "ImageData", "arguments": {"name": "digits", "binarization": "static"}}
-    folder = model.save_pretrained(tmp_path / "checkpoints/tiny", data=data, test={"seed": 5})
-    measured = results.measure(results.open_source(str(folder)))
+    networks = {key: {"name": "mlp", "hidden": [4]} for key in ("encoder", "decoder")}
+    model = gumbelzoo.create_model("categorical_vae", image_shape=[1, 8, 8], latents=2, bound_samples=3, **networks)
+    data = {"class": "images", "arguments": {"name": "digits", "binarization": "static"}}
+    folder = gumbelzoo.save_pretrained(model, tmp_path / "checkpoints/tiny", data=data, test={"seed": 5})
+    measured = results.measure(results.resolve_source(str(folder)))
     assert measured["seed"] == 5
     shutil.rmtree(folder)
     card = "\n".join(f"| {name} | {value:.4f} |" for name, value in measured["metrics"].items())
-    model.save_pretrained(folder, data=data, card=card, test={"metrics": measured["metrics"], "seed": 5})
-    (tmp_path / "README.md").write_text(f"before\n{START}\nold\n{END}\nafter\n")
-    monkeypatch.setattr(pretrained, "RELEASED", folder.parent)
-    monkeypatch.setattr(readme, "README", tmp_path / "README.md")
+    test = {"metrics": measured["metrics"], "seed": 5}
+    gumbelzoo.save_pretrained(model, folder, data=data, card=card, test=test)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / results.PAGE).write_text(f"before\n{START}\nold\n{END}\nafter\n")
+    monkeypatch.setattr(api, "RELEASED", folder.parent)
+    monkeypatch.setattr(listing, "CHECKPOINTS", folder.parent)
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
     return folder
 
 
-def test_results_tests_again_and_writes_the_table(released: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_results_write_the_table(released: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Every release is tested again first."""
     assert results.main([]) == 0
-    assert "1 tested, every figure is its card's" in capfd.readouterr().out
-    text = Path("README.md").read_text()
+    assert "1 tested, all metrics equal those of the cards" in capfd.readouterr().out
+    text = Path("docs/releases.md").read_text()
     bound = read_config(released).metrics["test/bound"]
-    assert text.startswith(f"before\n{START}\n| released |")
+    assert text.startswith(f"before\n{START}\n| release |")
+    assert "| [`tiny`](../checkpoints/tiny/README.md) | `categorical_vae` | digits |" in text
     assert f"bound {bound:.4f}" in text
     assert text.endswith(f"{END}\nafter\n")
     assert "old" not in text
 
 
-def test_results_does_not_praise_what_it_skipped(
+def test_results_without_data_claim_nothing(
     released: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """A release whose data are missing is skipped, and the message says that nothing was tested."""
+
     def missing(name: str, folder: Path) -> list[str]:
         raise FileNotFoundError("no such data")
 
     monkeypatch.setattr(results, "differences", missing)
     assert results.main([]) == 0
     printed = capfd.readouterr().out
-    assert "skipped: no such data" in printed and "nothing was tested" in printed and "every figure" not in printed
+    assert "skipped: no such data" in printed and "nothing tested" in printed and "all metrics" not in printed
 
 
-def test_results_names_the_figure_that_differs(released: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_results_name_the_metric_that_differs(released: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The exit code is 1."""
     card = released / "README.md"
     bound = f"{read_config(released).metrics['test/bound']:.4f}"
     card.write_text(card.read_text().replace(bound, "1.0000"))
@@ -143,7 +159,8 @@ def test_results_names_the_figure_that_differs(released: Path, capfd: pytest.Cap
     assert f"tiny: test/bound is {bound}, the card says 1.0000" in capfd.readouterr().out
 
 
-def test_list_shows_the_figures(released: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_list_shows_the_metrics(released: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The main ones as a line, all of them as JSON."""
     metrics = read_config(released).metrics
     assert main(["list"]) == 0
     (line,) = [line for line in capfd.readouterr().out.splitlines() if line.startswith("  tiny ")]

@@ -58,7 +58,7 @@ def test_noise_differs_by_rank_and_not_by_run() -> None:
     assert not torch.equal(noise[0], noise[1])
 
 
-def test_validation_does_not_change_training_noise() -> None:
+def test_validation_leaves_training_noise_alone() -> None:
     callback, trainer = RandomState(), trainer_at()
     torch.manual_seed(1)
     expected = draw()
@@ -108,7 +108,7 @@ def test_guard_gives_the_hint_of_the_model(clip: float, workspace: Path, capfd: 
     assert main([*options, "--trainer.gradient_clip_val=1.0"]) != 0
 
 
-def test_guard_on_an_accelerator_is_periodic() -> None:
+def test_guard_is_periodic_on_an_accelerator() -> None:
     guard = NanGuard()
     nan = torch.tensor(float("nan"))
     for batch in (1, 49):
@@ -117,7 +117,7 @@ def test_guard_on_an_accelerator_is_periodic() -> None:
         guard.on_before_backward(trainer_at(batch=50, device="cuda"), MODULE, torch.tensor(0.0))
 
 
-def test_guard_on_an_accelerator_checks_before_saving() -> None:
+def test_guard_checks_before_saving() -> None:
     guard, trainer = NanGuard(), trainer_at(batch=51, device="cuda")
     guard.on_save_checkpoint(trainer, MODULE, {})
     guard.on_before_backward(trainer, MODULE, torch.tensor(float("nan")))

@@ -39,7 +39,13 @@ def vae(workspace: Path) -> Path:
     """A release of an untrained VAE of 8 x 8 images, in the working folder."""
     torch.manual_seed(0)
     mlp = {"name": "mlp", "hidden": [8]}
-    arguments: dict[str, Any] = {"image_shape": [1, 8, 8], "latents": 3, "categories": 4, "encoder": mlp, "decoder": mlp}
+    arguments: dict[str, Any] = {
+        "image_shape": [1, 8, 8],
+        "latents": 3,
+        "categories": 4,
+        "encoder": mlp,
+        "decoder": mlp,
+    }
     model = gumbelzoo.create_model("categorical_vae", **arguments)
     data = {"class": "images", "arguments": {"name": "digits", "binarization": "none"}}
     return gumbelzoo.save_pretrained(model, workspace / "vae", data=data)

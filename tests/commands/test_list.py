@@ -202,6 +202,8 @@ def test_options_that_a_partial_fills_in_are_left_out(capsys: pytest.CaptureFixt
         ("schedule", "temperature schedule"),
         ("temperature_schedules", "temperature schedule"),
         ("network", "code network"),
+        ("data", "data module"),
+        ("data-sets", "data set"),
     ],
 )
 def test_a_kind_has_several_spellings(word: str, kind: str) -> None:

@@ -29,9 +29,9 @@ MISTAKES = {
     "unknown key of the data": ([*FIT, "--data.nam=mnist"], 2, "did you mean '--data.name'?"),
     "unknown key of the trainer": ([*FIT, "--trainer.max_epoch=3"], 2, "did you mean '--trainer.max_epochs'?"),
     "unknown key of a callback": (
-        [*FIT, "--trainer.callbacks+=Timer", "--trainer.callbacks.x=1"],
+        [*FIT, "--trainer.callbacks+=LearningRateMonitor", "--trainer.callbacks.x=1"],
         2,
-        "Timer: unknown key 'x'",
+        "LearningRateMonitor: unknown key 'x'",
     ),
     "unknown section": (["fit", "--config", "section.yaml"], 2, "did you mean 'trainer.accelerator'?"),
     "unknown option": ([*FIT, "--modl.latents=3"], 2, "did you mean '--model.latents'?"),

@@ -12,11 +12,12 @@ import gumbelzoo
 import pytest
 import torch
 import yaml
-from gumbelzoo.callbacks.figures import IMAGES, image_figures, save_picture
+from gumbelzoo.callbacks.figures import IMAGES, image_figures
 from gumbelzoo.callbacks.loggers import read_metrics
 from gumbelzoo.commands.source import read_test_images, resolve_source
 from gumbelzoo.commands.test import measure
 from gumbelzoo.train import COMMANDS, main
+from torchvision.utils import save_image
 
 RUN = "runs/tiny/1"
 
@@ -146,7 +147,7 @@ def test_pictures_of_a_release_are_of_its_weights(trained: Path) -> None:
     release = resolve_source(str(trained / "checkpoints/catvae-tiny"))
     for name, figure in image_figures(release.model, read_test_images(release, IMAGES)).items():
         if name != "latents":
-            save_picture(figure, trained / "again.png")
+            save_image(figure, trained / "again.png")
             assert (trained / f"checkpoints/catvae-tiny/{name}.png").read_bytes() == (
                 trained / "again.png"
             ).read_bytes()
@@ -228,7 +229,7 @@ def test_export_checks_folder_and_checkpoint(trained: Path, capfd: Any) -> None:
 
 
 def test_validate_prints_metrics(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["validate", "--config", "tiny.yaml"]) == 0
+    assert main(["validate", "--config", "tiny.yaml", f"--ckpt_path={RUN}/checkpoints/best.ckpt"]) == 0
     assert "val/elbo" in capfd.readouterr().out
 
 

@@ -67,6 +67,16 @@ def test_pushed_model_is_fetched_equal(server: Hub, model: Any, tmp_path: Path) 
     assert asked == {"config.json", "model.safetensors"}  # nothing else is even downloaded
 
 
+def test_revision_is_asked_for(server: Hub, model: Any) -> None:
+    """For the sizes and for both files; what was fetched at another revision does not serve."""
+    gumbelzoo.push_to_hub(model, "someone/vae", token="hf_secret", endpoint=server.url)
+    server.asked.clear()
+    assert hub.fetch("someone/vae", server.url, "v1.0").load_model().latents == 3
+    assert any("/revision/v1.0" in request for request in server.asked)
+    with pytest.raises(ValueError, match=r"no release of that name at the revision 'v2': "):
+        hub.fetch("someone/nothing", server.url, "v2")
+
+
 def test_folder_is_pushed_twice(server: Hub, model: Any, tmp_path: Path) -> None:
     (tmp_path / "samples.png").write_bytes(b"a picture")
     pictures = {"samples.png": tmp_path / "samples.png"}

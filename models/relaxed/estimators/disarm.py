@@ -10,9 +10,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..checks import check_finite
 from ..estimator import ESTIMATORS, Estimator
 from ..noise import NoiseFn
-from ..sampling import check_finite, one_hot
+from ..sampling import one_hot
 from ..surrogate import Cost, evaluate, expand_event, repeat_samples, upcast, with_gradient
 
 

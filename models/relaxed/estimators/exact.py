@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..checks import check_finite
 from ..densities import log_prob
 from ..estimator import ESTIMATORS, Estimator
 from ..noise import NoiseFn
-from ..sampling import check_finite, one_hot
+from ..sampling import one_hot
 from ..surrogate import Cost, evaluate, sum_event
 
 MAXIMUM_CONFIGURATIONS = 65_536
@@ -60,5 +61,5 @@ class Exact(Estimator):
 def configurations(n: int, k: int, device: torch.device | None = None) -> Tensor:
     """Return every assignment of n latents to k categories in lexicographic order, ``k^n n``."""
     index = torch.arange(k**n, device=device)[:, None]  # c 1
-    place = k ** torch.arange(n - 1, -1, -1, device=device)  # n
+    place = torch.tensor([k**i for i in range(n - 1, -1, -1)], device=device)  # n; compiles with a dynamic k
     return index // place % k

@@ -26,7 +26,7 @@ from ..relaxed_tokens import embed, embed_one_hot, eos_mass
 
 State = Any  # what a network carries from one position to the next
 
-FEEDBACKS: Registry[Callable[[Tensor], Tensor]] = Registry("feedback")
+FEEDBACKS: Registry[Callable[[Tensor], Tensor]] = Registry("feedback", context=("token",))
 
 
 @FEEDBACKS.register("soft")

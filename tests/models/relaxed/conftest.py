@@ -102,6 +102,14 @@ def _unchecked_when_compiled(request: pytest.FixtureRequest) -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+@pytest.fixture
+def unannotated() -> Iterator[None]:
+    """Without the run-time check of annotations, as users run it."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
 _PROBLEMS = {"3x3": Problem(3, 3), "8x4": Problem(4, 8), "2x12": Problem(12, 2)}  # categories x latents
 
 

@@ -30,7 +30,7 @@ UNBUILT = [
     ({"objective": "mel"}, "unknown objective: 'mel'; did you mean 'mle'"),
     ({"generator": "lstn"}, "did you mean 'lstm'"),
     ({"generator": {"name": "lstm", "hiden": 3}}, "did you mean 'hidden'"),
-    ({"generator": {"hidden": 3}}, "a generator is a name or"),
+    ({"generator": {"hidden": 3}}, "generator must be a name or"),
     (gan("gumbel", discriminator={"name": "cnn", "widht": 3}), "did you mean 'width'"),
     (gan("gumbel", discriminator="cn"), "did you mean 'cnn'"),
     (gan("gumbel", loss="hing"), "did you mean 'hinge'"),
