@@ -167,7 +167,7 @@ def test_special_ids():
 
 
 @pytest.mark.parametrize("level", RULES)
-def test_unknown_token_is_named_in_printable_letters(level):
+def test_unknown_token_is_named_printably(level):
     with pytest.raises(ValueError, match="is not one of the 2 tokens") as error:
         Vocabulary([EOS, UNKNOWN], level).check("\x1b[2J\u202e")
     assert str(error.value).isprintable()

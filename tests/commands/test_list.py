@@ -188,7 +188,7 @@ def test_a_page_tells_options_facts_and_file(capsys: pytest.CaptureFixture[str])
     assert "paper  https://arxiv.org/abs/1703.07370\n" in printed(capsys, "estimator", "rebar")
 
 
-def test_options_that_a_partial_fills_in_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_filled_in_by_a_partial(capsys: pytest.CaptureFixture[str]) -> None:
     names = [option["name"] for option in json.loads(printed(capsys, "text-set", "names", "--json"))["options"]]
     assert "entry" not in names and "level" in names
 

@@ -171,7 +171,7 @@ def test_kill_in_a_validation_after_a_checkpoint(interval: int, workspace: Path,
     assert_equal(weights(RUN, "best"), weights(Path("whole/tiny/1"), "best"))
 
 
-def test_validation_of_the_last_batch_is_not_repeated(workspace: Path) -> None:
+def test_last_validation_is_not_repeated(workspace: Path) -> None:
     """A run that ended with a validation within an epoch goes on behind that validation."""
     options = [*FIT, "--trainer.val_check_interval=5", "--model.optimizer.schedule=constant"]
     assert main([*options, "--trainer.max_steps=8", "--trainer.default_root_dir=whole"]) == 0

@@ -48,7 +48,7 @@ def test_other_encodings_raise(encoding, tmp_path):
     refused(path, ENCODINGS[encoding])
 
 
-def test_utf16_of_letters_without_nul_bytes_raises(tmp_path):
+def test_utf16_without_nul_bytes_raises(tmp_path):
     path = tmp_path / "text.txt"
     path.write_bytes(b"\xff\xfe" + "\u4f60\u597d\u0a0d\u4e16".encode("utf-16-le"))
     refused(path, "line 1 has a byte order mark: is the file UTF-16?")

@@ -63,7 +63,7 @@ def test_new_files_record_their_rule(write):
 
 
 @pytest.mark.parametrize("level", ["lossless_word", "word", "character"])
-def test_letters_spelled_in_two_ways_are_one_token(level, write):
+def test_two_spellings_are_one_token(level, write):
     lines = [unicodedata.normalize(("NFC", "NFD")[i % 2], f"café {line}") for i, line in enumerate(FILLER)]
     data = TextData("text", path=write(lines), level=level, min_count=1)
     assert all("café" in line for line in training_lines(data))
@@ -99,7 +99,7 @@ UNSPACED = {
 
 @pytest.mark.parametrize("script", UNSPACED)
 @pytest.mark.parametrize("level", [None, "word"])
-def test_text_without_spaces_names_the_character_level(script, level, write):
+def test_unspaced_text_names_the_character_level(script, level, write):
     """A full stop after each word, which is known, makes half of the tokens known."""
     letters = UNSPACED[script]
     lines = [f"{letters[i % 20 :]}{letters[: i // 5]}。" for i in range(80)]
@@ -135,7 +135,7 @@ def test_long_line_that_pads_all_others_raises(write, monkeypatch):
     assert TextData("text", path=path).max_length == 181
 
 
-def test_vocabulary_limit_leaves_room_in_a_release():
+def test_vocabulary_limit_fits_a_release():
     """``config.json`` writes each token on a line of its own; letters beyond ASCII take up to twelve bytes."""
     from gumbelzoo.pretrained.untrusted import MAX_CONFIG_BYTES
 

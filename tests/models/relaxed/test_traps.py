@@ -177,7 +177,7 @@ def test_fake_layer_has_the_shapes() -> None:
         assert RelaxedCategorical()(logits).shape == RelaxedCategorical().eval()(logits).shape == (6, 3, 4)
 
 
-def test_compiled_exact_takes_any_number_of_classes() -> None:
+def test_compiled_exact_takes_any_k() -> None:
     layer = RelaxedCategorical("exact")
     compiled = torch.compile(lambda logits: layer.expectation(logits, lambda z: z[..., 0].sum(-1)))
     for k in (2, 3, 4):
