@@ -59,6 +59,7 @@ def exponential(
         rate: decay per step.
         every: steps between two changes.
     """
+    _check_minimum(initial, minimum)
     updated = (step // every * every).float()
     return (initial * torch.exp(-rate * updated)).clamp(min=minimum)
 
@@ -105,6 +106,7 @@ def multiplicative(step: Tensor, *, initial: float = 2.0, minimum: float = 0.5, 
         minimum: lowest temperature.
         decay: factor of each step, below 1.
     """
+    _check_minimum(initial, minimum)
     return (initial * torch.exp(math.log(decay) * step.float())).clamp(min=minimum)
 
 
@@ -117,6 +119,7 @@ def piecewise(step: Tensor, *, values: Sequence[float] = (1.0, 0.5), boundaries:
         values: the temperatures, one more than boundaries.
         boundaries: first step of each value but the first, increasing.
     """
+    _check_pieces(values, boundaries)
     table = torch.tensor(values, dtype=torch.float32, device=step.device)
     return table[torch.bucketize(step, torch.tensor(boundaries, device=step.device), right=True)]
 
@@ -138,18 +141,18 @@ def read_temperature(temperature: float | Spec) -> tuple[str, dict[str, Any]]:
                 raise ValueError(f"temperature schedule '{name}' needs plain numbers for {key}, got {number!r}")
             if not 0 < number < math.inf:
                 raise ValueError(f"temperature schedule '{name}' needs {key} > 0, got {number!r}")
-    complete = {**(SCHEDULES[name].__kwdefaults__ or {}), **arguments}
-    if complete.get("minimum", 0.0) > complete.get("initial", math.inf):
-        raise ValueError(
-            f"temperature schedule '{name}' needs minimum <= initial, got minimum {complete['minimum']} and initial "
-            f"{complete['initial']}; set both"
-        )
-    if name == "piecewise":
-        _check_pieces(**arguments)
+    SCHEDULES[name](torch.tensor(0), **arguments)  # a schedule checks how its arguments go together
     return name, arguments
 
 
-def _check_pieces(values: Sequence[float] = (1.0, 0.5), boundaries: Sequence[int] = (10_000,)) -> None:
+def _check_minimum(initial: float, minimum: float) -> None:
+    if minimum > initial:
+        raise ValueError(
+            f"a temperature schedule needs minimum <= initial, got minimum {minimum} and initial {initial}; set both"
+        )
+
+
+def _check_pieces(values: Sequence[float], boundaries: Sequence[int]) -> None:
     if len(values) != len(boundaries) + 1 or list(boundaries) != sorted(set(boundaries)):
         raise ValueError(
             f"temperature schedule 'piecewise' needs increasing boundaries and one value more than boundaries, "

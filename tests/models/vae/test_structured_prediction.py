@@ -204,7 +204,7 @@ def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest
     assert state["relaxed.0.step"] == state["relaxed.1.step"] == 8
     assert torch.allclose(state["base_rate"], ImageData("digits").mean)
     callbacks = torch.load(run / "checkpoints/best.ckpt", weights_only=True)["callbacks"]
-    assert any(name.startswith("ModelCheckpoint") and "val/bound" in name for name in callbacks)
+    assert any(name.startswith("BestCheckpoint") and "val/bound" in name for name in callbacks)
     metrics = read_metrics(run / "metrics.csv")
     assert len(metrics["val/bound"]) == 2 and metrics["val/bound"][-1][1] < metrics["val/elbo"][-1][1]
 
