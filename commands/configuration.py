@@ -60,6 +60,7 @@ class Configuration:
         merged: dict[str, Any] = {}
         for _, content in files:
             merged = _merge(merged, {name: value for name, value in content.items() if name not in names})
+        rest = [_full_help(token, sections) for token in rest]
         for name, section in sections.items():
             section.check(known)
             merged[name] = {"class_path": import_path(section.kind), "init_args": section.arguments}
@@ -130,6 +131,20 @@ def _split(options: Sequence[str], names: Sequence[str]) -> tuple[list[Path], li
             else:
                 typed.append((section, Given.of_option(given, [section, *path], value)))
     return files, typed, rest
+
+
+def _full_help(token: str, sections: Mapping[str, Section]) -> str:
+    """Return ``--model.help`` with the class that is configured; any other option as it is.
+
+    Raises:
+        ValueError: the help of a section in which nothing names a class.
+    """
+    section = token.removeprefix("--").removesuffix(".help")
+    if section not in SECTIONS or token != f"--{section}.help":
+        return token
+    if section not in sections:
+        raise ValueError(f"{token} needs a class: {token}=NAME, or --config CONFIGURATION")
+    return f"{token}={import_path(sections[section].kind)}"
 
 
 def _read_file(path: Path, names: Sequence[str]) -> dict[str, Any]:

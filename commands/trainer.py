@@ -27,6 +27,7 @@ from .errors import explain
 from .quiet import quiet_lightning
 from .recorder import RunRecorder
 from .source import Source, data_class, plain_options, with_options
+from .usage import USAGE
 from .vouched import check_model, check_options, explain_refusal
 
 
@@ -60,7 +61,7 @@ class ZooCLI(LightningCLI):
                     "num_sanity_val_steps": 0,
                     "enable_model_summary": False,
                 },
-                parser_kwargs={**options, **{command: dict(options) for command in self.subcommands()}},
+                parser_kwargs={**options, **{name: {**options, "usage": usage} for name, usage in USAGE.items()}},
                 parser_class=ZooParser,
                 auto_configure_optimizers=False,
                 load_from_checkpoint_support=False,
