@@ -77,7 +77,7 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """
     names = [name for name in sorted({*one, *other}) if name.startswith(("model", "data", "seed_everything"))]
     return [
-        f"{name.replace('.init_args', '')}={one.get(name)}, not {other.get(name)}"
+        f"{name}={one.get(name)}, not {other.get(name)}"
         for name in names
         if name.rpartition(".")[2] not in PLACES and one.get(name) != other.get(name)
     ]
