@@ -162,7 +162,7 @@ def test_help_of_a_class() -> None:
             "fit",
             "--model.help=gumbelzoo.models.vqvae.vqvae.VQVAE",
         ]
-    with pytest.raises(ValueError, match="--data.help needs a class: --data.help=NAME"):
+    with pytest.raises(ValueError, match=r"--data\.help needs a class: --data\.help=NAME"):
         Configuration.read(["fit", "--data.help"])
 
 
