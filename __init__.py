@@ -40,8 +40,9 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     importlib.import_module(".models", __name__)  # all of them, so that every name is registered
-    return getattr(importlib.import_module(_HOMES[name], __name__), name)
+    value = globals()[name] = getattr(importlib.import_module(_HOMES[name], __name__), name)
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__})

@@ -12,7 +12,8 @@ length    int64    ``b``          tokens of each row that count, at least 1
 ========  =======  =============  ==========================================
 
 A model reads the attributes below from ``trainer.datamodule``. Of an image source it needs none: without ``mean`` and
-``variance`` it keeps its defaults. A text source must have ``vocabulary`` and ``max_length``.
+``variance`` they are measured over training batches, and without ``classes`` each batch is checked. A text source must
+have ``vocabulary`` and ``max_length``.
 """
 
 from __future__ import annotations
@@ -52,6 +53,10 @@ class ImageSource(DataSource, Protocol):
     @property
     def variance(self) -> float:
         """Variance of all training pixels around their one mean, as the model sees them."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes: labels are in [0, classes)."""
 
 
 class TextSource(DataSource, Protocol):

@@ -20,14 +20,18 @@ COMMANDS = {
     "decode": "images of codes",
     "interpolate": "images between test images, decoded from a path between their codes",
     "export": "write a release folder from a tested run",
-    "list": "models, parts, data sets, configurations, released checkpoints and their metrics",
+    "sweep": "train a run for each combination of some options, and compare them",
+    "compare": "differing options and metrics of runs, in a table and a plot",
+    "list": "models, parts, data sets, configurations, released checkpoints and their metrics; list runs",
+    "completion": "a script that completes commands, options and names in bash or zsh",
+    "help": "this page, or that of a command: help fit",
 }
 LIGHTNING = ("fit", "validate", "test")
 HELP = """usage: {program} COMMAND [options]
 
 {commands}
 
-`{program} COMMAND --help` lists the options; --debug shows the traceback of an error.
+`{program} COMMAND --help` lists the options; --version prints versions; --debug shows the traceback of an error.
 """
 
 
@@ -47,10 +51,15 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a character that the console cannot show must not end the command
+    if arguments[:1] == ["help"]:
+        arguments = [*(argument for argument in arguments if argument != "help"), "--help"]
     if not arguments or arguments[0] in ("-h", "--help"):
         commands = "\n".join(f"  {name:12s} {line}" for name, line in COMMANDS.items())
         print(HELP.format(program=_program(), commands=commands), end="")
         return 0 if arguments else 2
+    if arguments[0] == "--version":
+        print(*_versions(), sep="\n")
+        return 0
     try:
         _dispatch(arguments[0], arguments[1:])
         sys.stdout.flush()
@@ -59,8 +68,9 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):
             return _interrupted(arguments, error)
-        if type(error) is not SystemExit:  # Lightning's own, when the process is asked to end
-            return _interrupted(arguments, error, "terminated", 143)
+        # Lightning's own ends a run that was stopped by a signal; its code is 0 where another process says so.
+        if type(error) is not SystemExit and error.code != 0:
+            return _interrupted(arguments, error, 143 if error.code is None else int(error.code))
         return error.code if isinstance(error.code, int) else 0
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -74,8 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
         from gumbelzoo.commands.errors import exit_code, explain
         from gumbelzoo.pretrained.untrusted import printable
 
-        lines = f"{_program()} {arguments[0]}: {explain(error)}".splitlines()
-        print(*map(printable, lines), sep="\n", file=sys.stderr)
+        print(printable(f"{_program()} {arguments[0][:40]}: {explain(error)}"), file=sys.stderr)
         return exit_code(error)
     return 0
 
@@ -84,11 +93,13 @@ def _dispatch(command: str, rest: list[str]) -> None:
     if command not in COMMANDS:
         from gumbelzoo.registry import unknown_name
 
-        raise ValueError(unknown_name("command", command, COMMANDS))
-    if command == "test" and rest and not rest[0].startswith("-"):
-        from gumbelzoo.commands.test import test_source
+        raise ValueError(unknown_name("command", command, [*COMMANDS, "--version"]))
+    if command in LIGHTNING and not _needs_lightning(command, rest):
+        return
+    if command in ("test", "validate") and rest and not rest[0].startswith("-"):
+        from gumbelzoo.commands.test import measure_sources
 
-        test_source(rest[0], rest[1:])
+        measure_sources(command, rest)
     elif command in LIGHTNING:
         from gumbelzoo.commands.trainer import ZooCLI
 
@@ -97,13 +108,50 @@ def _dispatch(command: str, rest: list[str]) -> None:
         module = importlib.import_module(f"gumbelzoo.commands.{command}")
         parser = _Parser(prog=f"{_program()} {command}", description=module.__doc__, allow_abbrev=False)
         module.add_arguments(parser)
-        module.run(parser.parse_args(rest))
+        parser.set_defaults(commands=tuple(COMMANDS))  # for `completion`
+        options, others = parser.parse_known_args(rest)
+        if command == "sweep":
+            options.fit = others
+        elif others:
+            parser.error(f"unrecognized arguments: {' '.join(others)}")
+        module.run(options)
 
 
-def _interrupted(arguments: list[str], error: BaseException, how: str = "interrupted", code: int = 130) -> int:
+def _needs_lightning(command: str, rest: list[str]) -> bool:
+    """Print the page of options if it is asked for, and return False; a misspelt name is told before the import."""
+    from gumbelzoo.commands.command_line import CommandLine
+    from gumbelzoo.commands.options import Options
+
+    line = CommandLine.read(command, rest)
+    options = Options(line)
+    if line.asks_for_help:
+        from gumbelzoo.commands.usage import page
+
+        print(page(options))
+        return False
+    options.check()
+    return True
+
+
+def _versions() -> list[str]:
+    """Versions of Python, of this package and of what its results depend on, as installed."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    lines = []
+    for name in ("gumbelzoo", "torch", "lightning"):
+        try:
+            lines.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            lines.append(f"{name} is not installed")
+    return [*lines, f"Python {platform.python_version()}"]
+
+
+def _interrupted(arguments: list[str], error: BaseException, code: int = 130) -> int:
     """Say what happened, and how to go on if the command left a note of it."""
-    said = "; ".join([how, *getattr(error, "__notes__", [])])
-    print(f"{_program()} {arguments[0]}: {said}", file=sys.stderr)
+    said = "; ".join(["interrupted" if code == 130 else "terminated", *getattr(error, "__notes__", [])])
+    if os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes, the first one says it
+        print(f"{_program()} {arguments[0]}: {said}", file=sys.stderr)
     return code
 
 

@@ -3,6 +3,7 @@
     python benchmarks/releases.py                 # all releases whose data are there or can be downloaded
     python benchmarks/releases.py catvae-mnist    # only these
     python benchmarks/releases.py --table         # only write the table, from each config.json
+    python benchmarks/releases.py --cards         # only draw the pictures again, and write what cards say of all models
 
 A metric must equal the card's up to one unit in its last printed digit: another processor adds numbers in another
 order. Exit code 1 if one differs.
@@ -17,11 +18,15 @@ import sys
 from pathlib import Path
 
 from gumbelzoo.benchmarks.common.pages import markdown_table, write_table
+from gumbelzoo.commands.card import renew_card
+from gumbelzoo.commands.export import draw_figures, draw_sentences
 from gumbelzoo.commands.list import releases
 from gumbelzoo.commands.source import resolve_source
 from gumbelzoo.commands.test import measure
 from gumbelzoo.pretrained.api import find, list_pretrained
+from gumbelzoo.pretrained.config import read_config
 from gumbelzoo.pretrained.release import CARD
+from torchvision.utils import save_image
 
 PAGE = "docs/releases.md"
 HEADER = ("release", "model", "data", "size", "test metrics")
@@ -70,11 +75,32 @@ def differences(name: str, folder: Path) -> list[str]:
     ]
 
 
+def renew(name: str, folder: Path) -> None:
+    """Draw the pictures of a release, and write the parts of its card that are no record of its run.
+
+    Raises:
+        FileNotFoundError: its data are not there.
+        ValueError: the card was not written by ``export``.
+    """
+    source, config, card = resolve_source(name), read_config(folder), folder / CARD
+    figures = draw_figures(source)
+    half, pictures = config.precision == "half", [f"{figure}.png" for figure in figures]
+    sentences = draw_sentences(source.model)
+    text = renew_card(card.read_text(encoding="utf-8"), name, source.model, pictures, sentences, half, config.ema)
+    for figure, picture in zip(figures.values(), pictures, strict=True):
+        save_image(figure, folder / picture)
+    for other in folder.glob("*.png"):
+        if other.name not in pictures:
+            other.unlink()
+    card.write_text(text, encoding="utf-8")
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Test, compare and write the table; return the exit code."""
+    """Test, compare and write the table, or write cards; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="releases (default: all)")
     parser.add_argument("--table", action="store_true", help="test nothing")
+    parser.add_argument("--cards", action="store_true", help="test nothing, and renew the cards")
     options = parser.parse_args(arguments)
     names = [] if options.table else options.names or list_pretrained()
     try:
@@ -86,10 +112,15 @@ def main(arguments: list[str] | None = None) -> int:
     for name, folder in folders.items():
         print(f"\n{name}")
         try:
+            if options.cards:
+                renew(name, folder)
+                continue
             wrong += differences(name, folder)
             tested += 1
         except FileNotFoundError as error:
             print(f"skipped: {error}")
+    if options.cards:
+        return 0
     write_table(PAGE, "results", render_table())
     verdict = f"{tested} tested, all metrics equal those of the cards" if tested else "nothing tested, table written"
     print(*(wrong or [verdict]), sep="\n")

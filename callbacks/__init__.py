@@ -1,5 +1,6 @@
-"""Callbacks of training: checkpoints, random state, pictures, progress bar, logs, NaN guard, and temperature."""
+"""Callbacks of training: averaged weights, checkpoints, random state, pictures, progress, logs, NaN guard and more."""
 
+from .averaged_weights import AveragedWeights
 from .checkpoints import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint
 from .figures import Figures
 from .loggers import run_loggers
@@ -10,6 +11,7 @@ from .temperature import TemperatureCallback
 
 __all__ = [
     "AtomicCheckpointIO",
+    "AveragedWeights",
     "BestCheckpoint",
     "Figures",
     "LastCheckpoint",

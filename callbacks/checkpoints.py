@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import signal
-import threading
+import io
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from ..pretrained.paths import whole_file
+from .stop_signals import StopSignals
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint to a scratch file in its folder and renames it: a full disk or a kill leaves the old one.
+    """Writes a checkpoint beside its place, then renames it: a full disk or a kill leaves the old one.
 
-    Lightning's own scratch file is in the temporary folder. From another file system a move is a copy.
+    Lightning's own file is in the temporary folder until it is complete. That folder may be full, and from another
+    file system a move is a copy.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write ``path`` completely or not at all."""
-        scratch = Path(path).with_suffix(".tmp")
-        try:
-            super().save_checkpoint(checkpoint, scratch, storage_options)
-            scratch.replace(path)
-        finally:
-            scratch.unlink(missing_ok=True)
+        """Write ``path`` completely or not at all; an OSError names it."""
+        content = io.BytesIO()  # torch reports a full disk as a position that it did not expect
+        torch.save(checkpoint, content)
+        with whole_file(Path(path)) as file:
+            file.write(content.getbuffer())
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -61,9 +63,9 @@ class LastCheckpoint(Checkpoint):
     """Overwrites one checkpoint every ``every`` training batches, also within an epoch, and when training ends.
 
     After the last batch of an epoch the checkpoint waits for the epoch's validation. Ctrl-C, and SIGTERM, which a
-    cluster sends before it takes a machine back, let the current batch finish, write the checkpoint and stop. A second
-    Ctrl-C stops at once. With several processes both signals stop at once, since the processes may be at different
-    batches.
+    cluster sends before it takes a machine back, let the current batch finish, write the checkpoint and stop, in all
+    processes if any one of them receives the signal. A second Ctrl-C stops at once. Under SLURM the requeue signal
+    (SIGUSR1) does the same and queues the job again.
 
     Args:
         path: of the checkpoint.
@@ -78,14 +80,12 @@ class LastCheckpoint(Checkpoint):
             raise ValueError(f"checkpoint_every must be >= 1, got {every}")
         self.path, self.every = path, every
         self._saved = 0
-        self._interrupted = False
-        self._handler: Any = None
+        self._signals = StopSignals()
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Handle Ctrl-C."""
-        self._interrupted = False
-        if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
-            self._handler = signal.signal(signal.SIGINT, self._on_sigint)
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Handle signals."""
+        if stage == "fit":
+            self._signals.install(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count from the resumed batch."""
@@ -111,7 +111,7 @@ class LastCheckpoint(Checkpoint):
         self._save_if_due(trainer, periodic=False)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save a validation within an epoch, if its batch was saved before it or if Lightning stops after it."""
+        """Save a validation within an epoch, if its batch was saved before it or if the run stops after it."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking and not trainer.is_last_batch:
             self._save_if_due(trainer, finished=self._saved == _batches(trainer), periodic=False)
 
@@ -130,6 +130,7 @@ class LastCheckpoint(Checkpoint):
         if _awaits_validation(trainer, loops):
             _mark_validation_due(loops)
             return
+        _mark_validation_done(loops)
         epoch = loops["epoch_progress"]["current"]
         if trainer.max_steps == -1 or not trainer.is_last_batch or epoch["processed"] < epoch["ready"]:
             return
@@ -140,24 +141,21 @@ class LastCheckpoint(Checkpoint):
         batches["is_last_batch"] = False
         loops["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1  # the resumed run counts a skipped batch
 
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Restore the handler of Ctrl-C."""
-        if self._handler is not None:
-            signal.signal(signal.SIGINT, self._handler)
-            self._handler = None
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Restore the handlers of signals; an exception that stops the run gets its exit code."""
+        self._signals.set_exit_code(trainer, exception)
+        self._signals.restore()
 
-    def _on_sigint(self, number: int, frame: Any) -> None:
-        if self._interrupted:
-            raise KeyboardInterrupt
-        self._interrupted = True
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Restore the handlers of signals."""
+        self._signals.restore()
 
     def _save_if_due(self, trainer: Trainer, finished: bool = False, periodic: bool = True) -> None:
-        # On SIGTERM Lightning stops after this hook.
-        ending = self._interrupted or (trainer.received_sigterm and trainer.world_size == 1)
-        if ending or finished or (periodic and _batches(trainer) - self._saved >= self.every):
+        stopping = self._signals.asked(trainer)
+        if stopping or finished or (periodic and _batches(trainer) - self._saved >= self.every):
             self._save(trainer)
-        if self._interrupted:
-            raise KeyboardInterrupt
+        if stopping:
+            self._signals.stop(trainer)
 
     def _save(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self.path, weights_only=False)
@@ -177,6 +175,13 @@ def _awaits_validation(trainer: Trainer, loops: dict[str, Any]) -> bool:
     if fetcher is None or batch["completed"] == batch["processed"]:
         return False
     return trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher)
+
+
+def _mark_validation_done(loops: dict[str, Any]) -> None:
+    """Count only batches that were completed: one that a kill interrupted would count until the epoch ends."""
+    validation = loops["epoch_loop.val_loop.batch_progress"]
+    for counts in (validation["current"], validation["total"]):
+        counts.update(dict.fromkeys(counts, counts["completed"]))
 
 
 def _mark_validation_due(loops: dict[str, Any]) -> None:

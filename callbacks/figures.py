@@ -3,116 +3,66 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from einops import rearrange, repeat
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from torch import Tensor
-from torchvision.utils import make_grid, save_image
+from torchvision.utils import save_image
 
-from .loggers import METRICS, read_metrics
+from ..pretrained.paths import whole_file
+from ..pretrained.run_files import METRICS
+from .curves import save_codebook_usage, save_curves
+from .grids import grid
+from .pictures import completion_grid, reconstruction_grid, reconstruction_name, sample_grid, table_grid
 
 IMAGES = 32  # validation images in a picture
-MIN_WIDTH = 32  # pixels; smaller images are enlarged
-COMPLETIONS = 8  # images, and completions of each
-
-
-def grid(images: Tensor, columns: int) -> Tensor:
-    """Arrange images in rows of ``columns``, ``b c h w -> c H W``; small ones are enlarged."""
-    scale = max(1, MIN_WIDTH // images.shape[-1])
-    enlarged = repeat(images, "b c h w -> b c (h y) (w x)", y=scale, x=scale)
-    return make_grid(enlarged, nrow=columns, pad_value=0.5)
-
-
-def reconstruction_grid(images: Tensor, reconstructions: Tensor, pairs: int = 8) -> Tensor:
-    """Arrange pairs of image and reconstruction, ``b c h w`` twice ``-> c H W``, ``pairs`` in a row."""
-    both = torch.stack([images, reconstructions], dim=1)  # b 2 c h w
-    return grid(rearrange(both, "b two c h w -> (b two) c h w"), 2 * pairs)
-
-
-def sample_grid(images: Tensor) -> Tensor:
-    """Arrange images in a square, ``b c h w -> c H W``."""
-    return grid(images, max(1, round(len(images) ** 0.5)))
-
-
-def completion_grid(images: Tensor, completions: Tensor) -> Tensor:
-    """Arrange each image and its ``s`` completions in a row, ``b c h w, s b c h w -> c H W``."""
-    rows = torch.cat([images[None], completions])
-    return grid(rearrange(rows, "s b c h w -> (b s) c h w"), len(rows))
-
-
-def table_grid(table: Tensor) -> Tensor:
-    """Arrange a latent table, ``n k c h w -> c H W``: one latent per row, one category per column."""
-    return grid(rearrange(table, "n k c h w -> (n k) c h w"), table.shape[1])
+COMPLETED, COMPLETIONS = 8, 4  # images, and completions of each
+SAMPLES = 64
+ROWS = 10  # classes in a picture of samples, and samples of each
 
 
 @torch.no_grad()
-def image_figures(model: Any, images: Tensor) -> dict[str, Tensor]:
-    """Return grids ``c H W`` by name, one for each method that the model has.
+def image_figures(model: Any, images: Tensor, classes: Sequence[int] = ()) -> dict[str, Tensor]:
+    """Return pictures ``3 H W`` by name, one for each method that the model has.
 
     Args:
         model: an image model. The noise is the same at each call.
         images: ``b c h w`` of a data set.
+        classes: of the images, if they are known.
     """
     generator = torch.Generator(images.device).manual_seed(0)
-    figures = {"reconstructions": reconstruction_grid(images, model.reconstruct(images))}
+    reconstructions = model.reconstruct(images)
+    name = reconstruction_name(model)
+    figures = {"reconstructions": reconstruction_grid(images, reconstructions, classes=classes, name=name)}
     if hasattr(model, "sample"):
-        figures["samples"] = sample_grid(model.sample(64, generator=generator))
+        figures["samples"] = _draw_samples(model, generator)
     if hasattr(model, "complete"):
-        chosen = images[:: max(1, len(images) // COMPLETIONS)][
-            :COMPLETIONS
-        ]  # spread over the set, which may be sorted by class
-        figures["completions"] = completion_grid(chosen, model.complete(chosen, COMPLETIONS, generator=generator))
+        chosen = images[:: max(1, len(images) // COMPLETED)][:COMPLETED]  # the set may be sorted by class
+        completions = model.complete(chosen, COMPLETIONS, generator=generator)  # s b c h w
+        drawn = completions.clone()
+        lower = drawn[..., drawn.shape[-2] // 2 :, :]
+        lower.copy_(torch.bernoulli(lower, generator=generator))
+        figures["completions"] = completion_grid(chosen, completions, drawn)
     if hasattr(model, "latent_table"):
-        figures["latents"] = table_grid(model.latent_table(model.encode(images[:1])[0]))
-    return {name: figure.clamp(0, 1).cpu() for name, figure in figures.items()}
+        codes = model.encode(images[:1])[0]
+        figures["latents"] = table_grid(model.latent_table(codes), codes, images[0], reconstructions[0])
+    return figures
 
 
-def save_codebook_usage(counts: Tensor, picture: Path) -> None:
-    """Draw the frequency of the codes of each codebook, most frequent first.
-
-    Args:
-        counts: occurrences of codes, ``q k``.
-        picture: file to write.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 3), layout="constrained")
-    axis = figure.subplots()
-    share = counts.double() / counts.sum(-1, keepdim=True).clamp(min=1)
-    for codebook in share.sort(-1, descending=True).values:
-        axis.stairs(codebook.tolist(), fill=len(counts) == 1)
-    axis.axhline(1 / counts.shape[-1], color="grey", linewidth=1, label="uniform")
-    axis.set_xlabel("codes, most frequent first")
-    axis.set_ylabel("share of all codes")
-    axis.legend()
-    figure.savefig(picture, dpi=100)
-
-
-def save_curves(metrics: Path, picture: Path) -> None:
-    """Draw ``metrics.csv``, one panel per metric with training and validation in it; nothing without metrics."""
-    from matplotlib.figure import Figure
-
-    panels: dict[str, dict[str, list[tuple[int, float]]]] = {}
-    for name, points in read_metrics(metrics).items():
-        stage, _, quantity = name.partition("/")
-        if stage in ("train", "val") and quantity:
-            panels.setdefault(quantity, {})[stage] = points
-    if not panels:
-        return
-    figure = Figure(figsize=(4 * len(panels), 3), layout="constrained")
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axis, (quantity, stages) in zip(axes, panels.items(), strict=True):
-        for stage, points in sorted(stages.items()):
-            steps, values = zip(*points, strict=True)
-            axis.plot(steps, values, label=stage, marker="." if len(points) == 1 else None)
-        axis.set_title(quantity)
-        axis.set_xlabel("training batches")
-        axis.legend()
-    figure.savefig(picture, dpi=100)
+def _draw_samples(model: Any, generator: torch.Generator) -> Tensor:
+    """Samples in a square; a row for each of the first classes if they can be asked for."""
+    classes = min(ROWS, model.classes) if "label" in model.sample_options else 0
+    if not classes:
+        return sample_grid(model.sample(SAMPLES, generator=generator), title=f"{SAMPLES} samples, seed 0")
+    labels = torch.arange(classes).repeat_interleave(ROWS)
+    images = model.sample(len(labels), label=labels, generator=generator)
+    names = [f"class {label}" for label in range(classes)]
+    return grid(images, ROWS, title=f"{ROWS} samples of each class, seed 0", rows=names)
 
 
 class Figures(Callback):
@@ -126,7 +76,9 @@ class Figures(Callback):
     def __init__(self, folder: Path, seconds: float = 10.0) -> None:
         self.folder, self.seconds = folder, seconds
         self._images: Tensor | None = None
+        self._classes: list[int] = []
         self._drawn = -1e9
+        self._began = False
 
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
@@ -134,23 +86,44 @@ class Figures(Callback):
         """Keep the first images, so that all pictures of a run show the same ones."""
         if self._images is None and isinstance(batch, dict) and "image" in batch:
             self._images = batch["image"][:IMAGES].clone()
+            self._classes = batch["label"][:IMAGES].tolist() if "label" in batch else []
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw, unless it was done less than ``seconds`` ago."""
         if not trainer.sanity_checking and time.monotonic() - self._drawn >= self.seconds:
             self._draw(trainer, pl_module)
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the curves of a resumed run, which may have been killed before they were drawn."""
+        self._began = True
+        self._draw_curves(trainer)
+
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw the final state, and the curves."""
+        """Draw the final state."""
         training = pl_module.training
         self._draw(trainer, pl_module.eval())
         pl_module.train(training)
-        metrics = self.folder.parent / METRICS
-        if trainer.is_global_zero and metrics.exists():
-            save_curves(metrics, self.folder / "curves.png")
-            for logger in trainer.loggers:
-                if isinstance(logger, WandbLogger):
-                    logger.log_image("curves", [str(self.folder / "curves.png")])
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the curves, also where a resumed run had no batch left."""
+        self._draw_curves(trainer)
+        self._log_to_wandb(trainer, "curves")
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Draw the curves of a run that was interrupted; a full disk is reported already."""
+        if self._began:
+            with suppress(OSError):
+                self._draw_curves(trainer)
+
+    def _draw_curves(self, trainer: Trainer) -> None:
+        if trainer.is_global_zero:
+            save_curves(self.folder.parent / METRICS, self.folder / "curves.png")
+
+    def _log_to_wandb(self, trainer: Trainer, name: str) -> None:
+        path = self.folder / f"{name}.png"
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger) and trainer.is_global_zero and path.exists():
+                logger.log_image(name, [str(path)])
 
     def _draw(self, trainer: Trainer, model: LightningModule) -> None:
         if not trainer.is_global_zero:
@@ -158,17 +131,14 @@ class Figures(Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._images is None or not hasattr(model, "reconstruct"):
             return
-        for name, figure in image_figures(model, self._images).items():
-            path = self.folder / f"{name}.png"
-            save_image(figure, path)
+        for name, figure in image_figures(model, self._images, self._classes).items():
+            with whole_file(self.folder / f"{name}.png") as file:
+                save_image(figure, file, format="png")
+            self._log_to_wandb(trainer, name)
             for logger in trainer.loggers:
-                if isinstance(logger, WandbLogger):
-                    logger.log_image(name, [str(path)])
-                elif isinstance(logger, TensorBoardLogger):
+                if isinstance(logger, TensorBoardLogger):
                     logger.experiment.add_image(name, figure, trainer.global_step)
         if (usage := getattr(model, "codebook_usage", None)) is not None and usage.last is not None:
             save_codebook_usage(usage.last, self.folder / "codes.png")
-            for logger in trainer.loggers:
-                if isinstance(logger, WandbLogger):
-                    logger.log_image("codes", [str(self.folder / "codes.png")])
+            self._log_to_wandb(trainer, "codes")
         self._drawn = time.monotonic()

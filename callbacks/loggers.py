@@ -2,87 +2,71 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
-from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-METRICS = "metrics.csv"
+from ..pretrained.paths import whole_file
+from .metrics_file import RunCSV
+
+WANDB_ID = "wandb-id"
 
 
-def run_loggers(run: Path, wandb: str = "off") -> list[Logger]:
-    """Return the loggers of a run folder; ``wandb`` is ``off``, ``online`` or ``offline``."""
-    loggers: list[Logger] = [RunCSV(run)]
+def run_loggers(run: Path, wandb: str = "off", rows: int | None = None) -> list[Logger]:
+    """Return the loggers of a run folder.
+
+    Args:
+        run: the folder.
+        wandb: ``off``, ``online`` or ``offline``.
+        rows: of ``metrics.csv`` before the checkpoint of a resumed run.
+    """
+    loggers: list[Logger] = [RunCSV(run, rows)]
     if find_spec("tensorboard"):
         loggers.append(TensorBoardLogger(run, name="tensorboard", version=""))
     if wandb != "off":
-        name = f"{run.parent.name}-{run.name}"
-        loggers.append(WandbLogger(name=name, project="gumbelzoo", save_dir=run, offline=wandb == "offline"))
+        loggers.append(RunWandb(run, offline=wandb == "offline"))
     return loggers
 
 
-class RunCSV(CSVLogger):
-    """Lightning's CSV log as ``metrics.csv`` in the run folder; a resumed run appends to it."""
+class RunWandb(WandbLogger):
+    """One wandb run for each run folder, which keeps its id in ``wandb-id``; wandb's step is the training batch.
 
-    def __init__(self, run: Path) -> None:
-        super().__init__(run, name="", version="")
+    Lightning lets wandb count the calls, and an offline run that is resumed would count from 0 again.
 
-    def log_hyperparams(self, *_: Any, **__: Any) -> None:
-        """Write nothing: ``config.yaml`` has the hyperparameters."""
+    Args:
+        run: the folder; wandb's own files are below it.
+        offline: whether nothing is sent.
+    """
+
+    def __init__(self, run: Path, offline: bool) -> None:
+        self._file = run / WANDB_ID
+        known = self._file.read_text(encoding="utf-8").strip() if self._file.is_file() else None
+        # Offline, wandb cannot ask whether the run exists, and warns.
+        resume = None if offline else "allow"
+        name = f"{run.parent.name}-{run.name}"
+        super().__init__(name=name, project="gumbelzoo", save_dir=run, offline=offline, id=known or None, resume=resume)
+        self._step = 0
 
     @property
     @rank_zero_experiment
-    def experiment(self) -> ExperimentWriter:
-        """Writer that keeps existing rows."""
-        if self._experiment is None:
-            self._experiment = _AppendingWriter(self.log_dir)
-        return self._experiment  # type: ignore[return-value]
+    def experiment(self) -> Any:
+        """The wandb run, begun or resumed at first use."""
+        begins = self._experiment is None
+        experiment = super().experiment
+        if begins and not self._file.is_file():
+            with whole_file(self._file) as file:
+                file.write(f"{experiment.id}\n".encode())
+        return experiment
 
-
-class _AppendingWriter(ExperimentWriter):
-    """Writer that starts from the columns of an existing log."""
-
-    def __init__(self, log_dir: str) -> None:
-        super().__init__(log_dir)
-        path = Path(self.metrics_file_path)
-        if path.exists():
-            with path.open(newline="") as file:
-                self.metrics_keys = list(csv.DictReader(file).fieldnames or [])
-
-    def _check_log_dir_exists(self) -> None:
-        """Keep the log: Lightning's writer deletes it here."""
-
-
-def read_metrics(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """Return the columns of ``metrics.csv`` as (step, value) pairs, without blanks."""
-    series: dict[str, list[tuple[int, float]]] = {}
-    for row in _rows(path)[1]:
-        for name, value in row.items():
-            if value and name != "step":
-                series.setdefault(name, []).append((int(row["step"]), float(value)))
-    return series
-
-
-def drop_rows_after(path: Path, batches: int) -> None:
-    """Drop the rows that a run resumed after ``batches`` training batches writes again."""
-    if not path.exists():
-        return
-    names, rows = _rows(path)
-    scratch = path.with_suffix(".new")
-    with scratch.open("w", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(row for row in rows if int(row["step"]) < batches)
-    scratch.replace(path)
-
-
-def _rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Column names, and the complete rows: a full disk or a kill may leave a partial last one."""
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        rows = [row for row in reader if None not in row.values() and (row.get("step") or "").isdigit()]
-        return list(reader.fieldnames or []), rows
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Add to the history at a step; None is the step of the call before, as for pictures."""
+        self._step = self._step if step is None else step
+        # What was sent before a kill is the same, and wandb warns when it gets it again.
+        if self._step >= self.experiment.starting_step:
+            self.experiment.log({**metrics, "trainer/global_step": self._step}, step=self._step)

@@ -9,6 +9,8 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 
+from .quantities import name_of
+
 LINE_SECONDS = 5.0  # least time between two lines
 REDRAW_SECONDS = 0.2  # least time between two drawings of the bar
 
@@ -33,10 +35,10 @@ class ProgressBar(TQDMProgressBar):
             super().enable()
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """Return the metrics shown with the bar, ``train/loss`` as ``loss``."""
+        """Return the metrics shown with the bar, ``train/loss`` as ``loss`` and the negative ELBO by this name."""
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
-        return {name.removeprefix("train/"): value for name, value in metrics.items()}
+        return {name_of(key.removeprefix("train/")): value for key, value in metrics.items()}
 
     def on_train_batch_end(self, trainer: Trainer, *others: Any) -> None:
         """Redraw, unless it was done less than ``REDRAW_SECONDS`` ago."""
@@ -63,4 +65,4 @@ class ProgressBar(TQDMProgressBar):
 
 
 def _validation(trainer: Trainer) -> dict[str, Any]:
-    return {name: value for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+    return {name_of(key): value for key, value in trainer.callback_metrics.items() if key.startswith("val/")}

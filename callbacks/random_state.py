@@ -39,12 +39,21 @@ def restore(state: dict[str, Any]) -> None:
 class RandomState(Callback):
     """Stores the random state of every rank in each checkpoint, and offsets the seed by rank when a fit starts.
 
+    It is made once the model is built. Several processes set up the model from the random state of that moment, as one
+    process does: Lightning seeds them again in between.
+
     Validation has a stream of its own. It does not change training, and two validations of the same weights agree.
     """
 
     def __init__(self) -> None:
         self._resumed: list[dict[str, Any]] = []
         self._training: dict[str, Any] = {}
+        self._built = capture()
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Restore the state of several processes, whose parts that depend on the data are built next."""
+        if trainer.world_size > 1:
+            restore(self._built)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Gather the training states of all ranks; Lightning calls this hook on each."""

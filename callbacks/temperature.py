@@ -50,7 +50,8 @@ class TemperatureCallback(Callback):
         """Log the temperature that the batch used, and advance the layers if an optimizer stepped."""
         layers = relaxed_layers(pl_module)
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if (every > 0 and (trainer.fit_loop.total_batch_idx + 1) % every == 0) or trainer.is_last_batch:
+        steps = trainer.fit_loop.epoch_loop._batches_that_stepped + 1
+        if (every > 0 and steps % every == 0) or trainer.is_last_batch:
             temperatures = [layer.current_temperature().detach() for layer in layers]
             pl_module.log(self.name, torch.stack(temperatures).mean())
         if trainer.global_step > self._steps:

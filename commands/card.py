@@ -1,4 +1,4 @@
-"""Card of a release, written from the run's ``fit.json`` and ``test.json``."""
+"""Card of a release: from the model, and from the run's ``fit.json`` and ``test.json``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ..pretrained.untrusted import printable
 from ..pretrained.weights import WEIGHTS
 
 SENTENCES = 20
+DATA, USE = "## Data", "## Intended use and limits"  # first line of the records, and of what follows them
+NO_LICENCE = "No licence is stated: whoever publishes this model chooses one (`export --licence`, or edit this card)."
 
 
 def write_card(
@@ -24,6 +26,7 @@ def write_card(
     pictures: Sequence[str] = (),
     sentences: Sequence[str] = (),
     half: bool = False,
+    licence: str | None = None,
 ) -> str:
     """Return the card: what the model is, its test metrics, how it was trained, what it is for.
 
@@ -35,31 +38,77 @@ def write_card(
         pictures: files in the release.
         sentences: samples of a text model.
         half: whether the weights are stored in half precision; ``test`` was measured with these weights.
+        licence: identifier of the model's licence; None states none.
     """
+    opening = _opening(name, model, pictures, sentences, half, fit.get("ema"), licence)
+    return f"{opening}\n{_recorded(name, fit, test)}\n{_closing(name, model)}"
+
+
+def renew_card(
+    card: str,
+    name: str,
+    model: ZooModel,
+    pictures: Sequence[str] = (),
+    sentences: Sequence[str] = (),
+    half: bool = False,
+    ema: float | None = None,
+) -> str:
+    """Return a card with all that does not come from its run's records as ``write_card`` writes it today.
+
+    Raises:
+        ValueError: the card has not the sections of ``write_card``.
+    """
+    found = re.fullmatch(rf"(.*?)\n({DATA}\n.*\n){USE}\n.*", card, flags=re.DOTALL)
+    if found is None:
+        raise ValueError(f"the card of {name} was not written by `export`")
+    licence = re.search(r"^license: (\S+)$", found[1], flags=re.MULTILINE)
+    opening = _opening(name, model, pictures, sentences, half, ema, licence[1] if licence else None)
+    return f"{opening}\n{found[2]}{_closing(name, model)}"
+
+
+def _opening(
+    name: str,
+    model: ZooModel,
+    pictures: Sequence[str],
+    sentences: Sequence[str],
+    half: bool,
+    ema: float | None,
+    licence: str | None,
+) -> str:
+    """Metadata, the kind of model, its size, pictures and samples."""
     overview = inspect.cleandoc(type(model).__doc__ or "").partition("\nArgs:")[0].strip()
     shown = [f"![{Path(picture).stem}]({picture})" for picture in pictures]
+    if note := model.card.note:
+        shown.append(f"\n{note.replace('NAME', printable(name))}")
     if sentences:
         lines = [printable(sentence) for sentence in sentences]
         fence = "~" * max(4, 1 + max(len(run) for line in lines for run in re.findall("~*", line)))
         shown += [f"{len(lines)} samples, drawn with seed 0, not selected:\n\n{fence}text", *lines, fence]
-    metrics = "\n".join(f"| {metric} | {value:.4f} |" for metric, value in test["metrics"].items())
-    data = "\n".join(printable(f"- {fact}: {value}") for fact, value in test["data"].items())
-    versions = ", ".join(f"{package} {version}" for package, version in test["versions"].items())
     precision = f"half precision in `{WEIGHTS}` (float32 once loaded), with which it was tested" if half else "float32"
+    averages = f", exponential moving averages over training with decay {ema}" if ema is not None else ""
     parameters = sum(parameter.numel() for parameter in model.parameters())
+    metadata = ["library_name: gumbelzoo", *([f"license: {licence}"] if licence else [])]
+    stated = "" if licence else f"\n{NO_LICENCE}\n"
     return f"""---
-library_name: gumbelzoo
-license: apache-2.0
+{chr(10).join(metadata)}
 ---
-# {name}
+# {printable(name)}
 
 A `{model.registry_name}` of gumbelzoo. {overview}
 
-{parameters:,} parameters; weights in {precision}.
-
+{parameters:,} parameters; weights in {precision}{averages}.
+{stated}
 {chr(10).join(shown)}
+"""
 
-## Data
+
+def _recorded(name: str, fit: Mapping[str, Any], test: Mapping[str, Any]) -> str:
+    """Data, test metrics and training, from the records of a run."""
+    metrics = "\n".join(f"| {metric} | {value:.4f} |" for metric, value in test["metrics"].items())
+    data = "\n".join(printable(f"- {fact}: {value}") for fact, value in test["data"].items())
+    versions = ", ".join(f"{package} {version}" for package, version in test["versions"].items())
+    name, fitted, tested = (printable(text) for text in (name, portable(fit["command"]), portable(test["command"])))
+    return f"""{DATA}
 
 {data}
 
@@ -75,13 +124,17 @@ To reproduce: `gumbelzoo test {name}` (seed {test["seed"]}; {test["minutes"]} mi
 
 ## Training
 
-- command: `{portable(fit["command"])}`
+- command: `{fitted}`
 - seed {fit["seed"]}, {fit["batches"]} training batches, {fit["minutes"]} minutes on {fit["hardware"]}
 - commit {fit["commit"]}; {versions}
-- tested by `{portable(test["command"])}`, commit {test["commit"]}
+- tested by `{tested}`, commit {test["commit"]}
 - checkpoint {test["checkpoint"]} after {test["batches"]} batches
+"""
 
-## Intended use and limits
+
+def _closing(name: str, model: ZooModel) -> str:
+    """Use, limits, and Python that loads the model."""
+    return f"""{USE}
 
 {model.card.use}
 
@@ -92,7 +145,7 @@ To reproduce: `gumbelzoo test {name}` (seed {test["seed"]}; {test["minutes"]} mi
 ```python
 import gumbelzoo
 
-model = gumbelzoo.load("{name}")
+model = gumbelzoo.load("{printable(name)}")
 {model.card.example}
 ```
 """

@@ -6,6 +6,7 @@ are named as in their registries, and nothing in their arguments can name a clas
 
 from __future__ import annotations
 
+import argparse
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,12 @@ from typing import Any
 
 from lightning.pytorch.cli import LightningArgumentParser
 
+from ..pretrained.paths import user_path
 from ..pretrained.plain_yaml import dump_yaml, parse_yaml, read_yaml
-from ..pretrained.run import CONFIG
+from ..pretrained.run import is_run, run_of
+from ..pretrained.run_files import CONFIG
 from .configs import find_config
+from .names import configuration_name
 from .sections import SECTIONS, Given, Section, find_class, import_path, registry_names
 
 
@@ -48,6 +52,8 @@ class Configuration:
         """
         command, *options = arguments
         paths, typed, rest = _split(options, names)
+        if names and not paths and not any(option.name for _, option in typed):
+            paths = _files_of_run(command, rest)
         files = [(path, _read_file(path, names)) for path in paths]
         # All are searched for classes before the first class is imported.
         given = {
@@ -70,14 +76,17 @@ class Configuration:
 
     @property
     def name(self) -> str:
-        """Name of the runs: that of the first file, or ``<model>_<data>``; a run's own file stands for its name."""
-        if self.files and self.files[0].name == CONFIG:
-            return self.files[0].resolve().parent.parent.name
+        """Name of the runs: that of the first file, or ``<model>_<data>``."""
         if self.files:
-            return self.files[0].stem
+            return configuration_name(self.files[0])
         names = registry_names()
         paths = [import_path(section.kind) for section in self.sections.values()]
         return "_".join(names.get(path, path.rpartition(".")[2].lower()) for path in paths)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the files have and the named classes do not take, a line for each section."""
+        return [section.note for section in self.sections.values() if section.note]
 
     @property
     def known(self) -> list[str]:
@@ -131,6 +140,24 @@ def _split(options: Sequence[str], names: Sequence[str]) -> tuple[list[Path], li
             else:
                 typed.append((section, Given.of_option(given, [section, *path], value)))
     return files, typed, rest
+
+
+def _files_of_run(command: str, options: Sequence[str]) -> list[Path]:
+    """Return the configuration file of the run that ``fit --ckpt_path RUN`` goes on with, if nothing else names one.
+
+    Raises:
+        ValueError: a run for a command that trains nothing; it takes the run itself.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--ckpt_path", nargs="?")
+    given = parser.parse_known_args(list(options))[0].ckpt_path
+    path = user_path(given or "")
+    run = path if is_run(path) else run_of(path) if path.is_file() else None
+    if not given or run is None:
+        return []
+    if command != "fit":
+        raise ValueError(f"--ckpt_path goes with --config; a run is measured by `{command} {given}`")
+    return [run / CONFIG]
 
 
 def _full_help(token: str, sections: Mapping[str, Section]) -> str:

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from .outputs import ARRAYS, PICTURES, check_count, check_output, check_picture, path, write_arrays, write_picture
+from .outputs import (
+    ARRAYS,
+    PICTURES,
+    add_view,
+    check_count,
+    check_output,
+    check_picture,
+    path,
+    read_view,
+    write_picture,
+    write_rows,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PART = 500  # codes decoded at a time
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=path, default=Path("decoded.png"), help="picture, or .npz with 'images' (default: decoded.png)"
     )
+    add_view(parser, "images in a row (default: a square)")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -27,11 +46,13 @@ def run(options: argparse.Namespace) -> None:
     """
     import torch
 
-    from ..callbacks.figures import sample_grid
+    from ..callbacks.pictures import sample_columns, sample_grid
     from .arrays import MAX_VALUES, read_codes
     from .source import require_method, resolve_source
+    from .terminal import with_progress
 
     check_count("-n", options.n)
+    view = read_view(options)
     arrays = options.out.suffix.lower() in ARRAYS
     check_output(options.out, [*ARRAYS, *PICTURES], [options.codes])
     model = resolve_source(options.source).model
@@ -41,14 +62,22 @@ def run(options: argparse.Namespace) -> None:
     if arrays and len(codes) > limit:
         raise ValueError(f"{options.codes} has codes of {len(codes)} images; at most {limit} are decoded with -n")
     if not arrays:
-        check_picture(len(codes), model.image_shape)
-    images = torch.cat([model.decode(part) for part in codes.split(500)]) if codes.ndim > 1 else codes
-    if images.ndim != 4:
-        raise ValueError(
-            f"{options.codes}: 'codes' has shape {tuple(codes.shape)}; its first axis must be the images, as `encode` "
-            "writes them"
-        )
+        check_picture(len(codes), sample_columns(len(codes), view), model.image_shape, view)
+    images = with_progress(_decode(model, codes, options.codes), len(codes), "images")
     if arrays:
-        write_arrays(options.out, images=images.numpy())
+        write_rows(options.out, "images", len(codes), (part.numpy() for part in images))
     else:
-        write_picture(sample_grid(images), options.out)
+        title = f"{len(codes)} images decoded from codes"
+        write_picture(sample_grid(torch.cat(list(images)), view, title), options.out)
+
+
+def _decode(model: Any, codes: Tensor, place: Path) -> Iterator[Tensor]:
+    """Decode codes, ``PART`` at a time; ValueError for codes whose first axis is not the images."""
+    for part in codes.split(PART):
+        images = model.decode(part) if codes.ndim > 1 else part
+        if images.ndim != 4:
+            raise ValueError(
+                f"{place}: 'codes' has shape {tuple(codes.shape)}; its first axis must be the images, as `encode` "
+                "writes them"
+            )
+        yield images

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .outputs import ARRAYS, IMAGES_HELP, check_count, check_output, path, write_arrays
+from .outputs import ARRAYS, IMAGES_HELP, check_count, check_output, path, write_rows
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,23 +31,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Encode images, write the codes, print the path; ``decode`` reads the file.
+    """Encode images, write the codes part by part, print the path; ``decode`` reads the file.
 
     Raises:
         ValueError: a model without codes, images that it does not take, an output that is not .npz or an input.
     """
-    import torch
-
-    from .pictures import read_images
+    from .pictures import ROWS, Images
     from .source import read_test_images, require_method, resolve_source
+    from .terminal import with_progress
 
     check_count("-n", options.n)
     check_output(options.out, ARRAYS, [options.images])
     source = resolve_source(options.source)
     require_method(source.model, "encode")
+    parts: Iterable[Tensor]
     if options.images is None:
-        images = read_test_images(source, options.n or 10**9, options.root)
+        images, _ = read_test_images(source, options.n or 10**9, options.root)
+        n, parts = len(images), images.split(ROWS)
     else:
-        images = read_images(options.images, source.model.image_shape, options.n)
-    codes = torch.cat([source.model.encode(part) for part in images.split(500)])
-    write_arrays(options.out, codes=codes.numpy())
+        given = Images(options.images, source.model.image_shape, options.n)
+        n, parts = len(given), given.parts()
+    codes = (source.model.encode(part).numpy() for part in with_progress(parts, n, "images"))
+    write_rows(options.out, "codes", n, codes)

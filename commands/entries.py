@@ -8,7 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .syntax import Definition, assigned, docstring, is_dataclass, literal, section, signature, summary
+from .syntax import (
+    Definition,
+    assigned,
+    constructor,
+    docstring,
+    is_dataclass,
+    literal,
+    section,
+    signature,
+    summary,
+)
 
 PAPER = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 
@@ -123,7 +133,8 @@ class Entry:
         """Arguments of the signature, without the context."""
         notes: dict[str, str] = {}
         for definition in reversed(self.lineage):
-            notes |= section(docstring(definition.node), "Args")
+            for node in (definition.node, constructor(definition.node)):
+                notes |= section(docstring(node), "Args")
         kinds = {name: kind.name for name, kind in self.parts.items()}
         return [
             Option(name, annotation, default, notes.get(name, ""), kinds.get(name, ""))

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
+import traceback
 from argparse import ArgumentError
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from ..pretrained.untrusted import first_line, printable
+
+PACKAGE = __name__.partition(".")[0]
+LONGEST = 1500  # characters of a line
 EXAMPLE = "configs/catvae_digits.yaml"
 NOISE = re.compile(
     r"Expected a <class 'NoneType'>|Does not validate|Subtypes:|Errors:|Given value|Problem with given|^$"
@@ -42,19 +47,69 @@ def near(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {options}?" if best else ""
 
 
+def unknown_class(section: str, name: str, classes: Mapping[str, str]) -> str:
+    """Return the message for an unknown model or data.
+
+    Args:
+        section: ``model`` or ``data``.
+        name: what was given.
+        classes: registry name of each class by the class's own name, which is taken for a hint only.
+    """
+    known = sorted(classes.values())
+    best = difflib.get_close_matches(name, [*known, *classes], n=1, cutoff=0.5)
+    hint = f"did you mean '{classes.get(best[0], best[0])}'? " if best else ""
+    return f"unknown {section}: '{name}'; {hint}known: {', '.join(known)}"
+
+
 def exit_code(error: BaseException) -> int:
     """Return 2 for what the user can say differently, 1 for what went wrong while running."""
-    return 2 if isinstance(error, (ArgumentError, ValueError, FileNotFoundError)) else 1
+    raised_by = _raised_by(error)
+    ours = isinstance(error, ValueError) and raised_by == PACKAGE
+    return 2 if ours or isinstance(error, (ArgumentError, FileNotFoundError)) or _is_refusal(error, raised_by) else 1
 
 
 def explain(error: BaseException, known: Iterable[str] = ()) -> str:
-    """Return the one useful line of an error.
+    """Return the one useful line of an error. One that nobody foresaw says that ``--debug`` shows more.
 
     Args:
-        error: ours, the parser's, torch's or Python's.
+        error: ours, the parser's, the system's, Lightning's or anyone's.
         known: options that the parser takes, for the nearest one.
     """
+    raised_by = _raised_by(error)
     text = str(error).strip()
+    if isinstance(error, ArgumentError):
+        said = _explain_parser(text, known)
+    elif isinstance(error, OSError) and error.strerror:
+        said = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    elif isinstance(error, (ValueError, NotImplementedError, OSError)) and raised_by == PACKAGE and text:
+        said = text  # one line, whatever the names in it have
+    elif type(error).__module__.partition(".")[0] == PACKAGE:
+        said = " ".join(text.split())
+    elif text.startswith("Error(s) in loading state_dict"):
+        said = f"the checkpoint belongs to another model: {' '.join(text.splitlines()[1:2]).strip()}"
+    elif _is_refusal(error, raised_by):
+        said = f"Lightning: {first_line(error)}"
+    else:
+        said = f"unexpected {type(error).__name__}: {first_line(error)}; --debug shows where"
+    said = printable(said)
+    return said if len(said) <= LONGEST else f"{said[: LONGEST // 2]} ... {said[-LONGEST // 2 :]}"
+
+
+def _raised_by(error: BaseException) -> str:
+    """Package in which an error was raised; the program's own script is ours. Empty for one that was not raised."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    name = str(frames[-1].f_globals.get("__name__", "")) if frames else ""
+    return PACKAGE if name == "__main__" else name.partition(".")[0]
+
+
+def _is_refusal(error: BaseException, raised_by: str) -> bool:
+    """True for Lightning's error about a value of the trainer's options."""
+    known = isinstance(error, ValueError) or type(error).__name__ == "MisconfigurationException"
+    return known and raised_by.startswith(("lightning", "pytorch_lightning"))
+
+
+def _explain_parser(text: str, known: Iterable[str]) -> str:
+    """Return the one useful line of a parser's error; arguments are those of ``explain``."""
     if missing := missing_arguments(text):
         sections = [name for name in ("model", "data") if name in missing]
         remedy = f"add --config {EXAMPLE} (`list` names the others)" if sections else ""
@@ -66,10 +121,7 @@ def explain(error: BaseException, known: Iterable[str] = ()) -> str:
         return f"{owner[1]}: unknown key '{key}'" if owner else f"unknown key '{key}'{near(key, known)}"
     if match := re.search(r"unrecognized arguments: (\S+)", text):
         return f"unknown option '{match[1]}'{near(match[1].split('=')[0], known)}"
-    if text.startswith("Error(s) in loading state_dict"):
-        detail = text.splitlines()[1].strip() if "\n" in text else ""
-        return f"the checkpoint belongs to another model: {detail}"
-    return complaint(text) or type(error).__name__
+    return complaint(text) or "invalid arguments"
 
 
 def missing_arguments(text: str) -> list[str]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
-import shlex
+import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from .source import Source
 
-SHOWN = ("samples", "reconstructions", "completions")  # pictures of a card
+LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,63}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,50 +30,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="store weights in half precision, and test the model again with them for the card",
     )
+    parser.add_argument("--licence", help="of the model, as hubs name it: apache-2.0, mit, cc-by-4.0 (default: none)")
 
 
 def run(options: argparse.Namespace) -> None:
     """Export, and print the folder.
 
     Raises:
-        ValueError: not a run, not tested, tested with another checkpoint, or the folder exists.
+        ValueError: not a run, not tested, tested with another checkpoint, no name of a licence, or the folder exists.
     """
     from ..pretrained.untrusted import printable
+    from .provenance import read_provenance
     from .source import resolve_source
 
+    if options.licence is not None and not LICENCE.fullmatch(options.licence):
+        raise ValueError(
+            f"--licence takes an identifier such as apache-2.0, mit or cc-by-4.0, got '{options.licence}'; text of "
+            "your own goes into the README.md of the release"
+        )
     source = resolve_source(options.source)
     if source.run is None:
         raise ValueError(f"{options.source} is no run folder: only what `fit` trained and `test` measured is released")
     if options.folder.exists():
         raise ValueError(f"{options.folder} exists already and is not overwritten; choose another name or remove it")
-    fit, test = _read_records(source, source.run)
+    fit, test = read_provenance(source, source.run)
     if options.half:
         test |= _measure_half(source, test["seed"])
-    print(printable(str(_write_release(source, options.folder, fit, test, options.half))))
-
-
-def _read_records(source: Source, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read ``fit.json`` and ``test.json``; the latter must be of the source's checkpoint."""
-    from .runs import program
-
-    test = _read(folder / "test.json", f"`{program()} test {_quote(folder)}` first: the card states its metrics")
-    fit = _read(folder / "fit.json", f"let the run finish (--ckpt_path last): {folder} has no fit.json")
-    assert source.checkpoint is not None
-    if (test["checkpoint"], test["batches"]) != (source.checkpoint.name, source.batches):
-        raise ValueError(
-            f"test.json is of another checkpoint; `{program()} test {_quote(source.checkpoint)}` measures this one"
-        )
-    return fit, test
-
-
-def _read(path: Path, remedy: str) -> dict[str, Any]:
-    if not path.is_file():
-        raise ValueError(f"{path} is missing; {remedy}")
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _quote(path: Path) -> str:
-    return shlex.quote(str(path))
+    folder = _write_release(source, options.folder, fit, test, options.half, options.licence)
+    print(printable(str(folder)))
 
 
 def _measure_half(source: Source, seed: int) -> dict[str, Any]:
@@ -87,7 +70,9 @@ def _measure_half(source: Source, seed: int) -> dict[str, Any]:
     return {key: tested[key] for key in ("metrics", "data", "minutes", "versions", "commit", "hardware")}
 
 
-def _write_release(source: Source, folder: Path, fit: dict[str, Any], test: dict[str, Any], half: bool) -> Path:
+def _write_release(
+    source: Source, folder: Path, fit: dict[str, Any], test: dict[str, Any], half: bool, licence: str | None
+) -> Path:
     """Write the release folder with its card and pictures."""
     from torchvision.utils import save_image
 
@@ -95,7 +80,7 @@ def _write_release(source: Source, folder: Path, fit: dict[str, Any], test: dict
     from ..pretrained.saving import save_pretrained
     from .card import write_card
 
-    figures, sentences = _draw_figures(source), _draw_sentences(source.model)
+    figures, sentences = draw_figures(source), draw_sentences(source.model)
     # Where the data lie on this machine is no part of a release.
     arguments = {key: value for key, value in source.data["arguments"].items() if key not in PLACES}
     with tempfile.TemporaryDirectory() as scratch:
@@ -105,27 +90,28 @@ def _write_release(source: Source, folder: Path, fit: dict[str, Any], test: dict
         return save_pretrained(
             source.model,
             folder,
-            card=write_card(folder.name, source.model, fit, test, list(pictures), sentences, half),
+            card=write_card(folder.name, source.model, fit, test, list(pictures), sentences, half, licence),
             data={"class": source.data["class"], "arguments": arguments},
             test={key: test[key] for key in ("metrics", "seed", "batches")} | {"metadata": test["data"]},
             pictures=pictures,
             half=half,
+            ema=fit.get("ema"),
         )
 
 
-def _draw_figures(source: Source) -> dict[str, Tensor]:
-    """Pictures of an image model's test images and samples, ``c H W`` by name; none of other models."""
+def draw_figures(source: Source) -> dict[str, Tensor]:
+    """Draw the pictures of an image model's card, ``c H W`` by name; none of other models."""
     from ..callbacks.figures import IMAGES, image_figures
     from .source import read_test_images
 
     if not hasattr(source.model, "reconstruct"):
         return {}
-    figures = image_figures(source.model, read_test_images(source, IMAGES))
-    return {name: figure for name, figure in figures.items() if name in SHOWN}
+    figures = image_figures(source.model, *read_test_images(source, IMAGES))
+    return {name: figures[name] for name in source.model.card.pictures if name in figures}
 
 
-def _draw_sentences(model: Any) -> list[str]:
-    """Samples of a text model for its card; none of other models."""
+def draw_sentences(model: Any) -> list[str]:
+    """Draw samples of a text model for its card; none of other models."""
     import torch
 
     from .card import SENTENCES

@@ -10,7 +10,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .outputs import IMAGES_HELP, PICTURES, check_count, check_output, check_picture, path, write_picture
+from .outputs import (
+    IMAGES_HELP,
+    PICTURES,
+    add_view,
+    check_count,
+    check_output,
+    check_picture,
+    path,
+    read_view,
+    write_picture,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"{IMAGES_HELP}: from each of the first N to one of the next N (default: test images)",
     )
     parser.add_argument("--out", type=path, default=Path("interpolation.png"), help="default: interpolation.png")
+    add_view(parser, "pairs in a row (default: 1)")
     parser.add_argument("--root", help="folder of the data sets (default: GUMBELZOO_DATA, else the cache folder)")
 
 
@@ -33,26 +44,25 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         ValueError: a model that cannot, fewer than two images, images that it does not take.
     """
-    import torch
-    from einops import rearrange
-
-    from ..callbacks.figures import grid
+    from ..callbacks.pictures import path_grid
     from .pictures import read_images
     from .source import read_test_images, require_method, resolve_source
 
     check_count("-n", options.n)
     check_count("--steps", options.steps, least=2)
+    view = read_view(options)
     check_output(options.out, PICTURES, [options.images])
     source = resolve_source(options.source)
     require_method(source.model, "interpolate")
     if options.images is None:
-        images = read_test_images(source, 2 * options.n, options.root)
+        images, classes = read_test_images(source, 2 * options.n, options.root)
     else:
-        images = read_images(options.images, source.model.image_shape, 2 * options.n)
+        images, classes = read_images(options.images, source.model.image_shape, 2 * options.n), []
     if len(images) < 2:
         raise ValueError(f"interpolation needs at least two images, got {len(images)}")
-    first, last = images[: len(images) // 2], images[len(images) // 2 :][: len(images) // 2]
-    check_picture(len(first) * (options.steps + 2), source.model.image_shape)
+    pairs, steps = len(images) // 2, options.steps + 2
+    across = min(pairs, view.columns or 1)
+    check_picture(-(-pairs // across) * across * steps, across * steps, source.model.image_shape, view)
+    first, last = images[:pairs], images[pairs : 2 * pairs]
     between = source.model.interpolate(first, last, options.steps)  # b s c h w
-    rows = torch.cat([first[:, None], between, last[:, None]], dim=1)
-    write_picture(grid(rearrange(rows, "b s c h w -> (b s) c h w"), rows.shape[1]), options.out)
+    write_picture(path_grid(first, between, last, view, classes[: 2 * pairs]), options.out)

@@ -1,27 +1,29 @@
-"""List what there is: everything by name, the entries of one kind, or one entry with its options and facts."""
+"""List what there is: everything by name, the entries of one kind, one entry with its options and facts, or runs."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import textwrap
 from collections.abc import Iterable
 from typing import Any
 
+from ..pretrained.paths import user_path
 from ..registry import unknown_name
 from .catalogue import PACKAGE, Catalogue
+from .comparison import describe_all, list_table
 from .configs import config_names
-from .entries import Entry, Kind, Option
+from .entries import Entry, Kind
+from .layout import WIDTH, option_lines, word, wrap
+from .records import find_runs, read_record
 
 CHECKPOINTS = PACKAGE / "checkpoints"
-WIDTH = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    parser.add_argument("kind", nargs="?", help="such as estimator, quantizer, objective, optimizer")
-    parser.add_argument("name", nargs="?", help="one of the kind, for its options and facts")
+    parser.add_argument("kind", nargs="?", help="such as estimator, quantizer, objective, optimizer; or runs")
+    parser.add_argument("name", nargs="?", help="one of the kind, for its options and facts; of runs a folder")
     parser.add_argument("--json", action="store_true", help="for programs; with every test metric of each release")
 
 
@@ -68,6 +70,10 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         ValueError: an unknown kind or name; the nearest is named.
     """
+    if options.kind in ("run", "runs"):
+        records = [read_record(folder) for folder in find_runs(user_path(options.name or "runs"))]
+        print(json.dumps(describe_all(records), indent=2) if options.json else list_table(records))
+        return
     catalogue = Catalogue()
     if not options.kind:
         found = contents(catalogue)
@@ -93,7 +99,7 @@ def overview(found: dict[str, Any], kinds: Iterable[str]) -> str:
         figures = "  ".join(f"{name} {value:.4f}" for name, value in release["figures"].items())
         size = f"{release['megabytes']} MB"
         lines.append(f"  {release['name']:28s} {release['model']} of {release['data']}, {size}: {figures}")
-    more = f"`list KIND` or `list KIND NAME` tells more: {', '.join(map(_word, kinds))}"
+    more = f"`list KIND` or `list KIND NAME` tells more: {', '.join(map(word, kinds))}"
     return "\n".join([*lines, *textwrap.wrap(more, WIDTH, subsequent_indent="  ", break_on_hyphens=False)])
 
 
@@ -105,39 +111,17 @@ def table(kind: Kind, entries: dict[str, str]) -> str:
         for name, text in entries.items()
     }
     lines = [f"{name:{width}s}  {text}" for name, text in short.items()]
-    return "\n".join([*map(str.rstrip, lines), f"`list {_word(kind.name)} NAME` tells the options of one"])
+    return "\n".join([*map(str.rstrip, lines), f"`list {word(kind.name)} NAME` tells the options of one"])
 
 
 def page(kind: Kind, entry: Entry) -> str:
     """Summary, options, facts, papers and file of one entry."""
-    lines = [f"{kind.name} {entry.name}".strip(), *_wrap(entry.summary, "  ")]
+    lines = [f"{kind.name} {entry.name}".strip(), *wrap(entry.summary, "  ")]
     if options := entry.options:
-        lines += ["", "options"]
-    for option in options:
-        lines += [f"  {option.name}: {option.type}{_remarks(option)}", *_wrap(option.documentation, " " * 6)]
+        lines += ["", "options", *option_lines(options)]
     if facts := entry.facts:
         lines += ["", "facts"]
     for name, fact in facts.items():
-        lines += _wrap(f"{fact.value!s:5s}  {fact.documentation}", f"  {name:20s} ")
+        lines += wrap(f"{fact.value!s:5s}  {fact.documentation}", f"  {name:20s} ")
     lines += ["", *(f"paper  https://arxiv.org/abs/{paper}" for paper in entry.papers)]
     return "\n".join([*lines, f"file   {entry.file}" + (f", {entry.object}" if entry.object else "")])
-
-
-def _remarks(option: Option) -> str:
-    """The default of an option, and the kind of part that it chooses; a group of options has defaults of its own."""
-    default = "" if option.default is None else f" = {option.default}"
-    if not option.part:
-        return default
-    article = "an" if option.part[0] in "aeiou" else "a"
-    own = re.match(r"[A-Z](?!one\b)", option.default or "")
-    return f"{'' if own else default}  ({article} {option.part}, see `list {_word(option.part)}`)"
-
-
-def _wrap(text: str, indent: str) -> list[str]:
-    """Lines of a paragraph, the first after ``indent``, the others as far to the right."""
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=" " * len(indent))
-
-
-def _word(kind: str) -> str:
-    """A kind as one word of the command line."""
-    return kind.replace(" ", "-")

@@ -8,12 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
+from ..pretrained.run_files import LOCK
+
 try:
     import fcntl
 except ImportError:  # Windows: runs are not locked there
     fcntl = None  # type: ignore[assignment]
-
-LOCK = "lock"
 
 
 class RunLock:
@@ -63,6 +63,24 @@ class RunLock:
                 self._path.unlink()
             self._file.close()
             self._file = None
+
+
+def is_held(run: Path) -> bool:
+    """Return True if a process trains the run; nothing is changed."""
+    path = run / LOCK
+    if fcntl is None or not path.is_file():
+        return False
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            with suppress(ValueError):  # another process may have the holder's number by now: ask for the lock
+                _check_ended(file, run)
+                return False
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:  # it ended just now
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def _is_at(file: TextIO, path: Path) -> bool:

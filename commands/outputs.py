@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import zipfile
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from ..pretrained.untrusted import printable
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
+
+    from ..callbacks.grids import View
 
 PICTURES = {
     ".png": "PNG",
@@ -27,6 +30,7 @@ PICTURES = {
 ARRAYS = (".npz",)
 TEXTS = (".txt", ".text", "")
 MAX_PIXELS = 1 << 25  # of a picture that is written
+MAX_SIDE = 16_000  # pixels, without margins; WEBP has at most 16,383
 MAX_N = 10**9
 IMAGES_HELP = (
     "folder of pictures of the model's size, or .npz file with 'images' (b c h w, floats in [0, 1] or levels 0 to "
@@ -74,16 +78,36 @@ def check_output(out: Path, endings: Collection[str], inputs: Iterable[Path | No
             raise ValueError(f"--out '{out}' is the input '{found}', which is not overwritten; choose another name")
 
 
-def check_picture(images: int, shape: Sequence[int]) -> None:
-    """ValueError for more images ``c h w`` than one picture may show."""
-    from ..callbacks.figures import MIN_WIDTH
+def add_view(parser: argparse.ArgumentParser, columns: str) -> None:
+    """Describe the options of a picture of images.
 
-    scale = max(1, MIN_WIDTH // shape[2])
-    pixels = scale * scale * shape[1] * shape[2]
-    if images * pixels > MAX_PIXELS:
+    Args:
+        parser: of the command.
+        columns: help of ``--columns``.
+    """
+    parser.add_argument(
+        "--scale", type=int, metavar="N", help="draw each pixel of an image as N x N pixels (default: suits a page)"
+    )
+    parser.add_argument("--columns", type=int, metavar="N", help=columns)
+    parser.add_argument("--no_labels", action="store_true", help="the images alone, without a margin of text")
+
+
+def read_view(options: argparse.Namespace) -> View:
+    """Return the options of ``add_view``; ValueError for a number below 1."""
+    from ..callbacks.grids import View
+
+    check_count("--scale", options.scale)
+    check_count("--columns", options.columns)
+    return View(options.scale, options.columns, not options.no_labels)
+
+
+def check_picture(images: int, columns: int, shape: Sequence[int], view: View) -> None:
+    """ValueError for more images ``c h w``, in so many columns, than one picture may show."""
+    high, wide = view.size_of(-(-images // columns), columns, *shape[1:])
+    if max(high, wide) > MAX_SIDE or high * wide > MAX_PIXELS:
         raise ValueError(
-            f"{images} images of {shape[1]} x {shape[2]} pixels are too large a picture; it shows at most "
-            f"{MAX_PIXELS // pixels}"
+            f"{images} images of {shape[1]} x {shape[2]} pixels are too large a picture, {wide} x {high} pixels; at "
+            f"most {MAX_PIXELS:,} are drawn, and {MAX_SIDE:,} on a side: change -n, --columns or --scale"
         )
 
 
@@ -100,14 +124,27 @@ def write_picture(figure: Tensor, out: Path) -> None:
     print(printable(str(out)))
 
 
-def write_arrays(out: Path, **arrays: np.ndarray) -> None:
-    """Write an .npz file, and print its path and the shape of each array.
+def write_rows(out: Path, name: str, rows: int, parts: Iterable[np.ndarray]) -> None:
+    """Write one array to a compressed .npz file part by part, and print the path and its shape.
+
+    Args:
+        out: the file.
+        name: of the array.
+        rows: length of the first axis, over all parts.
+        parts: the array, cut along its first axis; at least one.
 
     Raises:
         OSError: it cannot be written.
     """
     import numpy as np
 
-    with whole_file(out) as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
-    print(printable(str(out)), *(array.shape for array in arrays.values()), sep="  ")
+    shape: tuple[int, ...] = ()
+    with whole_file(out) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+            for part in parts:
+                if not shape:
+                    shape = (rows, *part.shape[1:])
+                    header = {**np.lib.format.header_data_from_array_1_0(part[:0]), "shape": shape}
+                    np.lib.format.write_array_header_1_0(member, header)
+                member.write(np.ascontiguousarray(part).tobytes())
+    print(printable(str(out)), shape, sep="  ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..pretrained.untrusted import first_line, printable
-from .arrays import MAX_VALUES, check_levels, read_array
+from .arrays import MAX_VALUES, LevelCheck, array_parts
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -21,11 +23,17 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pbm", ".pgm", ".ppm")
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")  # by content; no other decoder is started
 MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
-MAX_FILE = 1 << 26  # bytes
+TILE_WIDTH, TILE_LENGTH = 322, 323  # tags of TIFF
+MAX_FILE = 1 << 24  # bytes; a file of many small parts takes a second for each two million
+MAX_TILE = 1 << 22  # pixels; a decoder takes memory for a whole tile
+ROWS = 500  # images read at a time
 
 
-def read_images(path: Path, shape: Sequence[int], limit: int | None = None) -> Tensor:
-    """Read images ``b c h w`` in [0, 1]; they are neither resized nor binarized.
+class Images:
+    """Images of a folder of pictures or of an ``.npz`` file, in parts; they are neither resized nor binarized.
+
+    All are read and checked at once, and read again part by part when they are used: the memory of a part is all that
+    is taken.
 
     Args:
         path: a folder of pictures, read in the order of their names, grey for c = 1 and otherwise in colour. Or an .npz
@@ -37,12 +45,37 @@ def read_images(path: Path, shape: Sequence[int], limit: int | None = None) -> T
         FileNotFoundError: there is no such file or folder.
         ValueError: no pictures, unreadable ones, another shape, too many, or values that are no levels.
     """
-    images = _read_folder(path, shape, limit) if path.is_dir() else read_array(path, "images", limit)
-    return check_levels(images, str(path), shape)
+
+    def __init__(self, path: Path, shape: Sequence[int], limit: int | None = None) -> None:
+        self._path, self._shape, self._limit = path, shape, limit
+        self._files = _picture_files(path, shape, limit) if path.is_dir() else None
+        self._check = LevelCheck(str(path), shape)
+        for part in self._raw(ROWS):
+            self._check.add(part)
+        self._check.finish()
+
+    def __len__(self) -> int:
+        return self._check.images
+
+    def parts(self, rows: int = ROWS) -> Iterator[Tensor]:
+        """Yield float32 images in [0, 1], ``b c h w``, so many at a time."""
+        return map(self._check.convert, self._raw(rows))
+
+    def _raw(self, rows: int) -> Iterator[np.ndarray]:
+        if self._files is None:
+            yield from array_parts(self._path, "images", self._limit, rows)
+        else:
+            for first in range(0, len(self._files), rows):
+                yield np.stack([_read_picture(file, self._shape) for file in self._files[first : first + rows]])
 
 
-def _read_folder(folder: Path, shape: Sequence[int], limit: int | None) -> np.ndarray:
-    """Read the pictures of a folder, ``b c h w``, uint8; errors are those of ``read_images``."""
+def read_images(path: Path, shape: Sequence[int], limit: int | None = None) -> Tensor:
+    """Read images ``b c h w`` in [0, 1]; arguments and errors are those of ``Images``."""
+    return torch.cat([*Images(path, shape, limit).parts()])
+
+
+def _picture_files(folder: Path, shape: Sequence[int], limit: int | None) -> list[Path]:
+    """Files of the pictures in a folder by name; other files are told. Errors are those of ``Images``."""
     files: list[Path] = []
     others: list[Path] = []
     for file in sorted(folder.iterdir()):
@@ -59,7 +92,7 @@ def _read_folder(folder: Path, shape: Sequence[int], limit: int | None) -> np.nd
             f"{folder} has {len(files)} pictures, more than the {MAX_VALUES // values} that are read at once; give the "
             "first ones with -n, or several folders"
         )
-    return np.stack([_read_picture(file, shape) for file in files])
+    return files
 
 
 def _is_picture(file: Path) -> bool:
@@ -110,6 +143,25 @@ def _read_picture(file: Path, shape: Sequence[int]) -> np.ndarray:
     )
 
 
+def _load(picture: Image.Image) -> None:
+    """Read the pixels, and turn a TIFF; its library prints messages of its own, which are dropped."""
+    tags = getattr(picture, "tag_v2", None)
+    if tags is None or picture.format != "TIFF":
+        picture.load()
+        return
+    if int(tags.get(TILE_WIDTH, 0)) * int(tags.get(TILE_LENGTH, 0)) > MAX_TILE:
+        raise ValueError("tiles far larger than the picture")
+    with Path(os.devnull).open("wb") as nothing:
+        sys.stderr.flush()
+        kept = os.dup(2)
+        try:
+            os.dup2(nothing.fileno(), 2)
+            picture.load()
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 def _pixels(picture: Image.Image, mode: str) -> np.ndarray:
     """Pixels ``h w`` or ``h w c`` as a viewer shows them; ValueError for several frames or other than 8 bits."""
     from PIL import Image, ImageOps
@@ -121,7 +173,7 @@ def _pixels(picture: Image.Image, mode: str) -> np.ndarray:
         raise ValueError("more than 8 bits a channel")
     if picture.mode not in MODES:
         raise ValueError(f"colours of the kind {picture.mode}")
-    picture.load()  # a TIFF is turned by loading it
+    _load(picture)
     upright = ImageOps.exif_transpose(picture)
     if upright.has_transparency_data:
         opaque = upright.convert("RGBA")

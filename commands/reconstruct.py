@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .outputs import PICTURES, check_count, check_output, check_picture, path, write_picture
+from .outputs import PICTURES, add_view, check_count, check_output, check_picture, path, read_view, write_picture
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,18 +13,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", help="released name, release folder, hub id, run folder or .ckpt file")
     parser.add_argument("-n", type=int, default=32, metavar="N", help="number of images (default: 32)")
     parser.add_argument("--out", type=path, default=Path("reconstructions.png"), help="default: reconstructions.png")
+    add_view(parser, "images in a row, each above its reconstruction (default: 8)")
     parser.add_argument("--root", help="folder of the data sets (default: GUMBELZOO_DATA, else the cache folder)")
 
 
 def run(options: argparse.Namespace) -> None:
     """Reconstruct images from all parts of the test set, write the picture, print its path."""
-    from ..callbacks.figures import reconstruction_grid
+    from ..callbacks.pictures import reconstruction_columns, reconstruction_grid, reconstruction_name
     from .source import read_test_images, require_method, resolve_source
 
     check_count("-n", options.n)
+    view = read_view(options)
     check_output(options.out, PICTURES)
     source = resolve_source(options.source)
     require_method(source.model, "reconstruct")
-    images = read_test_images(source, options.n, options.root)
-    check_picture(2 * len(images), source.model.image_shape)
-    write_picture(reconstruction_grid(images, source.model.reconstruct(images)), options.out)
+    images, classes = read_test_images(source, options.n, options.root)
+    columns = reconstruction_columns(len(images), view)
+    check_picture(2 * -(-len(images) // columns) * columns, columns, source.model.image_shape, view)
+    made, name = source.model.reconstruct(images), reconstruction_name(source.model)
+    write_picture(reconstruction_grid(images, made, view, classes, name), options.out)

@@ -9,26 +9,34 @@ from typing import Any
 
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Timer
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from ..callbacks import BestCheckpoint, Figures, LastCheckpoint, NanGuard
-from ..callbacks.loggers import METRICS, drop_rows_after
+from ..callbacks import BestCheckpoint, Figures, LastCheckpoint, NanGuard, run_loggers
+from ..callbacks.averaged_weights import check_averages_go_on, decay_of
+from ..callbacks.due_validation import DueValidation
+from ..callbacks.metrics_file import rows_before
+from ..callbacks.quantities import name_of
+from ..callbacks.training_rows import TrainingRows
 from ..models import ZooModel
-from ..pretrained.paths import user_path
-from ..pretrained.run import CHECKPOINTS, CONFIG, Run, batches_trained, checkpoint_path, read_checkpoint, run_of
+from ..pretrained.paths import remove_scratch, user_path
+from ..pretrained.run import Run, batches_trained, is_run, read_checkpoint, run_of
+from ..pretrained.run_files import CHECKPOINTS, CONFIG, FIT, METRICS, checkpoint_path
+from ..pretrained.untrusted import printable
 from . import runs
 from .lock import RunLock
+from .requeue import record_job
 
-METADATA = "fit.json"
+SHOWING = ("sample", "reconstruct")  # commands that show what a model does, if it can
 
 
 class RunRecorder(Callback):
     """Run folder of a command.
 
     Args:
-        parent: folder of all runs of the configuration, ``runs/NAME``.
+        parent: folder of all runs of the configuration, ``runs/<configuration>``.
         command: command line, as typed.
+        name: of the run; None is the next number, or the newest run.
 
     Attributes:
         run: the folder; None for a checkpoint that lies in no run.
@@ -36,14 +44,14 @@ class RunRecorder(Callback):
         lock: held by the first process while it trains.
     """
 
-    def __init__(self, parent: Path, command: str) -> None:
-        self.parent, self.command = parent, command
+    def __init__(self, parent: Path, command: str, name: str | None = None) -> None:
+        self.parent, self.command, self.name = parent, command, name
         self.run: Path | None = None
         self.resumes = False
         self.lock = RunLock()
         self._best: BestCheckpoint | None = None
         self._timer = Timer()
-        self._batches = 0  # behind the checkpoint
+        self._rows: int | None = None  # of metrics.csv before the checkpoint
         self._config = ""
 
     # -- before training ----------------------------------------------------------------------------------------------
@@ -52,28 +60,37 @@ class RunRecorder(Callback):
         """Return the checkpoint to start from, and take its run.
 
         Args:
-            given: ``best`` or ``last`` of the newest run, a file, or None.
-            needed: whether None means the newest run's, its best, else its last; else it means none.
+            given: ``best`` or ``last`` of the named or newest run, a file, a run folder, or None.
+            needed: whether None means that run's, its best, else its last; else it means none. Likewise for a folder,
+                of which the last is taken to go on.
 
         Raises:
             FileNotFoundError: there is no such run or checkpoint.
-            ValueError: the file is no checkpoint, or another process trains the run.
+            ValueError: the file is no checkpoint, another process trains the run, or its name is not to be given.
         """
         if given in CHECKPOINTS:
-            self.run = runs.newest_run(self.parent, str(given))
+            self.run = runs.find_run(self.parent, self.name, str(given))
             checkpoint = checkpoint_path(self.run, str(given))
+        elif given and self.name is not None:
+            raise ValueError("--name is of a new run, or goes with --ckpt_path last; leave it or the checkpoint out")
         elif given:
             checkpoint = user_path(given)
+            if is_run(checkpoint):
+                checkpoint = Run(checkpoint).checkpoint if needed else checkpoint_path(checkpoint, "last")
             self.run = run_of(checkpoint)
         elif needed:
-            self.run = runs.newest_run(self.parent, "last")
+            self.run = runs.find_run(self.parent, self.name, "last")
             checkpoint = Run(self.run).checkpoint
         else:
+            if self.name is not None and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+                runs.check_free(self.parent, self.name)
             return None
         self.resumes = self.run is not None
         if self.run is not None and not needed and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
             self.lock.acquire(self.run)  # before the checkpoint is read, which its holder may still write
-        self._batches = batches_trained(read_checkpoint(checkpoint))
+        content = read_checkpoint(checkpoint)
+        batches = batches_trained(content)
+        self._rows = rows_before(content, batches, self.run / METRICS) if self.run is not None else None
         return str(checkpoint)
 
     def check_unchanged(self, begun: Mapping[str, Any], options: Mapping[str, Any], goes_on: bool) -> None:
@@ -110,10 +127,16 @@ class RunRecorder(Callback):
         if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
             self.run = self.run or self.parent / "of-the-first-process"
         elif self.run is None:
-            self.run = runs.new_run(self.parent)
+            self.run = runs.new_run(self.parent, self.name)
             self.lock.acquire(self.run)
             runs.write_text(self.run / CONFIG, config)
+            record_job(self.run)
         return self.run
+
+    def loggers(self, wandb: str) -> list[Logger]:
+        """Return the loggers of the prepared run; ``wandb`` is off, online or offline."""
+        assert self.run is not None
+        return run_loggers(self.run, wandb, self._rows)
 
     def callbacks(self, model: ZooModel, every: int, max_time: Any) -> list[Callback]:
         """Return the callbacks of the prepared run: checkpoints, records, pictures, time limit, NaN guard.
@@ -126,8 +149,9 @@ class RunRecorder(Callback):
         assert self.run is not None
         self._best = BestCheckpoint(self.run / "checkpoints", model.monitor) if model.monitor else None
         last = LastCheckpoint(checkpoint_path(self.run, "last"), every)
+        rows = TrainingRows()  # of a batch, before its checkpoint
         self._timer = Timer(max_time)
-        others = [self, NanGuard(), self._timer, Figures(self.run / "figures"), last]
+        others = [DueValidation(), self, NanGuard(), self._timer, rows, Figures(self.run / "figures"), last]
         return [self._best, *others] if self._best is not None else others
 
     @property
@@ -143,6 +167,10 @@ class RunRecorder(Callback):
 
     # -- training -----------------------------------------------------------------------------------------------------
 
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Check that averages of the weights go on; a checkpoint that lies in no run has no options to compare."""
+        check_averages_go_on(trainer, checkpoint)
+
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Begin the part of the run after the checkpoint: by now everything about it has been accepted."""
         if self.resumes:
@@ -152,23 +180,26 @@ class RunRecorder(Callback):
     def _on_resume(self) -> None:
         """Drop what the earlier command wrote of batches after the checkpoint, and of a run that had ended."""
         assert self.run is not None
-        drop_rows_after(self.run / METRICS, self._batches)
+        remove_scratch(self.run)
         runs.write_text(self.run / CONFIG, self._config)
-        (self.run / METADATA).unlink(missing_ok=True)
+        record_job(self.run)
+        (self.run / FIT).unlink(missing_ok=True)
 
     @rank_zero_only
-    def write_metadata(self, trainer: Trainer, seed: Any) -> dict[str, Any] | None:
+    def write_metadata(self, trainer: Trainer, seed: Any, finished: bool = False) -> dict[str, Any] | None:
         """Write command, environment and duration to ``fit.json`` and return them; None without a checkpoint."""
         if self.run is None or not any((self.run / "checkpoints").glob("*.ckpt")):
             return None
         metadata = {
             "command": self.command,
             "seed": seed,
+            "finished": finished,
             "batches": trainer.fit_loop.total_batch_idx + 1,
+            "ema": decay_of(trainer),
             "minutes": round(self._timer.time_elapsed("train") / 60, 2),
             **runs.environment(),
         }
-        runs.write_json(self.run / METADATA, metadata)
+        runs.write_json(self.run / FIT, metadata)
         return metadata
 
     @rank_zero_only
@@ -183,34 +214,36 @@ class RunRecorder(Callback):
                 "nothing was trained: the options leave no batch; see --trainer.max_steps, --trainer.max_epochs, "
                 "--trainer.max_time, --trainer.limit_train_batches and --data.batch_size"
             )
-        metadata = self.write_metadata(trainer, seed)
+        metadata = self.write_metadata(trainer, seed, finished=True)
         if self.run is None or metadata is None:
             return
+        remove_scratch(self.run)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish()
         pictures = ", ".join(str(path) for path in sorted((self.run / "figures").glob("*.png")))
         program, run = runs.program(), shlex.quote(str(self.run))
-        print(
-            f"\nrun       {self.run}  ({metadata['batches']} batches, {metadata['minutes']} minutes)\n"
-            f"best      {self._selection(model)}\n"
-            f"pictures  {pictures or 'none yet'}\n"
-            f"next      {program} test {run}\n"
-            f"          {program} sample {run} -n 64\n"
-            f"          {program} export {run} checkpoints/NAME   (after test)"
-        )
+        lines = [
+            f"run       {self.run}  ({metadata['batches']} batches, {metadata['minutes']} minutes)",
+            f"best      {self._selection(model)}",
+            f"pictures  {pictures or 'none yet'}",
+            f"next      {program} test {run}",
+            *(f"          {program} {verb} {run}" for verb in SHOWING if hasattr(model, verb)),
+            f"          {program} export {run} checkpoints/NAME   (after test)",
+        ]
+        print("", *map(printable, lines), sep="\n")
 
     def _selection(self, model: ZooModel) -> str:
         """What selected ``best.ckpt``, with its value."""
         if self._best is None:
             return "none: this model has no metric that selects a checkpoint; use last.ckpt"
         score = self._best.best_model_score
-        return "no validation has run" if score is None else f"{model.monitor} {float(score):.4g}"
+        return "no validation has run" if score is None else f"{name_of(str(model.monitor))} {float(score):.4g}"
 
 
 def flatten(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return seed, classes and arguments of a configuration by dotted name; a part that has a name is one value."""
-    flat = {"seed_everything": content.get("seed_everything")}
+    flat = {name: content.get(name) for name in ("seed_everything", "ema")}
     for section in ("model", "data"):
         flat[section] = content[section]["class_path"]
         flat |= _flatten(content[section].get("init_args") or {}, section)

@@ -1,4 +1,4 @@
-"""Run folders, ``runs/<configuration>/<number>/``: numbering, comparison, records and their environment.
+"""Run folders, ``runs/<configuration>/<number or name>/``: choice, comparison, records and their environment.
 
 A run has config.yaml, metrics.csv, checkpoints/, figures/, fit.json and, once tested, test.json.
 """
@@ -21,20 +21,30 @@ import torch
 
 from ..pretrained.config import PLACES as DATA_PLACES
 from ..pretrained.paths import whole_file
-from ..pretrained.run import CONFIG, checkpoint_path
+from ..pretrained.run_files import CONFIG, SLURM_JOB, checkpoint_path
+from .names import check_name
 
-ROOT = Path("runs")
 PLACES = (*DATA_PLACES, "vqvae", "init_from")  # arguments that name files or folders
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
-def new_run(parent: Path) -> Path:
-    """Make the next numbered folder below ``parent`` and return it; two runs started together get two folders.
+def new_run(parent: Path, name: str | None = None) -> Path:
+    """Make the named, or the next numbered, folder below ``parent`` and return it.
+
+    Two unnamed runs that are started together get two folders.
 
     Raises:
+        ValueError: the name is taken.
         PermissionError: the folder cannot be written.
     """
     parent.mkdir(parents=True, exist_ok=True)
+    if name is not None:
+        try:
+            (parent / name).mkdir()
+        except FileExistsError:
+            check_free(parent, name)
+            raise
+        return parent / name
     number = max(_numbers(parent), default=0) + 1
     while True:
         run = parent / str(number)
@@ -46,20 +56,43 @@ def new_run(parent: Path) -> Path:
             return run
 
 
+def check_free(parent: Path, name: str) -> None:
+    """ValueError for the name of a new run that cannot be made, or that is taken."""
+    check_name(name)
+    if os.path.lexists(parent / name):
+        raise ValueError(f"{parent / name} exists; go on with it by --ckpt_path last, or give another --name")
+    if name.isdecimal():
+        raise ValueError(f"--name {name}: runs without a name are numbered; give a name that is no number")
+
+
+def find_run(parent: Path, name: str | None, checkpoint: str) -> Path:
+    """Return the run of a name, or the newest one without a name; errors are those of ``newest_run``."""
+    if name is None:
+        return newest_run(parent, checkpoint)
+    check_name(name)
+    if not (parent / name).is_dir():
+        raise FileNotFoundError(f"there is no run {parent / name}; there are: {', '.join(_names(parent)) or 'none'}")
+    if not checkpoint_path(parent / name, checkpoint).is_file():
+        raise FileNotFoundError(f"{parent / name} has not written {checkpoint}.ckpt; remove it, or give another --name")
+    return parent / name
+
+
 def remove_unused(run: Path) -> None:
-    """Remove a new run that ended before training: it has nothing but its configuration."""
-    if run.is_dir() and {path.name for path in run.rglob("*") if path.is_file()} <= {CONFIG}:
+    """Remove a new run that ended before training: it has nothing but its configuration and its job."""
+    if run.is_dir() and {path.name for path in run.rglob("*") if path.is_file()} <= {CONFIG, SLURM_JOB}:
         shutil.rmtree(run, ignore_errors=True)
 
 
 def newest_run(parent: Path, checkpoint: str) -> Path:
-    """Return the newest run below ``parent``.
+    """Return the newest numbered run below ``parent``.
 
     Raises:
         FileNotFoundError: there is none, or it has no ``checkpoints/<checkpoint>.ckpt``. An older run is not taken in
-            its place, since it may have other options.
+            its place, since it may have other options; nor is one that has a name.
     """
     if not _numbers(parent):
+        if names := _names(parent):
+            raise FileNotFoundError(f"every run in {parent} has a name; give one: --name {' or '.join(names[:5])}")
         raise FileNotFoundError(f"there is no run in {parent}; train one with `fit` first")
     run = parent / str(max(_numbers(parent)))
     if checkpoint_path(run, checkpoint).is_file():
@@ -71,11 +104,11 @@ def newest_run(parent: Path, checkpoint: str) -> Path:
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """List the differences of two flat configurations in model, data and seed, as ``name=value, not value``.
+    """List the differences of two flat configurations in model, data, seed and averages, as ``name=value, not value``.
 
     Paths of files are not compared.
     """
-    names = [name for name in sorted({*one, *other}) if name.startswith(("model", "data", "seed_everything"))]
+    names = [name for name in sorted({*one, *other}) if name.startswith(("model", "data", "seed_everything", "ema"))]
     return [
         f"{name}={one.get(name)}, not {other.get(name)}"
         for name in names
@@ -139,3 +172,8 @@ def _numbers(parent: Path) -> list[int]:
     if not parent.is_dir():
         return []
     return [int(folder.name) for folder in parent.iterdir() if folder.name.isdecimal()]
+
+
+def _names(parent: Path) -> list[str]:
+    """Names and numbers of the runs below a folder."""
+    return sorted(path.parent.name for path in parent.glob(f"*/{CONFIG}"))

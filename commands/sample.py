@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .outputs import PICTURES, TEXTS, check_count, check_output, check_picture, path, write_picture
+from .outputs import (
+    PICTURES,
+    TEXTS,
+    add_view,
+    check_count,
+    check_output,
+    check_picture,
+    path,
+    read_view,
+    write_picture,
+)
 
 PART = 500  # samples drawn at a time; the memory of more does not grow with -n
 OPTIONS = ("prefix", "label", "top_k", "top_p")  # for those models whose ``sample`` takes them
@@ -27,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", type=int, help="class of all images, for a prior over classes")
     parser.add_argument("--top_k", type=int, help="draw from the K most probable tokens or codes")
     parser.add_argument("--top_p", type=float, help="draw from the most probable ones of this total probability")
+    add_view(parser, "images in a row (default: a square)")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -37,29 +48,42 @@ def run(options: argparse.Namespace) -> None:
     """
     import torch
 
-    from ..callbacks.figures import sample_grid
+    from ..callbacks.pictures import sample_columns, sample_grid
     from ..pretrained.config import PLACES
     from .source import require_method, resolve_source
+    from .terminal import with_progress
 
     check_count("-n", options.n)
+    view = read_view(options)
     source = resolve_source(options.source)
     model = source.model
     require_method(model, "sample")
     given = {name: value for name, value in vars(options).items() if name in OPTIONS and value is not None}
     for name in sorted(given.keys() - model.sample_options):
         raise ValueError(f"a {model.registry_name} model has no use for --{name}; leave it out")
+    images = hasattr(model, "image_shape")
     parts = _draw(model, options.n, options.seed, temperature=options.temperature, **given)
-    if hasattr(model, "image_shape"):
+    if images or options.out or not sys.stdout.isatty():  # else the sentences themselves are on the terminal
+        parts = with_progress(parts, options.n, "images" if images else "sentences")
+    if images:
         out = options.out or Path("samples.png")
         check_output(out, PICTURES)
-        check_picture(options.n, model.image_shape)
-        write_picture(sample_grid(torch.cat(list(parts))), out)
+        check_picture(options.n, sample_columns(options.n, view), model.image_shape, view)
+        title = ", ".join([f"{options.n} samples", f"seed {options.seed}", *_choices(options.temperature, given)])
+        write_picture(sample_grid(torch.cat(list(parts)), view, title), out)
     elif options.out is None:
         _print(parts)
     else:
         corpora = [source.data.get("arguments", {}).get(name) for name in PLACES]
         check_output(options.out, TEXTS, [path(corpus) for corpus in corpora if corpus])
-        _write(parts, options.out, options.n)
+        _write(parts, options.out)
+
+
+def _choices(temperature: float, given: Mapping[str, Any]) -> list[str]:
+    """Options that change the distribution, as text for a title."""
+    names = {"label": "class"}
+    choices = [f"{names.get(name, name)} {value}" for name, value in given.items()]
+    return choices if temperature == 1 else [*choices, f"temperature {temperature:g}"]
 
 
 def _draw(model: Any, n: int, seed: int, **options: Any) -> Iterator[Any]:
@@ -78,17 +102,13 @@ def _print(parts: Iterator[list[str]]) -> None:
         show(sentences)
 
 
-def _write(parts: Iterator[list[str]], out: Path, n: int) -> None:
-    """Write one sentence a line; on a terminal, tell how many are written."""
+def _write(parts: Iterator[list[str]], out: Path) -> None:
+    """Write one sentence a line."""
     from ..pretrained.paths import whole_file
     from ..pretrained.untrusted import printable
     from .terminal import as_line
 
-    written = 0
     with whole_file(out) as file:
         for sentences in parts:
             file.write("".join(f"{as_line(sentence)}\n" for sentence in sentences).encode("utf-8"))
-            written += len(sentences)
-            if n > PART and sys.stderr.isatty():
-                print(f"\r{written:,} of {n:,} sentences", end="" if written < n else "\n", file=sys.stderr, flush=True)
     print(printable(str(out)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,9 +12,10 @@ from lightning.pytorch import LightningDataModule
 from ..data import DATA
 from ..models import MODELS, ZooModel
 from ..registry import Registry
-from .errors import near
+from .errors import near, unknown_class
 from .specs import Constructor, constructor_of, parse_option
 
+NULL = ("null", "~", "")  # as YAML writes it
 SECTIONS: dict[str, tuple[Registry[Any], type]] = {"model": (MODELS, ZooModel), "data": (DATA, LightningDataModule)}
 
 
@@ -90,6 +90,7 @@ class Section:
         kind: the class.
         arguments: those of files, and all parts.
         rest: options of other arguments, which the parser takes as they are.
+        note: arguments of a file that the class named in its class's place does not take, as a line of text.
 
     Raises:
         ValueError: files that name different classes, an unknown class.
@@ -109,12 +110,17 @@ class Section:
         in_files = constructor_of(find_class(name, str(files[0].name))) if files else self.constructor
         self.arguments: dict[str, Any] = {}
         self.rest: list[Given] = []
+        left_out: dict[str, None] = {}
         for item in given:
             for path, value in item.values:
                 if item.tokens and path[0] not in self.constructor.parts:
                     self.rest.append(item)
                 elif item.is_option or self._takes(path[0], in_files):
                     self.arguments = self.constructor.override(self.arguments, path, value)
+                else:
+                    left_out[path[0]] = None
+        replaced = f"{named[-1].name} in the place of {files[0].name}" if files else ""
+        self.note = f"{replaced}: without {', '.join(left_out)} of {files[0].origin}" if left_out else ""
 
     def _takes(self, name: str, other: Constructor) -> bool:
         """False for an argument of a file's class that the class named in its place lacks, or means otherwise."""
@@ -131,6 +137,8 @@ class Section:
             argument = item.values[0][0][0].removesuffix("+")  # `+=` appends to a list
             if argument not in self.constructor.names:
                 raise ValueError(f"unknown option '{item.origin}'{near(item.origin, known)}")
+            if item.values[0][1] in NULL:
+                self.constructor.check_null(argument, self.name)
         self.arguments = self.constructor.check_parts(self.arguments, self.name, known)
 
 
@@ -144,10 +152,7 @@ def find_class(section: str, name: str) -> Any:
     if name in registry:
         return registry[name]
     if "." not in name:
-        classes = {registry[known].__name__: known for known in registry}
-        best = difflib.get_close_matches(name, [*registry, *classes], n=1, cutoff=0.5)
-        hint = f"did you mean '{classes.get(best[0], best[0])}'? " if best else ""
-        raise ValueError(f"unknown {section}: '{name}'; {hint}known: {', '.join(registry)}")
+        raise ValueError(unknown_class(section, name, {registry[known].__name__: known for known in registry}))
     module, _, attribute = name.rpartition(".")
     try:
         found = getattr(import_module(module), attribute)

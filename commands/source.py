@@ -91,13 +91,16 @@ def data_class(description: dict[str, Any]) -> type[LightningDataModule]:
     """Return the registered class of a source's data.
 
     Raises:
-        ValueError: no data is named, or an unknown class or argument is.
+        ValueError: no data is named, or an unknown class or argument is, or an argument has another type.
     """
+    from .specs import Constructor
+
     if not description:
         raise ValueError("this release does not say which data it belongs to")
     name = str(description.get("class"))
     found = DATA[name]
     unknown_arguments(name, found, description.get("arguments", {}))
+    Constructor(found).check(description.get("arguments", {}), "data", ())
     return found
 
 
@@ -107,8 +110,8 @@ def build_data(description: dict[str, Any], **overrides: Any) -> LightningDataMo
     return data_class(description and {**description, "arguments": arguments})(**arguments)
 
 
-def read_test_images(source: Source, n: int, root: str | None = None) -> Tensor:
-    """Return ``n`` test images ``n c h w``, or all if there are fewer.
+def read_test_images(source: Source, n: int, root: str | None = None) -> tuple[Tensor, list[int]]:
+    """Return ``n`` test images ``n c h w``, or all if there are fewer, and their classes, if they are known.
 
     They are spread evenly over the set: some published sets are sorted by class.
 
@@ -122,4 +125,6 @@ def read_test_images(source: Source, n: int, root: str | None = None) -> Tensor:
     if "image" not in batches[0]:
         raise ValueError(f"a {source.model.registry_name} model has no images")
     images = torch.cat([batch["image"] for batch in batches])
-    return images[torch.linspace(0, len(images) - 1, min(n, len(images))).long()]
+    chosen = torch.linspace(0, len(images) - 1, min(n, len(images))).long()
+    labels = torch.cat([batch["label"] for batch in batches])[chosen].tolist() if "label" in batches[0] else []
+    return images[chosen], labels

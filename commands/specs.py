@@ -9,7 +9,8 @@ from __future__ import annotations
 from argparse import ArgumentError
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -37,6 +38,7 @@ class Constructor:
         add = self._parser.add_class_arguments if isinstance(entry, type) else self._parser.add_function_arguments
         added = add(entry, skip=set(context), fail_untyped=False)
         self.names = list(dict.fromkeys(name.partition(".")[0] for name in added))
+        self._hints = get_type_hints(vars(entry).get("__init__", entry) if isinstance(entry, type) else entry)
         self.parts: dict[str, Part] = {
             name: part for name, part in getattr(entry, "parts", {}).items() if name in self.names
         }
@@ -71,9 +73,11 @@ class Constructor:
             ValueError: an unknown name, a value of another type, a missing one; the full key is named.
         """
         known = known or list(self.leaves(options, key))
-        for name in options:
+        for name, value in options.items():
             if name not in self.names:
                 raise ValueError(f"unknown key '{key}.{name}'{near(f'{key}.{name}', known)}")
+            if value is None:
+                self.check_null(name, key)
         return {
             name: _check(self.parts[name], value, f"{key}.{name}", known) if self._is_spec(name, value) else value
             for name, value in options.items()
@@ -90,6 +94,12 @@ class Constructor:
             raise ValueError(complaint(str(error), key)) from None
         # The parser completes the dataclasses among the parts, which are to stay as short as they were given.
         return {name: value if self._is_spec(name, value) else typed[name] for name, value in checked.items()}
+
+    def check_null(self, name: str, key: str) -> None:
+        """Check that an argument may be null, which the parser takes for any; ValueError that names it."""
+        hint = self._hints.get(name, Any)
+        if hint is not Any and hint is not None and NoneType not in get_args(hint):
+            raise ValueError(f"{key}.{name} must not be null; leave it out for its default")
 
     def leaves(self, options: Mapping[str, Any], key: str) -> Iterator[str]:
         """Yield the full names of all options, those of the parts that are chosen included."""

@@ -109,11 +109,16 @@ def signature(lineage: Sequence[Definition]) -> list[tuple[str, str, str | None]
         node = definition.node
         if isinstance(node, ast.ClassDef) and is_dataclass(node):
             return _fields(lineage)
-        if isinstance(node, ast.ClassDef):
-            node = next((item for item in node.body if getattr(item, "name", "") == "__init__"), node)
+        node = constructor(node)
         if isinstance(node, ast.FunctionDef):
             return _arguments(node.args)[node.name == "__init__" :]
     return []
+
+
+def constructor(node: ast.AST) -> ast.AST:
+    """The ``__init__`` that a class defines; any other node as it is."""
+    body = node.body if isinstance(node, ast.ClassDef) else []
+    return next((item for item in body if getattr(item, "name", "") == "__init__"), node)
 
 
 def _arguments(arguments: ast.arguments) -> list[tuple[str, str, str | None]]:

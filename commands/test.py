@@ -1,12 +1,20 @@
-"""Test a trained model: its metrics on the test set of its data."""
+"""Test or validate trained models: their metrics on the test or validation set of their data."""
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from ..pretrained.run_files import TEST
+from ..pretrained.untrusted import printable
+from .errors import exit_code, explain
+from .tables import MISSING, number, table
 
 if TYPE_CHECKING:
     from .source import Source
@@ -17,28 +25,51 @@ NEUTRAL_OPTIONS = (
     *("--trainer.accelerator", "--trainer.devices", "--trainer.num_nodes", "--trainer.strategy"),
 )
 
+DATA_FACTS = ("data set", "binarization")  # without the same ones, metrics are not comparable
 
-def test_source(name: str, rest: list[str]) -> None:
-    """Run ``gumbelzoo test NAME [options]``, where NAME is a release, a hub id, a run or one of its checkpoints.
 
-    The metrics of a run are written to its ``test.json``, unless an option changes them.
+def measure_sources(command: str, arguments: Sequence[str]) -> None:
+    """Run ``gumbelzoo test NAME ... [options]``; a NAME is a release, a hub id, a run or one of its checkpoints.
+
+    One that fails does not end the others. The test metrics of each run are written to its ``test.json``, unless an
+    option changes them; several sources are summed up in a table.
+
+    Args:
+        command: ``test`` or ``validate``.
+        arguments: sources, then options.
 
     Raises:
-        ValueError: nothing of that name, or a damaged file.
+        ValueError: nothing of one of the names, before anything is measured; or a damaged file.
+        RuntimeError: the measurement of some of several sources failed.
     """
-    from .source import resolve_source
+    from ..pretrained.api import find
 
-    source = resolve_source(name)
-    tested = measure(source, rest)
-    if source.run is not None:
-        _write_record(source, tested, ["test", name, *rest])
+    given = list(takewhile(lambda argument: not argument.startswith("-"), arguments))
+    names, options = list(dict.fromkeys(given)), arguments[len(given) :]
+    if len(names) == 1:
+        _measure_one(command, names[0], options)
+        return
+    for name in names:
+        find(name)
+    measured: dict[str, dict[str, Any]] = {}
+    errors: list[Exception] = []
+    for name in names:
+        try:
+            measured[name] = _measure_one(command, name, options)
+        except Exception as error:
+            errors.append(error)
+            print(printable(f"{name}: {explain(error)}"), file=sys.stderr)
+    _print_table(measured)
+    if errors:
+        kind = ValueError if all(exit_code(error) == 2 for error in errors) else RuntimeError
+        raise kind(f"{len(errors)} of {len(names)} failed: {', '.join(name for name in names if name not in measured)}")
 
 
-def measure(source: Source, rest: Sequence[str] = ()) -> dict[str, Any]:
-    """Test the model as it is in memory, on its data and with its seed, and print the metrics.
+def measure(source: Source, rest: Sequence[str] = (), command: str = "test") -> dict[str, Any]:
+    """Test or validate the model as it is in memory, on its data and with its seed, and print the metrics.
 
     Returns:
-        ``metrics``, ``data``, ``seed``, ``minutes``, and the environment.
+        ``metrics`` and ``data``, and of a test ``seed``, ``minutes`` and the environment.
 
     Raises:
         ValueError: no data or unknown data, or an option that neither trainer, data nor model has.
@@ -46,13 +77,51 @@ def measure(source: Source, rest: Sequence[str] = ()) -> dict[str, Any]:
     """
     from .trainer import ZooCLI
 
-    return ZooCLI(["test", *rest], source).tested
+    return ZooCLI([command, *rest], source).tested
+
+
+def _measure_one(command: str, name: str, rest: Sequence[str]) -> dict[str, Any]:
+    """Measure one source, keep the test metrics of a run, and return ``metrics`` and ``data``."""
+    from .source import resolve_source
+
+    source = resolve_source(name)
+    keeps = command == "test" and source.run is not None
+    if keeps and not os.access(str(source.run), os.W_OK):
+        keeps = False
+        print(printable(f"{source.run} cannot be written: its metrics are shown and not kept"), file=sys.stderr)
+    _print_place(source)
+    tested = measure(source, rest, command)
+    if keeps:
+        _write_record(source, tested, [command, name, *rest])
+    return tested
+
+
+@rank_zero_only
+def _print_place(source: Source) -> None:
+    """Name the run and the checkpoint above their metrics."""
+    if source.run is not None:
+        print(printable(f"{'run':24s} {source.run}"))
+        print(printable(f"{'checkpoint':24s} {source.checkpoint}"))
+
+
+@rank_zero_only
+def _print_table(measured: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print a row per source: facts of the data that differ, and the metrics."""
+    results = list(measured.values())
+    facts = [fact for fact in DATA_FACTS if len({result["data"].get(fact) for result in results}) > 1]
+    metrics = list(dict.fromkeys(metric for result in results for metric in result["metrics"]))
+    rows = [
+        [name, *(str(result["data"].get(fact, MISSING)).partition(":")[0] for fact in facts)]
+        + [number(result["metrics"].get(metric)) for metric in metrics]
+        for name, result in measured.items()
+    ]
+    if rows:
+        print(f"\n{table(['', *facts, *(metric.partition('/')[2] for metric in metrics)], rows)}")
 
 
 @rank_zero_only
 def _write_record(source: Source, tested: dict[str, Any], arguments: list[str]) -> None:
     """Write ``test.json`` of a run, unless an option makes the metrics those of something else."""
-    from ..pretrained.untrusted import printable
     from . import runs
 
     assert source.run is not None and source.checkpoint is not None
@@ -66,8 +135,12 @@ def _write_record(source: Source, tested: dict[str, Any], arguments: list[str]) 
         "batches": source.batches,
         "command": runs.command_line(arguments),
     }
-    runs.write_json(source.run / "test.json", content)
+    try:
+        runs.write_json(source.run / TEST, content)
+    except OSError as error:  # a full disk; the metrics have been shown
+        print(printable(f"\nnot kept: {error}"), file=sys.stderr)
+        return
     run = shlex.quote(str(source.run))
     print()
-    print(printable(f"written to {source.run / 'test.json'}; next:"))
+    print(printable(f"written to {source.run / TEST}; next:"))
     print(printable(f"  {runs.program()} export {run} checkpoints/NAME"))

@@ -14,7 +14,7 @@ from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from ..callbacks import AtomicCheckpointIO, ProgressBar, RandomState, run_loggers
+from ..callbacks import AtomicCheckpointIO, AveragedWeights, ProgressBar, RandomState
 from ..models import ZooModel
 from ..pretrained.api import load
 from ..pretrained.paths import user_path
@@ -24,10 +24,14 @@ from ..pretrained.untrusted import printable
 from . import runs
 from .configuration import Configuration, ZooParser
 from .errors import explain
+from .measured import print_metrics
+from .names import ROOT
+from .options import TRAINER_DEFAULTS
+from .processes import ending_together, is_first, measure_in_one_process, watch_first_process
 from .quiet import quiet_lightning
 from .recorder import RunRecorder
+from .requeue import checkpoint_of_this_job
 from .source import Source, data_class, plain_options, with_options
-from .usage import USAGE
 from .vouched import check_model, check_options, explain_refusal
 
 
@@ -41,10 +45,13 @@ class ZooCLI(LightningCLI):
     """
 
     def __init__(self, arguments: list[str], source: Source | None = None) -> None:
+        watch_first_process()
         quiet_lightning()
         self.source = source
         self.command = runs.command_line(arguments)
         self.configuration = Configuration.read(arguments, () if source else ("model", "data"))
+        for note in self.configuration.notes:
+            print(printable(note), file=sys.stderr)
         self.recorder: RunRecorder | None = None  # of a command that has a run folder
         self.tested: dict[str, Any] = {}
         options = {"exit_on_error": False, "allow_abbrev": False}
@@ -56,12 +63,8 @@ class ZooCLI(LightningCLI):
                 subclass_mode_data=True,
                 save_config_callback=None,
                 seed_everything_default=source.seed if source else 0,
-                trainer_defaults={
-                    "default_root_dir": str(runs.ROOT),
-                    "num_sanity_val_steps": 0,
-                    "enable_model_summary": False,
-                },
-                parser_kwargs={**options, **{name: {**options, "usage": usage} for name, usage in USAGE.items()}},
+                trainer_defaults=TRAINER_DEFAULTS,
+                parser_kwargs={**options, **dict.fromkeys(self.subcommands(), options)},
                 parser_class=ZooParser,
                 auto_configure_optimizers=False,
                 load_from_checkpoint_support=False,
@@ -84,7 +87,13 @@ class ZooCLI(LightningCLI):
         return {"fit": loaders | {"train_dataloaders", "val_dataloaders"}, "validate": loaders, "test": loaders}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add two options to Lightning's."""
+        """Add four options to Lightning's."""
+        parser.add_argument("--name", type=str | None, help="Name of the run's folder, in the place of a number.")
+        parser.add_argument(
+            "--ema",
+            type=float | None,
+            help="Average the weights with this decay, such as 0.999, to evaluate and keep the averages.",
+        )
         parser.add_argument(
             "--wandb", type=Literal["off", "online", "offline"], default="off", help="Log to Weights & Biases as well."
         )
@@ -125,20 +134,27 @@ class ZooCLI(LightningCLI):
         options = self.config[self.subcommand]
         if options.trainer.default_root_dir is not None:
             options.trainer.default_root_dir = str(user_path(options.trainer.default_root_dir))
-        if untested := check_options(options.trainer):
+        if (untested := check_options(options.trainer)) and is_first():
             print(printable(f"not tested with gumbelzoo: {', '.join(untested)}"), file=sys.stderr)
+        self.averages: list[Callback] = [] if options.ema is None else [AveragedWeights(options.ema)]
+        if self.subcommand != "fit":
+            measure_in_one_process(options.trainer)
         if self.source is not None:
-            if options.ckpt_path:
+            if self.averages:
+                raise ValueError("--ema is an option of `fit`; what is tested has the weights that it was kept with")
+            if options.ckpt_path or options.name:
                 raise ValueError(
-                    "what is tested says which weights: leave --ckpt_path out, or name a checkpoint in the run's "
-                    "place, RUN/checkpoints/last.ckpt"
+                    "what is tested says which weights: leave --ckpt_path out, and --name, or name a checkpoint in "
+                    "the run's place, RUN/checkpoints/last.ckpt"
                 )
             return
         if options.trainer.fast_dev_run:
             return
-        parent = Path(options.trainer.default_root_dir or runs.ROOT) / self.configuration.name
-        self.recorder = RunRecorder(parent, self.command)
         fits = self.subcommand == "fit"
+        parent = Path(options.trainer.default_root_dir or ROOT) / self.configuration.name
+        if fits and (requeued := checkpoint_of_this_job(parent, options, self._dump(options))):
+            options.ckpt_path, options.name = requeued, None
+        self.recorder = RunRecorder(parent, self.command, options.name)
         options.ckpt_path = self.recorder.find_checkpoint(options.ckpt_path, needed=not fits)
         if self.recorder.run is not None:
             begun = Configuration.read(["fit", "--config", str(self.recorder.run / CONFIG)])
@@ -149,9 +165,9 @@ class ZooCLI(LightningCLI):
             )
 
     def _dump(self, options: Namespace) -> str:
-        """Content of ``config.yaml``: everything but the checkpoint that a run starts from."""
+        """Content of ``config.yaml``: everything but the name of the run and the checkpoint that it starts from."""
         options = options.clone()
-        options.ckpt_path = None
+        options.ckpt_path = options.name = None
         return self._parser(self.subcommand).dump(options, skip_none=True)
 
     def instantiate_classes(self) -> None:
@@ -168,7 +184,7 @@ class ZooCLI(LightningCLI):
             model, data = (self.configuration.sections[name].kind for name in ("model", "data"))
             self.model = model(**model.resolve(arguments["model"], load))
             self.datamodule = data(**arguments["data"])
-        check_model(self.config[self.subcommand].trainer, self.model)
+        check_model(self.config[self.subcommand].trainer, self.model, self.datamodule)
         self.trainer = self.instantiate_trainer()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -176,9 +192,8 @@ class ZooCLI(LightningCLI):
         options = self.config[self.subcommand]
         given = self._given("callbacks")
         callbacks: list[Callback] = [RandomState()]
-        if options.trainer.enable_progress_bar is not False and not any(
-            isinstance(callback, LightningProgressBar) for callback in given
-        ):
+        bars = [callback for callback in given if isinstance(callback, LightningProgressBar)]
+        if options.trainer.enable_progress_bar is not False and not bars:
             callbacks.append(ProgressBar())
         if self.subcommand == "fit" and self.recorder is not None:
             run = self.recorder.prepare(self._dump(options))
@@ -186,11 +201,12 @@ class ZooCLI(LightningCLI):
             kwargs["plugins"] = [*self._given("plugins"), AtomicCheckpointIO()]
             if options.trainer.logger is not False:
                 loggers = [logger for logger in self._given("logger") if logger is not True]
-                kwargs["logger"] = [*run_loggers(run, options.wandb), *loggers]
+                kwargs["logger"] = [*self.recorder.loggers(options.wandb), *loggers]
             kwargs["default_root_dir"] = str(run)  # what Lightning leaves for a requeued job is that run's alone
         else:
-            kwargs.update(logger=False, enable_checkpointing=False)
-        return super().instantiate_trainer(**kwargs, callbacks=[*given, *callbacks])
+            folder = f"{options.trainer.default_root_dir}/{self.subcommand}"  # where no hpc_ckpt is
+            kwargs.update(logger=False, enable_checkpointing=False, default_root_dir=folder)
+        return super().instantiate_trainer(**kwargs, callbacks=[*self.averages, *given, *callbacks])
 
     def _given(self, name: str) -> list[Any]:
         """Callbacks, loggers or plugins of the configuration, which may be one or several."""
@@ -202,7 +218,8 @@ class ZooCLI(LightningCLI):
     def fit(self, **kwargs: Any) -> None:
         """Train; the metadata of an interrupted run are written as well."""
         try:
-            self.trainer.fit(**kwargs, weights_only=True)
+            with ending_together(self.trainer):
+                self.trainer.fit(**kwargs, weights_only=True)
         except (KeyboardInterrupt, SystemExit) as error:
             if self.recorder is not None:
                 self.recorder.write_metadata(self.trainer, self.config.fit.seed_everything)
@@ -217,8 +234,9 @@ class ZooCLI(LightningCLI):
             self.recorder.finish(self.trainer, self.model, self.config.fit.seed_everything)
 
     def validate(self, **kwargs: Any) -> None:
-        """Print the validation metrics."""
-        self._print_metrics(self.trainer.validate(**kwargs, weights_only=True, verbose=False))
+        """Print the validation metrics, and keep them in ``tested``."""
+        metrics = self._print_metrics(self.trainer.validate(**kwargs, weights_only=True, verbose=False))
+        self.tested = {"metrics": metrics, "data": self.datamodule.metadata()}
 
     def test(self, **kwargs: Any) -> None:
         """Print the test metrics, and keep them in ``tested``."""
@@ -234,13 +252,8 @@ class ZooCLI(LightningCLI):
         }
 
     def _print_metrics(self, results: Sequence[Mapping[str, float]]) -> dict[str, float]:
-        metrics = {name: float(value) for result in results for name, value in result.items()}
-        if self.trainer.is_global_zero:
-            if self.recorder is not None:
-                print(printable(f"{'run':24s} {self.recorder.run or 'none'}"))
-                print(printable(f"{'checkpoint':24s} {self.config[self.subcommand].ckpt_path}"))
-            for name, value in self.datamodule.metadata().items():
-                print(printable(f"{name:24s} {value}"))
-            for name, value in metrics.items():
-                print(f"{name:24s} {value:.4f}")
-        return metrics
+        facts = self.datamodule.metadata()
+        if self.recorder is not None:
+            checkpoint = self.config[self.subcommand].ckpt_path
+            facts = {"run": str(self.recorder.run or "none"), "checkpoint": checkpoint, **facts}
+        return print_metrics(results, facts)

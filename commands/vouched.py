@@ -15,9 +15,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from jsonargparse import Namespace
-from lightning.pytorch import callbacks
+from lightning.pytorch import LightningDataModule, callbacks
 
 from ..models import ZooModel
+from ..models.inputs import check_source
 from ..models.quantizers.codebook import Codebook
 
 RIGHT, UNTESTED = "", "untested"
@@ -26,7 +27,7 @@ Verdict = str | Callable[[Any], str]
 
 AVERAGES = (
     "averages buffers too, which ruins codebooks and the temperature's step, and a resumed run would go on from the "
-    "averages; train without it"
+    "averages; use --ema=0.999"
 )
 PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true")
 
@@ -166,8 +167,10 @@ def check_options(trainer: Namespace) -> list[str]:
     return untested
 
 
-def check_model(trainer: Namespace, model: ZooModel) -> None:
-    """Check the options that are right for some models only; the ValueError names the model's own way."""
+def check_model(trainer: Namespace, model: ZooModel, data: LightningDataModule) -> None:
+    """Check data and options that are right for some models only; the ValueError names the model's own way."""
+    if model.batch_key is not None:
+        check_source(data, model.batch_key)  # before anything is downloaded
     if not model.automatic_optimization:
         if trainer.gradient_clip_val is not None:
             raise ValueError(

@@ -11,7 +11,8 @@ import pickle
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ import numpy as np
 
 # What the standard library and NumPy raise for damaged content.
 READ_ERRORS = (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError, zlib.error, zipfile.BadZipFile)
+
+IDX_BYTES = 2**26  # most bytes of an unpacked IDX file; MNIST's largest has 47 million
 
 # All that a pickle of NumPy arrays refers to. Arrays were pickled under the first name up to NumPy 1.
 RECONSTRUCT = np.ndarray(0).__reduce__()[0]
@@ -38,12 +41,23 @@ def user_cache() -> Path:
 
 
 def is_writable(folder: Path) -> bool:
-    """Return whether files can be written to ``folder``; it is created if possible."""
+    """Return whether files can be written to ``folder``, which need not exist; nothing is created."""
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists() or place.is_symlink())
+    return nearest.is_dir() and os.access(nearest, os.W_OK)
+
+
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Make a folder for the block; if the block fails, what was made is removed again."""
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(folder, os.W_OK)
+        yield
+    except BaseException:
+        for place in made:
+            with suppress(OSError):  # another process may have put a file there
+                place.rmdir()
+        raise
 
 
 class Folders:
@@ -56,10 +70,21 @@ class Folders:
     def __init__(self, root: str | None = None) -> None:
         self.root = Path(root or os.environ.get("GUMBELZOO_DATA") or user_cache()).expanduser()
 
-    def find(self, *names: str) -> Path | None:
-        """Return the first of ``names`` (relative paths) that exists under the root, else in the cache folder."""
-        places = (folder / name for folder in (self.root, user_cache()) for name in names)
-        return next((place for place in places if place.exists()), None)
+    def find(self, *names: str, folder: bool = False) -> Path | None:
+        """Return the first of ``names`` (relative paths) that exists under the root, else in the cache folder.
+
+        Args:
+            names: relative paths.
+            folder: whether they are folders, instead of files.
+
+        Raises:
+            ValueError: it exists and is something else, such as a named pipe, which would never end.
+        """
+        places = (place / name for place in (self.root, user_cache()) for name in names)
+        found = next((place for place in places if place.exists()), None)
+        if found is not None and not (found.is_dir() if folder else found.is_file()):
+            raise ValueError(f"{found} is no {'folder' if folder else 'regular file'}; move it away")
+        return found
 
     def fetch(self, name: str, urls: Iterable[str], md5: str) -> Path:
         """Find the file ``name``, or download it into the root (the cache folder if the root is read-only).
@@ -75,9 +100,8 @@ class Folders:
         reason = ""
         for url in urls:
             try:
-                target.parent.mkdir(parents=True, exist_ok=True)
                 # Renamed when complete: an interrupted download is never taken for the file.
-                with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+                with made_folder(target.parent), tempfile.TemporaryDirectory(dir=target.parent) as scratch:
                     download_url(url, scratch, target.name, md5)
                     return (Path(scratch) / target.name).replace(target)
             except (OSError, RuntimeError, HTTPException) as error:
@@ -89,7 +113,9 @@ class Folders:
 
 
 def read_verified(path: Path, md5: str) -> bytes:
-    """Read a file whose checksum is ``md5``; ValueError if it is another one."""
+    """Read a file whose checksum is ``md5``; ValueError if it is another one, or no regular file."""
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is no regular file; move it away")
     content = path.read_bytes()
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != md5:
@@ -105,13 +131,40 @@ def read_idx(path: Path, md5: str) -> np.ndarray:
     """
     content = read_verified(path, md5)
     try:
-        raw = gzip.decompress(content)
-        if raw[:3] != b"\0\0\x08":
-            raise ValueError(f"magic number {raw[:4].hex()}")
-        sizes = np.frombuffer(raw, ">u4", count=raw[3], offset=4)
-        return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(sizes)
+        return parse_idx(gzip.decompress(content))
     except READ_ERRORS as error:
         raise ValueError(f"{path} is not a gzipped IDX file of bytes ({error}); delete it and run again") from error
+
+
+def read_unpacked_idx(path: Path, md5: str) -> np.ndarray:
+    """Read the uint8 array of an IDX file, gzipped if its name ends in .gz.
+
+    Args:
+        path: file of at most ``IDX_BYTES`` once unpacked.
+        md5: checksum of the unpacked content.
+
+    Raises:
+        ValueError: another content.
+    """
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            raw = file.read(IDX_BYTES + 1)
+    except READ_ERRORS as error:
+        raise ValueError(f"{path} is damaged ({error}); replace it or move it away") from error
+    if (found := hashlib.md5(raw, usedforsecurity=False).hexdigest()) != md5:
+        raise ValueError(
+            f"{path} is another file than the original of that name (md5 of its content {found}, not {md5}); "
+            "replace it or move it away"
+        )
+    return parse_idx(raw)
+
+
+def parse_idx(raw: bytes) -> np.ndarray:
+    """Read the uint8 array of an IDX file's content; one of ``READ_ERRORS`` for another type or size."""
+    if raw[:3] != b"\0\0\x08":
+        raise ValueError(f"magic number {raw[:4].hex()}")
+    sizes = np.frombuffer(raw, ">u4", count=raw[3], offset=4)
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(sizes)
 
 
 def read_npz(path: Path, **shapes: tuple[int, ...]) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
+from ..plots import BLACK, GREY, MARKERS, plot
 from .published import CURVES, REFERENCE_POINTS, Point
 
 
@@ -31,27 +32,25 @@ def draw_plane(
     Raises:
         ValueError: a curve without points.
     """
-    from matplotlib.figure import Figure
-
     if empty := [name for name, points in curves.items() if not points]:
         raise ValueError(f"the curve '{empty[0]}' has no points")
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    axes = figure.add_subplot()
-    for (name, points), dash in zip(published.items(), cycle(("-", "--", ":", "-.")), strict=False):
-        axes.plot(*_across_and_up(points), dash, marker=".", color="0.6", label=name)
-    for name, points in curves.items():
-        axes.plot(*_across_and_up(points), marker="o", label=name)
-    for name, (oracle, test) in references.items():
-        if test is None:
-            axes.axhline(oracle, color="black", linewidth=0.5)
-            axes.text(0.01, oracle, name, transform=axes.get_yaxis_transform(), va="bottom", fontsize="small")
-        else:
-            axes.plot([test], [oracle], "*", color="black", markersize=10)
-            axes.text(test, oracle, f"   {name}", va="center", fontsize="small")
-    axes.set_xlabel("NLL_test, nats per token: lower is better")
-    axes.set_ylabel("NLL_oracle, nats per token: lower is better")
-    axes.legend(fontsize="small")
-    figure.savefig(path, dpi=150)
+    with plot(Path(path), 9, 6.5) as figure:
+        axes = figure.add_subplot()
+        for (name, points), dash in zip(published.items(), cycle(("-", "--", ":", "-.")), strict=False):
+            axes.plot(*_across_and_up(points), dash, marker=".", color=GREY, label=name)
+        for (name, points), marker in zip(curves.items(), cycle(MARKERS), strict=False):
+            axes.plot(*_across_and_up(points), marker=marker, label=name)
+        for name, (oracle, test) in references.items():
+            if test is None:
+                axes.axhline(oracle, color=BLACK, linewidth=0.5)
+                axes.text(0.01, oracle, name, transform=axes.get_yaxis_transform(), va="bottom", fontsize="small")
+            else:
+                axes.plot([test], [oracle], "*", color=BLACK, markersize=10)
+                axes.text(test, oracle, f"   {name}", va="center", fontsize="small")
+        axes.set_title("Text models on the oracle, over the sampling temperature")
+        axes.set_xlabel("NLL_test of held-out sentences (nats per token); lower is better")
+        axes.set_ylabel("NLL_oracle of samples (nats per token); lower is better")
+        axes.legend(fontsize="small")
     return Path(path)
 
 

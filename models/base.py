@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, TypeVar
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..interfaces import Batch
 from ..registry import Registry, from_options, plain
+from .inputs import check_batch, check_levels, check_source
 from .relaxed import RelaxedCategorical
 
 # A registry, whose entries a spec chooses from, or a frozen dataclass.
@@ -44,7 +45,7 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         if self.schedule not in ("constant", "cosine"):
             raise ValueError(f"optimizer.schedule must be one of constant, cosine, got '{self.schedule}'")
-        if not self.learning_rate > 0 or self.weight_decay < 0 or self.warmup < 0:
+        if not 0 < self.learning_rate < math.inf or not 0 <= self.weight_decay < math.inf or self.warmup < 0:
             raise ValueError(
                 "optimizer.learning_rate must be > 0, optimizer.weight_decay and optimizer.warmup >= 0, got "
                 f"{self.learning_rate}, {self.weight_decay} and {self.warmup}"
@@ -59,12 +60,16 @@ class ModelCard:
         use: what it is good for.
         limits: what it is not, and what its metrics do not say.
         example: Python that uses ``model``.
+        pictures: figures of the model that a card opens with, in this order.
+        note: a paragraph after them, with NAME for the release.
         metrics: test metrics shown in tables, without ``test/``, most important first.
     """
 
     use: str = "Research and teaching."
     limits: str = "None are known."
     example: str = "model"
+    pictures: tuple[str, ...] = ("samples", "reconstructions", "completions")
+    note: str = ""
     metrics: tuple[str, ...] = ()
 
 
@@ -79,6 +84,7 @@ class ZooModel(L.LightningModule):
     card: ClassVar[ModelCard] = ModelCard()
     parts: ClassVar[Mapping[str, Part]] = {"optimizer": OptimizerConfig}  # arguments that are specs or dataclasses
     sample_options: ClassVar[frozenset[str]] = frozenset()  # of ``sample``, besides n, temperature and generator
+    batch_key: ClassVar[str | None] = None  # of the batches that it learns from: image, tokens, or None for any
     monitor: str | None = "val/elbo"  # metric that selects ``best.ckpt``, lower is better; None selects none
     # suggestions for a loss that is not finite
     divergence_hint: str = (
@@ -132,21 +138,31 @@ class ZooModel(L.LightningModule):
         return getattr(self.trainer, "datamodule", None)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Check the levels of the first images of an epoch.
+        """Check the first batch of an epoch.
 
         Raises:
-            ValueError: they are not floats in [0, 1].
+            ValueError: it has not what the model learns from, or images that are no floats in [0, 1].
         """
-        images = batch.get("image") if batch_idx == 0 and isinstance(batch, dict) else None
-        if images is None:
-            return
-        levels = images.aminmax() if images.numel() else None
-        if not images.is_floating_point() or (levels and not (levels.min >= 0 and levels.max <= 1)):
-            bounds = f" from {levels.min.item():g} to {levels.max.item():g}" if levels else ""
-            raise ValueError(
-                f"training images must be floating point in [0, 1], got {images.dtype}{bounds}; levels 0 to 255 need "
-                "image / 255"
-            )
+        if batch_idx == 0:
+            self._check_first(batch)
+            if isinstance(batch, dict) and "image" in batch:
+                check_levels(batch["image"])
+
+    def on_validation_batch_start(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Check the first batch; errors are those of ``check_batch``."""
+        if batch_idx == 0:
+            self._check_first(batch)
+
+    on_test_batch_start = on_validation_batch_start
+
+    def _check_first(self, batch: Any) -> None:
+        if self.batch_key is not None:
+            check_batch(batch, self.batch_key)
+
+    def configure_model(self) -> None:
+        """Check that the trainer's data are of the model's kind; errors are those of ``check_source``."""
+        if self.batch_key is not None and self.source is not None:
+            check_source(self.source, self.batch_key)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Log metrics and temperature, advance the temperature, return the loss."""
@@ -155,17 +171,18 @@ class ZooModel(L.LightningModule):
         if self._logs_are_due():
             if layers:
                 metrics["temperature"] = torch.stack([layer.current_temperature().detach() for layer in layers]).mean()
-            self.log_dict({f"train/{name}": value.detach() for name, value in metrics.items()}, prog_bar=True)
+            named = {f"train/{name}": value.detach() for name, value in metrics.items()}
+            self.log_dict(named, prog_bar=True, sync_dist=True)
         if (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0 or self.trainer.is_last_batch:
             for layer in layers:
                 layer.advance()
         return metrics["loss"]
 
     def _logs_are_due(self) -> bool:
-        """True every ``log_every_n_steps`` steps and on the last batch of an epoch."""
+        """True every ``log_every_n_steps`` optimizer steps and on the last batch of an epoch."""
         # A value that is logged and dropped costs as much as a layer of the network.
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        written = every > 0 and (self.trainer.fit_loop.total_batch_idx + 1) % every == 0
+        written = every > 0 and (self.trainer.fit_loop.epoch_loop._batches_that_stepped + 1) % every == 0
         return written or self.trainer.is_last_batch
 
     def configure_optimizers(self) -> Any:
@@ -213,35 +230,6 @@ def learning_rate_factor(step: int, warmup: int, total: float) -> float:
     """Multiplier of the peak learning rate: linear warm-up times half a cosine over ``total`` steps (or none)."""
     rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
     return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(total, 1.0))))
-
-
-def check_image_shape(image_shape: Sequence[int]) -> tuple[int, int, int]:
-    """Return ``c h w`` as a tuple; ValueError unless these are three whole numbers >= 1."""
-    shape = tuple(image_shape)
-    if len(shape) != 3 or not all(type(side) is int and side >= 1 for side in shape):
-        raise ValueError(f"image_shape must be three whole numbers >= 1, channels, height and width, got {list(shape)}")
-    return shape
-
-
-def check_images(x: Tensor, image_shape: Sequence[int]) -> None:
-    """Check that images ``b c h w`` have the shape ``c h w`` and are floats; the ValueError names the fix."""
-    shape = tuple(image_shape)
-    if x.ndim != 4:
-        batch = "; the batch axis is missing: x[None]" if x.shape in (shape, shape[1:]) else ""
-        sides = ", ".join(map(str, shape))
-        raise ValueError(f"this model takes a batch of images, (b, {sides}), got {tuple(x.shape)}{batch}")
-    if x.shape[1:] == (*shape[1:], shape[0]) != shape:
-        raise ValueError(
-            f"this model takes images of shape {shape}, got {tuple(x.shape[1:])}; channels come first: "
-            "x.permute(0, 3, 1, 2)"
-        )
-    if not x.is_floating_point():
-        raise ValueError(f"images must be floating point in [0, 1], got {x.dtype}; levels 0 to 255 need x / 255")
-    if x.shape[1:] != shape:
-        raise ValueError(
-            f"this model takes images of shape {shape}, got {tuple(x.shape[1:])}; "
-            f"resize them, or train a model with --model.image_shape='{list(x.shape[1:])}'"
-        )
 
 
 def check_draws(n: int, temperature: float) -> None:

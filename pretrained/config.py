@@ -31,6 +31,7 @@ class ReleaseConfig:
         data: data of the test metrics, ``{"class": registry name, "arguments": {...}}``, or empty.
         test: ``{"metrics": {name: value}, "seed": ..., "batches": ..., "metadata": {...}}``, or empty.
         precision: of the stored weights: ``float32``, or ``half`` (float16, bfloat16 where that is too small).
+        ema: decay of the moving averages that the weights are; None for weights that are no averages.
         format: version of this layout.
     """
 
@@ -39,6 +40,7 @@ class ReleaseConfig:
     data: dict[str, Any] = field(default_factory=dict)
     test: dict[str, Any] = field(default_factory=dict)
     precision: str = "float32"
+    ema: float | None = None
     format: int = FORMAT
 
     @property
@@ -79,11 +81,13 @@ def check_config(content: Mapping[str, Any]) -> ReleaseConfig:
         raise ValueError("'arguments', 'data' and 'test' must be JSON objects")
     if content.get("precision", "float32") not in PRECISIONS:
         raise ValueError(f"'precision' must be one of {', '.join(PRECISIONS)}")
+    if (ema := content.get("ema")) is not None and not (type(ema) is float and 0 < ema < 1):
+        raise ValueError("'ema' must be a number between 0 and 1")
     config = ReleaseConfig(**content)
     check_arguments(config.arguments)
     unknown_arguments(config.model, MODELS[config.model], config.arguments)
     _check_data(config.data)
-    _check_test(config.test)
+    check_test(config.test)
     return config
 
 
@@ -107,7 +111,8 @@ def _check_data(data: dict[str, Any]) -> None:
             raise ValueError(f"'data.arguments.{name}' must be a plain value")
 
 
-def _check_test(test: dict[str, Any]) -> None:
+def check_test(test: dict[str, Any]) -> None:
+    """Check the ``test`` of a ``config.json``; ValueError naming what is not what ``ReleaseConfig`` says."""
     metrics, metadata = test.get("metrics", {}), test.get("metadata", {})
     if not isinstance(metrics, dict) or not all(_is_metric(value) for value in metrics.values()):
         raise ValueError("'test.metrics' must be numbers by name")

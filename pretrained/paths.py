@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+SCRATCH = ".gumbelzoo-{}.tmp"  # name of a file that is being written
+
 
 def user_path(given: str | Path) -> Path:
     """Return the path that a user means, with the home folder in the place of ``~``.
@@ -48,7 +50,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         OSError: it cannot be written; the error names ``path``.
     """
     target = path.resolve()
-    scratch = target.with_name(f".gumbelzoo-{secrets.token_hex(4)}.tmp")
+    scratch = target.with_name(SCRATCH.format(secrets.token_hex(4)))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with scratch.open("xb") as file:
@@ -63,3 +65,10 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             scratch.unlink()
+
+
+def remove_scratch(folder: Path) -> None:
+    """Remove the half-written files of processes that were killed, below a folder that is not in use."""
+    for path in folder.rglob(SCRATCH.format("*")):
+        with suppress(OSError):
+            path.unlink()

@@ -11,6 +11,7 @@ import yaml
 
 MAX_BYTES = 1 << 18
 MAX_DEPTH = 32
+MAX_NUMBER = 1 << 63  # longer numbers, written in hexadecimal, could not be printed
 MAX_VALUES = 100_000  # after aliases are replaced by what they stand for
 TAG = "tag:yaml.org,2002:"
 MERGE = f"{TAG}merge"
@@ -121,9 +122,13 @@ class _Values:
         if isinstance(node, yaml.ScalarNode) and node.tag in PLAIN:
             try:
                 node.value.encode("utf-8")  # half a surrogate pair cannot be written again
-                return self.loader.construct_object(node)
-            except ValueError as error:  # such as `!!int x`
-                raise ValueError(f"{error} ({_line(node)})") from None
+                value = self.loader.construct_object(node)
+            except Exception as error:  # such as `!!int x`, `!!bool x`, `!!float` of nothing: of several types
+                said = str(error) if isinstance(error, ValueError) else f"no {node.tag.removeprefix(TAG)}"
+                raise ValueError(f"{said} ({_line(node)})") from None
+            if type(value) is int and not -MAX_NUMBER <= value <= MAX_NUMBER:
+                raise ValueError(f"a whole number has more than 64 bits ({_line(node)})")
+            return value
         raise ValueError(f"a value is not plain: {node.tag.removeprefix(TAG)} ({_line(node)})")
 
     def mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Any]:

@@ -14,8 +14,9 @@ import torch
 
 from ..models.base import MODELS, ZooModel
 from ..registry import unknown_arguments
+from .budget import Budget
 from .config import CONFIG, ReleaseConfig, read_config
-from .untrusted import Budget, first_line
+from .untrusted import first_line
 from .weights import Weights
 
 CARD = "README.md"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from functools import cached_property
@@ -14,13 +15,13 @@ from torch import Tensor
 from ..models.base import MODELS, ZooModel
 from ..registry import unknown_arguments, unknown_name
 from . import config as release
+from .budget import Budget
 from .paths import user_path
 from .plain_yaml import read_yaml
-from .untrusted import Budget, check_unpacked_size, first_line
+from .run_files import CHECKPOINTS, CONFIG, checkpoint_path
+from .untrusted import check_unpacked_size, first_line
 
-CONFIG = "config.yaml"
 PACKAGE = __name__.partition(".")[0]
-CHECKPOINTS = ("best", "last")
 
 
 class Run:
@@ -141,11 +142,6 @@ class Run:
         return model.eval()
 
 
-def checkpoint_path(run: Path, name: str) -> Path:
-    """Return the path of ``best.ckpt`` or ``last.ckpt``."""
-    return run / "checkpoints" / f"{name}.ckpt"
-
-
 def is_run(folder: Path) -> bool:
     """Return True for a folder that ``fit`` wrote; a folder that has a ``config.json`` as well is a release."""
     return (folder / CONFIG).is_file() and not (folder / release.CONFIG).exists()
@@ -171,6 +167,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             check_unpacked_size(file)
+            size = file.seek(0, os.SEEK_END)
             file.seek(0)
             content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # zip, pickle and torch raise errors of their own types
@@ -181,6 +178,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     weights, arguments = content["state_dict"], content.get("hyper_parameters", {})
     if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
         raise ValueError(f"{path} is no checkpoint of `fit`: its weights are no tensors by name")
+    if sum(tensor.numel() * tensor.element_size() for tensor in weights.values()) > size:
+        raise ValueError(f"{path} is no checkpoint of `fit`: its weights are larger than the file")
     if not isinstance(arguments, dict) or not all(isinstance(name, str) for name in arguments):
         raise ValueError(f"{path} is no checkpoint of `fit`: its arguments are no mapping of names")
     return content
@@ -188,10 +187,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def batches_trained(checkpoint: Mapping[str, Any]) -> int:
     """Return the training batches behind a checkpoint, whatever the number of optimizers; ValueError without them."""
-    try:
-        batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["ready"]
-    except (KeyError, TypeError):
-        batches = None
+    batches: Any = checkpoint
+    for key in ("loops", "fit_loop", "epoch_loop.batch_progress", "total", "ready"):
+        batches = batches.get(key) if isinstance(batches, Mapping) else None
     if type(batches) is not int or batches < 0:
         raise ValueError("the checkpoint was not written by `fit`: it does not count its training batches")
     return batches

@@ -28,6 +28,7 @@ def save_pretrained(
     test: Mapping[str, Any] | None = None,
     pictures: Mapping[str, Path] | None = None,
     half: bool = False,
+    ema: float | None = None,
 ) -> Path:
     """Write a release folder in one move; an existing folder is never touched.
 
@@ -40,6 +41,7 @@ def save_pretrained(
         pictures: files to copy into the folder, by their name there.
         half: store weights in half precision; loading makes them float32 again. Otherwise they are stored in float32,
             whatever precision the model is in.
+        ema: ``ReleaseConfig.ema``.
 
     Returns:
         The folder.
@@ -60,7 +62,7 @@ def save_pretrained(
     for name in pictures or {}:
         if Path(name).name != name or name in (CONFIG, WEIGHTS, CARD):
             raise ValueError(f"a picture of a release lies in its folder under a name of its own, not '{name}'")
-    config = _config_text(model, data, test, half)
+    config = _config_text(model, data, test, half, ema)
     weights = _stored_weights(model, half)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
@@ -87,7 +89,9 @@ def _half(tensor: Tensor) -> Tensor:
     return tensor.bfloat16() if bool((half.isinf() & tensor.isfinite()).any()) else half
 
 
-def _config_text(model: ZooModel, data: Mapping[str, Any] | None, test: Mapping[str, Any] | None, half: bool) -> str:
+def _config_text(
+    model: ZooModel, data: Mapping[str, Any] | None, test: Mapping[str, Any] | None, half: bool, ema: float | None
+) -> str:
     """Text of ``config.json``, checked as it is when it is loaded."""
     config = {
         "format": FORMAT,
@@ -95,6 +99,7 @@ def _config_text(model: ZooModel, data: Mapping[str, Any] | None, test: Mapping[
         "arguments": model.config(),
         "data": dict(data or {}),
         **({"precision": "half"} if half else {}),
+        **({} if ema is None else {"ema": ema}),
         **({"test": dict(test)} if test else {}),
     }
     for part, content in config.items():

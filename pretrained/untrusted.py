@@ -1,4 +1,4 @@
-"""Checks of files from elsewhere: where they lie, what JSON they hold, how large a model they may ask for."""
+"""Checks of files from elsewhere: where they lie, what JSON they hold, which sizes they name; torch is not imported."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import zipfile
 from pathlib import Path
 from typing import IO, Any
 
-from torch import Tensor
-from torch.overrides import TorchFunctionMode
+from .pickles import MAX_PICKLE_BYTES, check_pickle
 
 MAX_CONFIG_BYTES = 1 << 22
-MAX_CHECKPOINT_BYTES = 3 << 31  # the largest weights, and two moments of each
+MAX_CHECKPOINT_BYTES = 4 << 31  # the largest weights, their averages, and two moments of each
+MAX_DIRECTORY_BYTES = 1 << 22  # of a zip file: tens of thousands of entries
 MAX_NUMBER = 10**7  # largest whole number in a model's arguments: sizes and counts
 MAX_SAMPLES = 10**5  # of each example
 MAX_NUMBERS = 256  # longest list in a model's arguments, except lists of texts such as a vocabulary
@@ -90,10 +90,11 @@ def parse_json(data: bytes) -> dict[str, Any]:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        repeated = next(name for number, (name, _) in enumerate(pairs) if name in dict(pairs[:number]))
-        raise ValueError(f"the key '{repeated}' is there twice")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the key '{name}' is there twice")
+        found[name] = value
     return found
 
 
@@ -104,7 +105,7 @@ def _check_json(value: Any, key: str = "", depth: int = 0) -> None:
     if isinstance(value, dict):
         for name, item in value.items():
             _check_json(name, key)
-            _check_json(item, f"{key}.{name}".lstrip("."), depth + 1)
+            _check_json(item, _join(key, name).lstrip("."), depth + 1)
     elif isinstance(value, list):
         for item in value:
             _check_json(item, key, depth + 1)
@@ -117,24 +118,43 @@ def _check_json(value: Any, key: str = "", depth: int = 0) -> None:
             raise ValueError(f"'{key[:40]}' holds half a character") from None
 
 
+def _join(key: str, name: str) -> str:
+    """Dotted name, not longer than a message shows: a long key over many values would take quadratic time."""
+    return f"{key[:MAX_MESSAGE]}.{name[:MAX_MESSAGE]}"
+
+
+def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
+    """Open a zip file whose directory is small: in memory, each of its entries is ten times as large.
+
+    Raises:
+        ValueError: its directory is too large.
+        zipfile.BadZipFile: no zip file.
+    """
+    end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # what ZipFile itself will read
+    if end and end[zipfile._ECD_SIZE] > MAX_DIRECTORY_BYTES:  # type: ignore[attr-defined]
+        raise ValueError(f"its directory is larger than {MAX_DIRECTORY_BYTES:,} bytes")
+    return zipfile.ZipFile(file)
+
+
 def check_unpacked_size(file: IO[bytes]) -> None:
     """Check that an opened zip file of tensors takes no more memory than its size on disk.
 
     Raises:
-        ValueError: it is too large; or it has compressed or overlapping entries, as no checkpoint has, or a type that
-            may be of any size.
+        ValueError: it is too large; or it has compressed or overlapping entries, or calls, as no checkpoint has.
         zipfile.BadZipFile: no zip file.
     """
     size = file.seek(0, os.SEEK_END)
     if size > MAX_CHECKPOINT_BYTES:
         raise ValueError(f"it is larger than {MAX_CHECKPOINT_BYTES:,} bytes")
-    with zipfile.ZipFile(file) as archive:
+    with open_zip(file) as archive:
         entries = archive.infolist()
         if sum(entry.file_size for entry in entries) > size:
             raise ValueError("it unpacks to more than its own size")
         for entry in entries:
-            if entry.filename.endswith("/data.pkl") and b"bytearray" in archive.read(entry):
-                raise ValueError("it holds a bytearray, which may be of any size")
+            if entry.filename.endswith("/data.pkl"):
+                if entry.file_size > MAX_PICKLE_BYTES:
+                    raise ValueError(f"it holds more than {MAX_PICKLE_BYTES:,} bytes beside its tensors")
+                check_pickle(archive.read(entry))
 
 
 def check_arguments(value: Any, key: str = "arguments") -> None:
@@ -147,7 +167,7 @@ def check_arguments(value: Any, key: str = "arguments") -> None:
         if "class_path" in value:
             raise ValueError(f"'{key}.class_path' is an import path; parts of a model are given by name")
         for name, item in value.items():
-            check_arguments(item, f"{key}.{name}")
+            check_arguments(item, _join(key, name))
     elif isinstance(value, list):
         if len(value) > MAX_NUMBERS and not all(isinstance(item, str) for item in value):
             raise ValueError(f"'{key}' lists {len(value)} values, more than {MAX_NUMBERS}")
@@ -158,29 +178,3 @@ def check_arguments(value: Any, key: str = "arguments") -> None:
         raise ValueError(f"'{key}' is {size}, beyond {MAX_NUMBER}")
     elif isinstance(value, int) and key.endswith("samples") and value > MAX_SAMPLES:
         raise ValueError(f"'{key}' is {value}, beyond {MAX_SAMPLES}")
-
-
-class Budget(TorchFunctionMode):
-    """Context in which building a model on the device ``meta`` stops once the model outgrows its weights.
-
-    Nothing is allocated on that device. The budget bounds the time of this first build, and what a second, real build
-    would allocate in addition to its weights.
-
-    Args:
-        tensors: number of tensors in the weights; building one takes about six calls of torch.
-        elements: number of elements in all of them.
-
-    Raises:
-        ValueError: more calls of torch than so many tensors need, or a tensor far larger than the weights.
-    """
-
-    def __init__(self, tensors: int, elements: int) -> None:
-        super().__init__()
-        self.calls, self.elements = 1000 + 20 * tensors, (1 << 22) + 4 * elements
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        self.calls -= 1
-        if self.calls < 0 or (isinstance(result, Tensor) and result.numel() > self.elements):
-            raise ValueError("the arguments ask for a far larger model than the weights fill")
-        return result

@@ -60,10 +60,12 @@ def test_python_runs(page: str, block: str, monkeypatch: pytest.MonkeyPatch, tmp
 def test_command_and_its_options_exist(words: list[str]) -> None:
     command, *rest = words
     assert command in COMMANDS
+    if command == "help":
+        command, *rest = rest
     if command not in ("fit", "validate", "test"):
         module, parser = importlib.import_module(f"gumbelzoo.commands.{command}"), argparse.ArgumentParser()
         module.add_arguments(parser)
-        options = vars(parser.parse_args(rest))
+        options = vars(parser.parse_known_args(rest)[0] if command == "sweep" else parser.parse_args(rest))
         if command == "list" and options["name"]:
             assert options["name"] in CATALOGUE.find(options["kind"]).entries
         return

@@ -71,6 +71,13 @@ def describe_machine() -> str:
     return f"{machine}; {versions}; {datetime.date.today().isoformat()}."
 
 
+def allocator() -> str:
+    """Return the name of the memory allocator, which decides what fresh memory costs on a CPU."""
+    library, version = platform.libc_ver()
+    replaced = os.environ.get("LD_PRELOAD", "")
+    return f"Allocator: {Path(replaced).name}" if replaced else f"Allocator: malloc of {library or 'libc'} {version}"
+
+
 def _processor() -> str:
     path = Path("/proc/cpuinfo")
     names = [line for line in path.read_text().splitlines() if line.startswith("model name")] if path.exists() else []

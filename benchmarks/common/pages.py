@@ -57,3 +57,27 @@ def write_table(page: str, name: str, table: str) -> None:
     """
     path = ROOT / page
     path.write_text(insert_table(path.read_text(encoding="utf-8"), name, table), encoding="utf-8")
+
+
+def read_tables(page: str) -> dict[str, list[dict[str, str]]]:
+    """Return the tables of a page by section, rows by column; one below a line with a colon is ``section/line``.
+
+    So a page is the record of what was measured, and its pictures are made from it.
+    """
+    tables: dict[str, list[dict[str, str]]] = {}
+    section = line = ""
+    header: list[str] = []
+    for text in page.splitlines():
+        cells = [cell.strip() for cell in text.strip("| ").split("|")] if text.startswith("|") else []
+        if text.startswith("#"):
+            section, line = text.lstrip("# "), ""
+        elif text and not cells:
+            line = text[:-1] if text.endswith(":") else ""
+        if not cells:
+            header = []
+        elif not header:
+            header = cells
+        elif set(cells) != {"---"}:
+            row = [cell.strip() for cell in text.removeprefix("|").removesuffix("|").split("|")]
+            tables.setdefault(f"{section}/{line}" if line else section, []).append(dict(zip(header, row, strict=True)))
+    return tables

@@ -2,7 +2,7 @@
 
     python benchmarks/leaderboard/leaderboard.py run --out runs/leaderboard   # hours; the same command resumes
     python benchmarks/leaderboard/leaderboard.py run --only rebar reinmax --workers 2   # some rows, two processes
-    python benchmarks/leaderboard/leaderboard.py table --out runs/leaderboard   # record, page and the README's table
+    python benchmarks/leaderboard/leaderboard.py table --out runs/leaderboard   # record, page, picture, README
 
 The configuration is ``catvae_mnist``: static MNIST, 20 latents of 10 categories, 25,000 steps of 100 images. Each row's
 temperature, then its learning rate, is selected by the validation ELBO after ``TUNING_STEPS`` steps (seed 0) from the
@@ -11,8 +11,8 @@ the checkpoint with the best validation ELBO. Rows with several samples in the o
 ``SEVERAL_STEPS`` steps and nothing to select, since every step decodes an image up to 50 times.
 
 Runs are ordinary run folders, ``<out>/<row>/<what>/``. Finished runs are kept, interrupted ones are resumed. ``table``
-adds the finished ones to the record, ``leaderboard.json``, and makes the page from the record, which can hold runs of
-several machines and runs whose folders are gone. To replace a recorded run, remove it from the record.
+adds the finished ones to the record, ``leaderboard.json``, and makes page and picture from the record. It can
+hold runs of several machines and runs whose folders are gone. To replace a recorded run, remove it from the record.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ import torch
 from gumbelzoo.benchmarks.common.pages import write_page, write_table
 from gumbelzoo.benchmarks.common.runs import environment, finish
 from gumbelzoo.benchmarks.leaderboard.costs import measure_costs
+from gumbelzoo.benchmarks.leaderboard.picture import draw
 from gumbelzoo.benchmarks.leaderboard.rows import (
     LEARNING_RATES,
     ROWS,
@@ -158,6 +159,10 @@ def write(out: Path) -> None:
     record = {name: record[name] for name in ROWS if name in record}
     RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     write_page(str(RECORD), page(record))
+    titles = {"one": f"one sample in the objective, {STEPS:,} steps"}
+    titles["several"] = f"several samples, the number in the name; {SEVERAL_STEPS:,} steps"
+    panels = {title: section(record, name) for name, title in titles.items()}
+    draw({title: rows for title, rows in panels.items() if rows}, RECORD.with_suffix(".png"))
     write_table(README, "leaderboard", readme_table(record))
 
 
@@ -177,6 +182,7 @@ def page(record: Record) -> list[str]:
     missing = [name for name in ROWS if name not in record]
     parts = [
         "# Leaderboard: one categorical VAE, every estimator",
+        f"![Bounds of all rows, with standard errors]({RECORD.stem}.png)",
         HEAD,
         environment([run for entry in record.values() for run in entry["seeds"].values()]),
         table(section(record, "one"), ROWS, (*COLUMNS, "published")),

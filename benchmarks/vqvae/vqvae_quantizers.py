@@ -2,7 +2,7 @@
 
     python benchmarks/vqvae/vqvae_quantizers.py --out runs/quantizers     # the same command resumes
 
-It trains what is not finished, and writes ``vqvae_quantizers.md``. Each row is an ordinary run folder,
+It trains what is not finished, and writes ``vqvae_quantizers.md`` and its picture. Each row is an ordinary run folder,
 ``<out>/<row>/vqvae_mnist_ema/1``.
 """
 
@@ -21,6 +21,7 @@ import torch
 from gumbelzoo.benchmarks.common.measure import interleaved_times, peak_memory
 from gumbelzoo.benchmarks.common.pages import markdown_table, write_page
 from gumbelzoo.benchmarks.common.runs import environment, finish, fit_record, row_folder, test_metrics
+from gumbelzoo.benchmarks.vqvae.picture import draw
 from gumbelzoo.commands.source import build_data, resolve_source
 
 CONFIG, EPOCHS, TURNS = "vqvae_mnist_ema", 5, 7
@@ -46,6 +47,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "residual, 2 x 11": {"name": "residual", **PAIR},
 }
 HEADER = ["quantizer", "NMSE", "usage", "perplexity", "rate", "step", "MiB"]
+PICTURE = "![Rate and distortion](vqvae_quantizers.png)"
 HEAD = f"""\
 Greyscale MNIST, test set, deterministic codes, seed 0. The network is that of `configs/{CONFIG}.yaml` (49k parameters),
 with 7 x 7 positions and 128 codes of width 16, or 121 pairs of two codebooks of 11; {EPOCHS} epochs of 391 steps of 128
@@ -75,7 +77,9 @@ def main() -> None:
         for name, run in runs.items()
     ]
     machine = environment([fit_record(run) for run in runs.values()])
-    write_page(__file__, ["# Quantizers in one VQ-VAE", HEAD, machine, markdown_table(HEADER, rows)])
+    write_page(__file__, ["# Quantizers in one VQ-VAE", PICTURE, HEAD, machine, markdown_table(HEADER, rows)])
+    page = Path(__file__).with_suffix(".md")
+    draw(page.read_text(encoding="utf-8"), page.with_suffix(".png"))
 
 
 def command_options(name: str) -> list[str]:

@@ -64,9 +64,9 @@ def cifar10(folders: Folders, published: bool = False) -> Splits:
 
     pickled = dict(CIFAR10.train_list + CIFAR10.test_list)
     binary = "cifar-10-batches-bin"
-    if folder := folders.find(binary, f"cifar10/{binary}"):
+    if folder := folders.find(binary, f"cifar10/{binary}", folder=True):
         batches, source = read_folder(folder, BINARY_MD5, decode_binary), binary
-    elif folder := folders.find(CIFAR10.base_folder):
+    elif folder := folders.find(CIFAR10.base_folder, folder=True):
         batches, source = read_folder(folder, pickled, decode_pickle), CIFAR10.base_folder
     else:
         path = folders.fetch(CIFAR10.filename, [CIFAR10.url], CIFAR10.tgz_md5)

@@ -94,6 +94,12 @@ class ImageData(InMemoryData):
             squares += float(pixels.square().sum())
         return squares / images.numel() - (total / images.numel()) ** 2
 
+    @cached_property
+    def classes(self) -> int:
+        """Number of classes: one more than the largest label of all splits."""
+        splits = self.splits
+        return 1 + max(int(split.labels.max()) for split in (splits.train, splits.valid, splits.test))
+
     def train_transform(self, batch: Batch, key: Key) -> Batch:
         """Scale or binarize a batch of uint8 levels, as float32."""
         return self._rule.transform(batch, key)

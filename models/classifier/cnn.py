@@ -11,7 +11,9 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from ..base import ModelCard, OptimizerConfig, check_image_shape, check_images, register_model
+from ...ranges import check_dropout, check_sizes
+from ..base import ModelCard, OptimizerConfig, register_model
+from ..inputs import check_image_shape, check_images
 from ..networks.image_classifier import ImageClassifier
 
 
@@ -28,7 +30,8 @@ class Classifier(ImageClassifier):
         optimizer: AdamW and its learning-rate schedule; options of ``OptimizerConfig``.
 
     Raises:
-        ValueError: an unknown option of the optimizer (the nearest known one is named).
+        ValueError: an unknown option of the optimizer (the nearest known one is named), a size below 1, a dropout
+            outside [0, 1).
 
     Example:
         >>> model = Classifier((1, 28, 28), classes=10, optimizer={"learning_rate": 2e-3, "weight_decay": 0.01})
@@ -57,7 +60,9 @@ class Classifier(ImageClassifier):
         super().__init__()
         self.save_hyperparameters()
         self.use_optimizer(optimizer)
-        self.image_shape = check_image_shape(image_shape)
+        self.image_shape, self.classes = check_image_shape(image_shape), classes
+        check_sizes(classes=classes, widths=widths, features=features)
+        check_dropout(dropout)
         channels, height, width = self.image_shape
         layers: list[nn.Module] = []
         for before, after in pairwise([channels, *widths]):

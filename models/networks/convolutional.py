@@ -15,6 +15,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from ...ranges import check_sizes
 from ...registry import Registry, Spec
 
 # Modules ``b c h w -> b d h' w'`` with an attribute ``grid``, (h', w'); ``dim`` is d.
@@ -66,7 +67,8 @@ class ConvEncoder(nn.Sequential):
         grid: (h/f, w/f).
 
     Raises:
-        ValueError: no width, an image whose sides are not divisible by f, a kernel other than 3 and 4.
+        ValueError: no width, a size below its least, an image whose sides are not divisible by f, a kernel other than
+            3 and 4.
     """
 
     def __init__(
@@ -79,6 +81,8 @@ class ConvEncoder(nn.Sequential):
         residual_width: int = 32,
         batch_norm: bool = False,
     ) -> None:
+        check_sizes(widths=widths, residual_width=residual_width)
+        check_sizes(0, residual_blocks=residual_blocks)
         channels, height, width = image_shape
         factor = 2 ** len(widths)
         if not widths or height % factor or width % factor:
@@ -115,7 +119,7 @@ class ConvDecoder(nn.Sequential):
             the outputs.
 
     Raises:
-        ValueError: no width, a kernel other than 3 and 4, an even ``top_kernel`` > 0.
+        ValueError: no width, a size below its least, a kernel other than 3 and 4, an even ``top_kernel`` > 0.
     """
 
     def __init__(
@@ -130,6 +134,8 @@ class ConvDecoder(nn.Sequential):
         batch_norm: bool = False,
         top_kernel: int = 3,
     ) -> None:
+        check_sizes(widths=widths, residual_width=residual_width)
+        check_sizes(0, residual_blocks=residual_blocks, top_kernel=top_kernel)
         if not widths:
             raise ValueError("widths=[] double the grid 0 times: give at least one width")
         if kernel not in (3, 4) or (top_kernel and top_kernel % 2 == 0):

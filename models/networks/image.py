@@ -13,6 +13,7 @@ from itertools import pairwise
 from einops.layers.torch import Rearrange
 from torch import nn
 
+from ...ranges import check_sizes
 from ...registry import Registry
 
 ENCODERS: Registry[Callable[..., nn.Module]] = Registry("encoder", context=("image_shape", "features"))
@@ -31,6 +32,9 @@ class MLPEncoder(nn.Sequential):
         features: d.
         hidden: widths of the hidden layers, first layer first.
         activation: ``relu`` or ``tanh``.
+
+    Raises:
+        ValueError: a width below 1.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class MLPEncoder(nn.Sequential):
         hidden: Sequence[int] = (512, 256),
         activation: str = "relu",
     ) -> None:
+        check_sizes(hidden=hidden)
         c, h, w = image_shape
         super().__init__(Rearrange("b c h w -> b (c h w)"), *mlp([c * h * w, *hidden, features], activation))
 
@@ -53,6 +58,9 @@ class MLPDecoder(nn.Sequential):
         features: d.
         hidden: widths of the hidden layers, the one after the features first.
         activation: ``relu`` or ``tanh``.
+
+    Raises:
+        ValueError: a width below 1.
     """
 
     def __init__(
@@ -62,6 +70,7 @@ class MLPDecoder(nn.Sequential):
         hidden: Sequence[int] = (256, 512),
         activation: str = "relu",
     ) -> None:
+        check_sizes(hidden=hidden)
         c, h, w = image_shape
         layers = mlp([features, *hidden, c * h * w], activation, last_bias=False)
         super().__init__(*layers, Rearrange("b (c h w) -> b c h w", c=c, h=h))
@@ -78,7 +87,7 @@ class ConvEncoder(nn.Sequential):
         activation: ``relu`` or ``tanh``.
 
     Raises:
-        ValueError: fewer than two widths, or an image that cannot be halved once per convolution.
+        ValueError: fewer than two widths, one below 1, or an image that cannot be halved once per convolution.
     """
 
     def __init__(
@@ -108,7 +117,7 @@ class ConvDecoder(nn.Sequential):
         activation: ``relu`` or ``tanh``.
 
     Raises:
-        ValueError: fewer than two widths, or an image that cannot be halved once per convolution.
+        ValueError: fewer than two widths, one below 1, or an image that cannot be halved once per convolution.
     """
 
     def __init__(
@@ -142,6 +151,7 @@ def mlp(widths: Sequence[int], activation: str, last_bias: bool = True) -> list[
 
 def _halved(image_shape: Sequence[int], hidden: Sequence[int]) -> tuple[int, int]:
     """Return height and width between convolutions and linear layers; all widths but one are channels."""
+    check_sizes(hidden=hidden)
     _, h, w = image_shape
     factor = 2 ** max(len(hidden) - 1, 0)
     if len(hidden) < 2 or h % factor or w % factor:

@@ -8,16 +8,23 @@ from torch import Tensor
 
 from ...interfaces import Batch
 from ..base import ZooModel
+from ..inputs import check_classes, check_labels
 
 
 class ImageClassifier(ZooModel):
-    """Image classifier trained by cross-entropy. A subclass defines ``logits``.
+    """Image classifier trained by cross-entropy. A subclass defines ``logits`` and sets ``classes``.
 
     Its training, validation and test metrics are ``loss`` in nats and ``accuracy``. The best checkpoint is that of the
     lowest validation loss.
     """
 
     monitor = "val/loss"
+    batch_key = "image"
+    classes: int
+
+    def setup(self, stage: str) -> None:
+        """Check the number of classes, where the data say it; ValueError for more than the model has."""
+        check_classes(self.source, self.classes)
 
     def logits(self, x: Tensor) -> Tensor:
         """Return unnormalised log-probabilities of the classes, ``b c h w -> b y``."""
@@ -29,10 +36,17 @@ class ImageClassifier(ZooModel):
         return self.logits(x).softmax(-1)
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the mean cross-entropy in nats as ``loss``, and the share of correct predictions as ``accuracy``."""
+        """Return the mean cross-entropy in nats as ``loss``, and the share of correct predictions as ``accuracy``.
+
+        Raises:
+            ValueError: data without labels, or with labels outside [0, classes).
+        """
+        if "label" not in batch:
+            raise ValueError("a classifier learns labels, and the data has none: a batch must have 'label'")
+        label = check_labels(batch["label"], self.classes)
         logits = self.logits(batch["image"])
-        accuracy = (logits.argmax(-1) == batch["label"]).float().mean()
-        return {"loss": F.cross_entropy(logits, batch["label"]), "accuracy": accuracy}
+        accuracy = (logits.argmax(-1) == label).float().mean()
+        return {"loss": F.cross_entropy(logits, label), "accuracy": accuracy}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the training metrics in eval mode."""

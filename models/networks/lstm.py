@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...ranges import check_sizes
+
 WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 Mask = Tensor | None
 LSTMState = tuple[list[tuple[Tensor, Tensor]], list[Mask]]  # (hidden, cell) of each layer ``b h``, and the masks
@@ -28,7 +30,7 @@ class LSTMStack(nn.ModuleList):
         dropout: dropout probability in training mode.
 
     Raises:
-        ValueError: no layers, or a dropout outside [0, 1).
+        ValueError: a size below 1, or a dropout outside [0, 1).
 
     Example:
         >>> stack = LSTMStack(width=8, hidden=16, layers=2)
@@ -41,6 +43,7 @@ class LSTMStack(nn.ModuleList):
     def __init__(self, width: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> None:
         if layers < 1 or not 0 <= dropout < 1:
             raise ValueError(f"layers must be >= 1 and dropout in [0, 1), got {layers} and {dropout}")
+        check_sizes(width=width, hidden=hidden)
         widths = [width] + [hidden] * layers
         super().__init__(nn.LSTM(before, after, batch_first=True) for before, after in pairwise(widths))
         self.widths, self.dropout = widths, dropout

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from ...ranges import check_dropout, check_sizes
+
 
 class KVCache:
     """Keys and values of one block at the positions so far, ``b g m d``; gradients pass through them."""
@@ -111,7 +113,8 @@ class Transformer(nn.Module):
         dropout: dropout probability of embeddings, attention weights and branches, in training.
 
     Raises:
-        ValueError: a width that is not divisible by heads or, for rotary positions, into even parts.
+        ValueError: a size below 1, a dropout outside [0, 1), a width that is not divisible by heads or, for rotary
+            positions, into even parts.
 
     Example:
         >>> model = Transformer(width=16, depth=2, heads=4)
@@ -131,6 +134,8 @@ class Transformer(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        check_sizes(width=width)
+        check_dropout(dropout)
         if min(depth, heads) < 1:
             raise ValueError(f"depth and heads must be >= 1, got {depth} and {heads}")
         if width % heads or (length is None and width // heads % 2):

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..relaxed.distributed import draw_inputs
 from ..relaxed.shapes import Float, Int
 from .distances import nearest
-from .distributed import draw_inputs
 from .kmeans import cluster_counts, cluster_sums, kmeans
 
 EPSILON = 1e-5

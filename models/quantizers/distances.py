@@ -25,7 +25,7 @@ def nearest(inputs: Float[Tensor, "n d"], codebook: Float[Tensor, "k d"]) -> Int
     k, centre = len(codebook), codebook.mean(0)
     codebook = codebook - centre
     offset = codebook.square().sum(-1) / 2  # k
-    if torch.jit.is_tracing() or torch._C._are_functorch_transforms_active():
+    if torch.jit.is_tracing() or torch.compiler.is_exporting() or torch._C._are_functorch_transforms_active():
         # Neither the number of chunks of an example nor writing in place may become part of a trace.
         return torch.addmm(offset, inputs - centre, codebook.T, alpha=-1).argmin(-1)
     step = max(1, CHUNK.get(inputs.device.type, CHUNK_ELSEWHERE) // k)

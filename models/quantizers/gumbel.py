@@ -16,10 +16,11 @@ import torch.nn.functional as F
 from einops import rearrange, reduce
 from torch import Tensor, nn
 
+from ...ranges import check_weights
 from ...registry import Spec
 from ..relaxed import ESTIMATORS, SCHEDULES, RelaxedCategorical
+from ..relaxed.distributed import total
 from .codebook import Codebook
-from .distributed import total
 from .kmeans import cluster_variance
 from .quantizer import QUANTIZERS, Cost, Quantized, Quantizer, without_autocast
 
@@ -49,8 +50,8 @@ class GumbelQuantizer(Quantizer):
         positions: positions of an example, for estimators that are built for one shape, such as ``relax``.
 
     Raises:
-        ValueError: unknown ``logits``, ``dim`` that is not divisible by ``codebooks``, or what the relaxed-sampling
-            layer refuses.
+        ValueError: unknown ``logits``, ``dim`` that is not divisible by ``codebooks``, a negative ``kl_weight``, or
+            what the relaxed-sampling layer refuses.
     """
 
     stochastic = True
@@ -71,6 +72,7 @@ class GumbelQuantizer(Quantizer):
         positions: int | None = None,
     ) -> None:
         super().__init__(dim, codebook_size, codebooks, positions)
+        check_weights(kl_weight=kl_weight)
         if logits not in ("distance", "linear"):
             raise ValueError(f"logits must be one of distance, linear, got '{logits}'")
         if dim % codebooks and not residual:

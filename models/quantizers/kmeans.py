@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..relaxed.distributed import draw_inputs, total
 from ..relaxed.shapes import Float, Int
 from .distances import nearest
-from .distributed import draw_inputs, total
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+from ...ranges import check_weights
 from .distances import nearest
 from .gradients import GRADIENTS
 from .quantizer import Quantized, Quantizer
@@ -30,7 +31,7 @@ class NearestCode(Quantizer):
         positions: positions of an example.
 
     Raises:
-        ValueError: an unknown ``gradient``.
+        ValueError: an unknown ``gradient``, a negative ``commitment``.
     """
 
     has_commitment_loss = True
@@ -45,6 +46,7 @@ class NearestCode(Quantizer):
         positions: int | None = None,
     ) -> None:
         super().__init__(dim, codebook_size, positions=positions)
+        check_weights(commitment=commitment)
         if gradient not in GRADIENTS:
             raise ValueError(f"gradient must be one of {', '.join(GRADIENTS)}, got '{gradient}'")
         self.gradient, self.commitment = GRADIENTS[gradient], commitment

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ...registry import Registry
 from .checks import refuse_recomputation
+from .distributed import process_mean
 from .surrogate import check_event, check_event_shape, upcast
 
 
@@ -56,7 +57,7 @@ class LeaveOneOut(Baseline):
 
 @BASELINES.register("moving_average")
 class MovingAverage(Baseline):
-    """Mean cost of past batches, with weights that decay by the factor ``DECAY`` per batch."""
+    """Mean cost of past batches of all processes, with weights that decay by the factor ``DECAY`` per batch."""
 
     DECAY = 0.95  # of the weights of past batches
     total: Tensor
@@ -69,9 +70,10 @@ class MovingAverage(Baseline):
 
     def forward(self, value: Tensor, probabilities: Tensor) -> Tensor:
         """Return the average as a scalar; 0 in the first batch."""
+        average, mean = self.total / self.weight.clamp(min=1e-12), value.float().mean()
         if self.training:
             refuse_recomputation("a moving average of costs")
-        average, mean = self.total / self.weight.clamp(min=1e-12), value.float().mean()
+            mean = process_mean(mean)
         known = mean.isfinite()  # an infinite cost would stay in the average for ever
         self.total = torch.where(known, self.DECAY * self.total + mean, self.total)
         self.weight = torch.where(known, self.DECAY * self.weight + 1, self.weight)

@@ -13,6 +13,7 @@ from torch import Tensor
 from .checks import check_codes, check_logits
 from .sampling import align_temperature
 from .shapes import Float, Int
+from .softmax import log_softmax
 
 
 def log_prob(logits: Float[Tensor, "... k"], codes: Int[Tensor, "*b"]) -> Float[Tensor, "*b"]:
@@ -21,13 +22,13 @@ def log_prob(logits: Float[Tensor, "... k"], codes: Int[Tensor, "*b"]) -> Float[
     Raises:
         ValueError: codes that are not whole numbers.
     """
-    codes, log_p = check_codes(codes), _log_softmax(logits)
+    codes, log_p = check_codes(codes), log_softmax(check_logits(logits))
     return log_p.expand(*codes.shape, -1).gather(-1, codes[..., None]).squeeze(-1)
 
 
 def entropy(logits: Float[Tensor, "*b k"]) -> Float[Tensor, "*b"]:
     """Compute the entropy H(p) in nats, ``... k -> ...``."""
-    log_p = _log_softmax(logits)
+    log_p = log_softmax(check_logits(logits))
     return -(log_p.exp() * _zero_masked(log_p)).sum(-1)
 
 
@@ -42,10 +43,10 @@ def categorical_kl(
         logits: logits of p, ``... k``.
         prior_logits: logits of the prior, broadcastable to ``... k``.
     """
-    log_p = _log_softmax(logits)
+    log_p = log_softmax(check_logits(logits))
     if prior_logits is None:
         return (log_p.exp() * (_zero_masked(log_p) + math.log(logits.shape[-1]))).sum(-1)
-    ratio = log_p - _log_softmax(prior_logits)
+    ratio = log_p - log_softmax(check_logits(prior_logits))
     return (log_p.exp() * ratio.masked_fill(log_p.isneginf(), 0.0)).sum(-1)
 
 
@@ -66,17 +67,13 @@ def concrete_log_prob(
         ValueError: temperature <= 0.
     """
     temperature = torch.as_tensor(align_temperature(temperature, logits), device=logits.device)
-    log_y, log_p = log_y.to(torch.promote_types(log_y.dtype, torch.float32)), _log_softmax(logits)
+    log_y, log_p = log_y.to(torch.promote_types(log_y.dtype, torch.float32)), log_softmax(check_logits(logits))
     masked = log_p.isneginf()
     x = log_p - temperature * log_y.masked_fill(masked, 0.0)  # ... k
     k = (~masked).sum(-1, keepdim=True).to(x.dtype)
     constant = torch.lgamma(k) + (k - 1) * temperature.log()
     terms = (x - log_y - x.logsumexp(-1, keepdim=True)).masked_fill(masked, 0.0)
     return constant.squeeze(-1) + terms.sum(-1)
-
-
-def _log_softmax(logits: Tensor) -> Tensor:
-    return check_logits(logits).to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
 
 
 def _zero_masked(log_p: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from torch import Tensor
 from .checks import check_codes, check_finite, check_logits, readable
 from .noise import exponential_noise, gumbel_noise
 from .shapes import Bool, Float, Int
+from .softmax import perturbed_softmax
 
 _BLOCK = 32
 
@@ -72,7 +73,7 @@ def exponential_race(
     """
     logits = mask_logits(logits.detach(), mask)
     race = exponential_noise(logits, generator=generator) if noise is None else noise
-    arrivals = _compute(logits).softmax(-1) / race
+    arrivals = _softmax(logits, 1.0) / race
     codes = argmax(arrivals)
     check_finite(arrivals.gather(-1, codes[..., None]), logits)
     return codes
@@ -93,7 +94,7 @@ def categorical_sample(
     if k <= 2 * _BLOCK:
         return gumbel_max(logits, generator=generator, mask=mask)
     logits = mask_logits(logits.detach(), mask)
-    p = _compute(logits).softmax(-1)  # ... k
+    p = _softmax(logits, 1.0)  # ... k
     check_finite(p[..., 0], logits)
     whole = k - k % _BLOCK
     blocks = rearrange(p[..., :whole], "... (j i) -> ... j i", i=_BLOCK).sum(-1)  # ... j
@@ -128,7 +129,7 @@ def gumbel_softmax(
     temperature = align_temperature(temperature, logits)
     logits = mask_logits(logits, mask)
     noise = gumbel_noise(logits, generator=generator) if noise is None else noise
-    soft = _tempered(logits, temperature, noise).softmax(-1)
+    soft = _softmax(logits, temperature, noise)
     check_finite(soft[..., 0], logits)
     return soft.to(logits.dtype)
 
@@ -136,16 +137,9 @@ def gumbel_softmax(
 def tempered_softmax(logits: Float[Tensor, "*b k"], temperature: float | Tensor) -> Float[Tensor, "*b k"]:
     """Compute softmax(logits / temperature), ``... k``; temperature and errors as for ``gumbel_softmax``."""
     temperature = align_temperature(temperature, check_logits(logits))
-    soft = _tempered(logits, temperature).softmax(-1)
+    soft = _softmax(logits, temperature)
     check_finite(soft[..., 0], logits)
     return soft.to(logits.dtype)
-
-
-def straight_through(hard: Float[Tensor, "*b k"], soft: Float[Tensor, "*b k"]) -> Float[Tensor, "*b k"]:
-    """Return the value of ``hard`` with the gradient of ``soft``, both ``... k``."""
-    hard, soft = check_logits(hard, "hard"), check_logits(soft, "soft")
-    # The bracket is exactly zero; ``hard + soft - soft.detach()`` would round and not be one-hot.
-    return hard + (soft - soft.detach())
 
 
 def one_hot(codes: Int[Tensor, "*b"], k: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "*b k"]:
@@ -238,17 +232,19 @@ def _invert(weights: Tensor, generator: torch.Generator | None) -> Tensor:
     return chosen.byte().argmax(-1, keepdim=True)
 
 
-def _tempered(logits: Tensor, temperature: float | Tensor, noise: Tensor | None = None) -> Tensor:
-    """Compute (logits + noise) / temperature; a logit of -inf gives the temperature no gradient instead of NaN."""
+def _softmax(logits: Tensor, temperature: float | Tensor, noise: Tensor | None = None) -> Tensor:
+    """Compute softmax((logits + noise) / temperature), ``... k``, float32 or float64."""
     logits = _compute(logits)
-    if not isinstance(temperature, Tensor):
-        scores = logits / temperature
-        return scores if noise is None else torch.add(scores, noise, alpha=1 / temperature)
-    scores, temperature = logits if noise is None else logits + noise, temperature.to(logits.dtype)
-    if not temperature.requires_grad:
-        return scores / temperature
+    if not (isinstance(temperature, Tensor) and temperature.requires_grad):
+        noise = None if noise is None else noise.to(logits.dtype)
+        if (soft := perturbed_softmax(logits, temperature, noise)) is not None:
+            return soft
+    scores = logits if noise is None else logits + noise
+    if not isinstance(temperature, Tensor) or not temperature.requires_grad:
+        return (scores / temperature).softmax(-1)
+    # A logit of -inf gives the temperature no gradient instead of NaN.
     masked = scores.isneginf()
-    return (scores.masked_fill(masked, 0.0) / temperature).masked_fill(masked, -math.inf)
+    return (scores.masked_fill(masked, 0.0) / temperature.to(scores.dtype)).masked_fill(masked, -math.inf).softmax(-1)
 
 
 def _bad_temperature(value: float) -> str:

@@ -12,6 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .checks import check_logits, eager
+from .shapes import Float
+
 Cost = Callable[[Tensor], Tensor]  # z ``... n k`` to one value per example, ``...``
 NO_GRADIENT = "this estimator needs a cost with a gradient for z; use 'reinforce' for a black box"
 
@@ -90,6 +93,15 @@ def evaluate(cost: Cost, z: Tensor) -> Tensor:
 def upcast(logits: Tensor) -> Tensor:
     """Return the logits in float32 at least."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+def straight_through(hard: Float[Tensor, "*b k"], soft: Float[Tensor, "*b k"]) -> Float[Tensor, "*b k"]:
+    """Return the value of ``hard`` with the gradient of ``soft``, both ``... k``; it may share ``hard``'s memory."""
+    hard, soft = check_logits(hard, "hard"), check_logits(soft, "soft")
+    if eager() and hard.shape == soft.shape and hard.dtype == soft.dtype:
+        return _StraightThrough.apply(hard, soft) if soft.requires_grad else hard
+    # The bracket is exactly zero; ``hard + soft - soft.detach()`` would round and not be one-hot.
+    return hard + (soft - soft.detach())
 
 
 @torch.compiler.disable  # compiled functions have no second derivative
@@ -172,6 +184,18 @@ class _Descend(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         return grad, ctx.saved_tensors[0] * grad.abs().sum(), None
+
+
+class _StraightThrough(torch.autograd.Function):
+    """The first argument's value with a gradient for both, without a pass over memory."""
+
+    @staticmethod
+    def forward(ctx: Any, hard: Tensor, soft: Tensor) -> Tensor:
+        return hard.view_as(hard)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:
+        return grad if ctx.needs_input_grad[0] else None, grad
 
 
 def check_event_shape(name: str, event_shape: Sequence[int] | None) -> torch.Size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,7 @@ class Pretraining:
     discriminator_steps: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.discriminator_steps) < 0 or not self.learning_rate > 0:
+        if min(self.steps, self.discriminator_steps) < 0 or not 0 < self.learning_rate < math.inf:
             raise ValueError(
                 "pretraining.steps and pretraining.discriminator_steps must be >= 0 and pretraining.learning_rate > 0, "
                 f"got {self.steps}, {self.discriminator_steps} and {self.learning_rate}"

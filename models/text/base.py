@@ -37,6 +37,7 @@ class TextModel(ZooModel):
         vocabulary, max_length: of the text; None until they are known.
     """
 
+    batch_key = "tokens"
     monitor: str | None = "val/nll"
     sample_options = frozenset({"prefix", "top_k", "top_p"})
     generator_spec: Spec
@@ -142,13 +143,16 @@ class TextModel(ZooModel):
         self.log(f"{stage}/nll", nll, on_epoch=True, batch_size=tokens, sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
-        """Log the data's metrics of samples, and the reverse NLL; nothing without a data module."""
+        """Log the data's metrics of samples, and the reverse NLL, both of the first process; nothing without data."""
         if self.source is None:
             return
-        metrics = self.source.score(self.sample_tokens(self.test_samples))
-        if self.reverse_steps:
-            metrics["reverse_nll"] = self._reverse_nll()
-        self.log_dict({f"test/{name}": float(value) for name, value in metrics.items()})
+        metrics: dict[str, float] = {}
+        if self.trainer.is_global_zero:
+            metrics = self.source.score(self.sample_tokens(self.test_samples))
+            if self.reverse_steps:
+                metrics["reverse_nll"] = self._reverse_nll()
+        metrics = self.trainer.strategy.broadcast(metrics)
+        self.log_dict({f"test/{name}": float(value) for name, value in metrics.items()}, sync_dist=True)
 
     def _reverse_nll(self) -> float:
         tokens, lengths = (value.to(self.device) for value in self.source.test_sequences())

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from einops import rearrange, reduce
 from torch import Tensor, nn
 
+from ...ranges import check_sizes
 from ...registry import Registry
 from ...vocabulary import Vocabulary
 from .relaxed_tokens import embed, token_mask
@@ -114,9 +115,13 @@ class RecurrentDiscriminator(Discriminator):
         max_length: longest sentence in tokens.
         width: embedding width.
         hidden: width of the GRU and of the last hidden layer.
+
+    Raises:
+        ValueError: a size below 1.
     """
 
     def __init__(self, vocabulary: Vocabulary, max_length: int, width: int = 32, hidden: int = 64) -> None:
+        check_sizes(width=width, hidden=hidden)
         super().__init__(vocabulary, max_length, width)
         self.network = nn.GRU(width, hidden, batch_first=True)
         self.head = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1))

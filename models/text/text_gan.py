@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ...interfaces import Batch
+from ...ranges import check_weights
 from ...registry import Spec, from_options
 from ...vocabulary import Vocabulary
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, learning_rate_factor, register_model
@@ -97,12 +98,14 @@ class TextGAN(TextModel):
         start = None if init_from is None else check_init_from(init_from, vocabulary, max_length, generator)
         if start is not None:
             vocabulary, max_length, generator = start.vocabulary, start.max_length, start.generator_spec
-        if min(reverse_steps, clip) < 0 or test_samples < 2:
+        check_weights(clip=clip)
+        if reverse_steps < 0 or test_samples < 2:
             raise ValueError(
-                "reverse_steps and clip must be >= 0, and test_samples >= 2, since samples are compared, got "
-                f"{reverse_steps}, {clip} and {test_samples}"
+                "reverse_steps must be >= 0, and test_samples >= 2, since samples are compared, got "
+                f"{reverse_steps} and {test_samples}"
             )
         self.save_hyperparameters(ignore=["init_from"])  # its weights are a part of this model
+        self._started = start is not None
         self.generator_spec, self.objective_spec = generator or "lstm", objective
         check_spec(GENERATORS, self.generator_spec)
         check_spec(OBJECTIVES, objective)
@@ -128,6 +131,18 @@ class TextGAN(TextModel):
         """Replace a name in ``init_from`` by the trained model."""
         name = arguments.get("init_from")
         return {**arguments, "init_from": load(name)} if isinstance(name, str) else arguments
+
+    def check_data(self, vocabulary: Vocabulary, max_length: int) -> None:
+        """Check that data have the model's vocabulary and length of sentences; errors name the way to a new start."""
+        try:
+            super().check_data(vocabulary, max_length)
+        except ValueError as error:
+            if not self._started:
+                raise
+            raise ValueError(
+                f"{error}; or train a model of this data to start from, with the same --data options: "
+                "`fit --config textgan_captions_mle --data...`, then give its run, --model.init_from=RUN"
+            ) from None
 
     def build(self, vocabulary: Vocabulary, max_length: int) -> None:
         """Build the generator and the objective."""

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from ...interfaces import Batch
 from ...registry import Spec
-from ..base import OptimizerConfig, Part, check_images
+from ..base import OptimizerConfig, Part
+from ..inputs import check_images
 from ..networks.image import DECODERS, ENCODERS
 from ..relaxed.bounds import importance_weighted_bound
 from .binary_images import BinaryImageModel, bernoulli_nll

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from einops import reduce
 from torch import Tensor
 
-from ..base import OptimizerConfig, ZooModel, check_image_shape
+from ..base import OptimizerConfig, ZooModel
+from ..inputs import check_image_shape, training_pixels
 from ..relaxed.surrogate import upcast
 
 
@@ -32,6 +33,7 @@ class BinaryImageModel(ZooModel):
     """
 
     base_rate: Tensor
+    batch_key = "image"
 
     def __init__(self, image_shape: Sequence[int], optimizer: OptimizerConfig | dict, bound_samples: int) -> None:
         super().__init__()
@@ -47,9 +49,9 @@ class BinaryImageModel(ZooModel):
 
     def setup(self, stage: str) -> None:
         """Take the mean training image from the data before the first step of a new model."""
-        if stage == "fit" and self.is_new():
-            mean = getattr(self.source, "mean", None)
-            if mean is not None and mean.shape == self.image_shape:
+        if stage == "fit" and self.is_new() and self.source is not None:
+            mean = training_pixels(self.source, "mean").mean
+            if mean.shape == self.image_shape:
                 self.initialise(mean)
 
     @torch.no_grad()

@@ -15,13 +15,15 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from ...interfaces import Batch
+from ...ranges import check_sizes
 from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, Part, check_draws, lerp_path, register_model
 from ..relaxed import ESTIMATORS, SCHEDULES, Estimator, RelaxedCategorical
+from ..relaxed.checks import eager
 from ..relaxed.densities import categorical_kl
 from ..relaxed.latent_usage import LatentUsage
 from ..relaxed.sampling import one_hot
-from ..relaxed.surrogate import upcast
+from ..relaxed.softmax import log_softmax
 from .base import VAE
 
 
@@ -86,6 +88,7 @@ class CategoricalVAE(VAE):
             raise ValueError(f"prior must be one of uniform, learned, got '{prior}'")
         if min(latents, training_samples) < 1 or categories < 2:
             raise ValueError("latents and training_samples must be >= 1 and categories >= 2")
+        check_sizes(0, beta_warmup=beta_warmup)
         if training_samples > 1 and beta_warmup:
             raise ValueError("beta_warmup weighs the KL of the ELBO: use it with training_samples=1")
         features = latents * categories
@@ -119,7 +122,7 @@ class CategoricalVAE(VAE):
 
     def log_ratio(self, logits: Tensor) -> Tensor:
         """Compute log p(z) - log q(z | x) of every category in nats, ``b n k``."""
-        return upcast(self.prior_logits).log_softmax(-1) - upcast(logits).log_softmax(-1)
+        return log_softmax(self.prior_logits) - log_softmax(logits)
 
     # -- training and evaluation --------------------------------------------------------------------------------------
 
@@ -135,7 +138,7 @@ class CategoricalVAE(VAE):
         reconstruction = self.relaxed.expectation(logits, lambda z: self.reconstruction(x, z)).mean()
         kl = self.relaxed.kl(logits, self.prior_logits).sum(-1).mean()
         beta = (self.relaxed.step / self.beta_warmup).clamp(max=1.0) if self.beta_warmup else 1.0
-        return {"loss": reconstruction + beta * kl, "bound": reconstruction + kl, "kl": kl}
+        return {"loss": reconstruction + beta * kl, "elbo": reconstruction + kl, "kl": kl}
 
     def training_bound(self, x: Tensor, logits: Tensor) -> Tensor:
         """Estimate the negative bound of ``training_samples`` samples, ``b`` nats, with the estimator's gradient."""
@@ -166,7 +169,7 @@ class CategoricalVAE(VAE):
 
     def on_test_epoch_end(self) -> None:
         """Log active latents, code usage and perplexity of the epoch."""
-        self.log_dict({f"test/{name}": value for name, value in self.latent_usage.compute().items()})
+        self.log_dict({f"test/{name}": value for name, value in self.latent_usage.compute().items()}, sync_dist=True)
         self.latent_usage.reset()
 
     # -- codes and images ---------------------------------------------------------------------------------------------
@@ -185,8 +188,9 @@ class CategoricalVAE(VAE):
         """
         valid = not codes.is_floating_point() and codes.shape[-1] == self.latents
         whole = codes.long()  # k may exceed the range of the given integers: uint8 has no 256
-        if not valid or bool(((whole < 0) | (whole >= self.categories)).any()):
-            values = f" with values in [{codes.min()}, {codes.max()}]" if codes.numel() else ""
+        known = eager()  # an exported graph has no values to check
+        if not valid or (known and bool(((whole < 0) | (whole >= self.categories)).any())):
+            values = f" with values in [{codes.min()}, {codes.max()}]" if known and codes.numel() else ""
             raise ValueError(
                 f"codes must have shape (..., {self.latents}) with whole values in [0, {self.categories}), got "
                 f"{codes.dtype} {tuple(codes.shape)}{values}"

@@ -78,7 +78,7 @@ class GaussianVAE(VAE):
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
         """Return the negative ELBO and its analytic KL."""
         reconstruction, kl = (term.mean() for term in self.elbo_terms(batch["image"], self.posterior(batch["image"])))
-        return {"loss": reconstruction + kl, "bound": reconstruction + kl, "kl": kl}
+        return {"loss": reconstruction + kl, "elbo": reconstruction + kl, "kl": kl}
 
     def elbo_terms(self, x: Tensor, posterior: Tensor) -> tuple[Tensor, Tensor]:
         """Return -log p(x | z) at a draw of z, with its gradient, and KL(q || p), ``b`` nats each."""

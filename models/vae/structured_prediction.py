@@ -19,8 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from ...interfaces import Batch
+from ...ranges import check_sizes
 from ...registry import Spec
-from ..base import ModelCard, OptimizerConfig, Part, check_image_shape, check_images, register_model
+from ..base import ModelCard, OptimizerConfig, Part, register_model
+from ..inputs import check_image_shape, check_images
 from ..relaxed import ESTIMATORS, SCHEDULES, RelaxedCategorical
 from ..relaxed.bounds import importance_weighted_bound
 from ..relaxed.sampling import one_hot
@@ -86,6 +88,7 @@ class StructuredPrediction(BinaryImageModel):
             raise ValueError(f"an image is split into two halves, so its height must be even, got {h} rows")
         if min(latents, layers, val_samples) < 1 or categories < 2:
             raise ValueError("latents, layers and val_samples must be >= 1 and categories >= 2")
+        check_sizes(hidden=hidden)
         super().__init__(image_shape, optimizer, bound_samples)
         self.save_hyperparameters()
         self.half_shape, self.val_samples = (c, h // 2, w), val_samples

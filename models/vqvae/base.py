@@ -19,6 +19,7 @@ class CodeModel(ZooModel):
         codebook_usage: of the codes of held-out images, in the current epoch.
     """
 
+    batch_key = "image"
     codebook_usage: CodebookUsage
 
     def evaluate(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
@@ -60,5 +61,6 @@ class CodeModel(ZooModel):
         self.codebook_usage.update(codes)
 
     def _log_codebook_usage(self, stage: str) -> None:
-        self.log_dict({f"{stage}/{name}": value for name, value in self.codebook_usage.compute().items()})
+        named = {f"{stage}/{name}": value for name, value in self.codebook_usage.compute().items()}
+        self.log_dict(named, sync_dist=True)
         self.codebook_usage.reset()

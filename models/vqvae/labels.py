@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ...interfaces import Batch
+from ..inputs import check_labels
 
 
 def batch_labels(batch: Batch, classes: int) -> Tensor:
@@ -32,16 +33,3 @@ def expand_label(label: Tensor, n: int, classes: int) -> Tensor:
     if label.shape not in ((), (1,), (n,)):
         raise ValueError(f"give one label, or one for each of the {n} samples, got {tuple(label.shape)}")
     return check_labels(label.expand(n), classes)
-
-
-def check_labels(labels: Tensor, classes: int) -> Tensor:
-    """Return labels that are whole numbers in [0, classes), else ValueError."""
-    if labels.is_floating_point():
-        raise ValueError(f"labels must be whole numbers, got {labels.dtype}")
-    # On an accelerator the check would wait for the device.
-    if labels.device.type == "cpu" and not bool(((labels >= 0) & (labels < classes)).all()):
-        raise ValueError(
-            f"labels must lie in [0, {classes}), got {labels.min()} to {labels.max()}; set --model.classes to the "
-            "number of labels, 0 for a prior without"
-        )
-    return labels

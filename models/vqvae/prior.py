@@ -22,12 +22,14 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from ...interfaces import Batch
-from ...registry import Spec, unknown_arguments
+from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, register_model
+from ..inputs import check_classes
 from ..quantizers import CodebookUsage
 from ..relaxed import RelaxedCategorical
 from ..relaxed.truncation import truncate
 from .base import CodeModel
+from .frozen import frozen_vqvae
 from .labels import batch_labels, expand_label
 from .priors import CODE_NETWORKS
 from .vqvae import VQVAE
@@ -60,7 +62,8 @@ class CodePrior(CodeModel):
         use="Research and teaching: images sampled code by code, through the decoder of the VQ-VAE that it contains.",
         limits="Images are no sharper than reconstructions of the VQ-VAE. Nats per code depend on the codebook: they "
         "compare priors over the same codes only. Those of maskgit are an estimated upper bound.",
-        example="images = model.sample(16)  # b c h w\ncodes = model.encode(images)  # b h w q",
+        example="images = model.sample(16)  # b c h w; a prior over classes takes label=7 as well\n"
+        "codes = model.encode(images)  # b h w q",
         metrics=("nats_per_code", "bits_per_dim", "perplexity"),
     )
     parts: ClassVar[Mapping[str, Part]] = {"network": CODE_NETWORKS, "optimizer": OptimizerConfig}
@@ -123,9 +126,11 @@ class CodePrior(CodeModel):
         """Compare the data with that of the VQ-VAE; warn of another pixel variance.
 
         Raises:
-            ValueError: images of another shape.
+            ValueError: images of another shape, or more classes than the prior has.
         """
         source = self.source
+        if self.classes:
+            check_classes(source, self.classes)
         if (shape := tuple(getattr(source, "shape", self.image_shape))) != self.image_shape:
             raise ValueError(
                 f"the VQ-VAE takes images of shape {self.image_shape}, the data has {shape}; give the data it was "
@@ -240,20 +245,3 @@ class CodePrior(CodeModel):
         return self.decode(
             self.sample_codes(n, temperature=temperature, top_k=top_k, top_p=top_p, label=label, generator=generator)
         )
-
-
-def frozen_vqvae(vqvae: str | VQVAE | Mapping[str, Any] | None) -> VQVAE:
-    """Return a trained VQ-VAE, or build an untrained one, in eval mode and without gradients.
-
-    Raises:
-        ValueError: nothing, a text, or an argument that a VQ-VAE does not take.
-    """
-    # Not inlined: `save_hyperparameters` walks up enclosing `__init__` frames and would merge both models' arguments.
-    if not vqvae:
-        raise ValueError("a prior needs the VQ-VAE whose codes it learns: --model.vqvae=RUN, .ckpt file or release")
-    if isinstance(vqvae, str):
-        raise ValueError(f"vqvae must be a loaded VQ-VAE, got the text '{vqvae}'; use vqvae=load('{vqvae}')")
-    if isinstance(vqvae, Mapping):
-        unknown_arguments("vqvae", VQVAE, vqvae)
-        vqvae = VQVAE(**vqvae)
-    return vqvae.requires_grad_(False).eval()

@@ -24,21 +24,14 @@ from typing import ClassVar
 
 import torch
 from einops import rearrange
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from ...interfaces import Batch
+from ...ranges import check_sizes
 from ...registry import Spec
-from ..base import (
-    ModelCard,
-    OptimizerConfig,
-    Part,
-    ZooModel,
-    check_draws,
-    check_image_shape,
-    check_images,
-    lerp_path,
-    register_model,
-)
+from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, lerp_path, register_model
+from ..inputs import check_image_shape, check_images, training_pixels
 from ..networks.convolutional import GRID_DECODERS, GRID_ENCODERS, grid_of
 from ..quantizers import QUANTIZERS, CodebookUsage, Quantized
 from ..relaxed.sampling import categorical_sample
@@ -73,11 +66,14 @@ class VQVAE(CodeModel):
 
     card: ClassVar[ModelCard] = ModelCard(
         use="Research and teaching: small grids of discrete codes for images; the basis of a prior over codes.",
-        limits="Its own samples decode independent, uniform codes; samples like the data need a `code_prior`. "
+        limits="Its own samples decode independent, uniform codes. "
         "NMSE is relative to the pixel variance of the training data, and says nothing about other images.",
         example="codes = model.encode(images)  # b h w q, for images b c h w in [0, 1]\n"
         "reconstructions = model.decode(codes)",
         metrics=("nmse", "bits_per_dim", "perplexity"),
+        pictures=("reconstructions",),
+        note="Samples like the data need a `code_prior` over its codes: `gumbelzoo fit --config prior_mnist "
+        "--model.vqvae=NAME`, or `prior_fashion_mnist`, `prior_cifar10`, `prior_digits` for these data.",
     )
     parts: ClassVar[Mapping[str, Part]] = {
         "encoder": GRID_ENCODERS,
@@ -101,6 +97,7 @@ class VQVAE(CodeModel):
         super().__init__()
         self.save_hyperparameters()
         self.use_optimizer(optimizer)
+        check_sizes(dim=dim)
         self.image_shape: tuple[int, ...] = check_image_shape(image_shape)
         self.dimensions = math.prod(image_shape)
         self.likelihood = LIKELIHOODS.build(likelihood, channels=image_shape[0])
@@ -143,11 +140,18 @@ class VQVAE(CodeModel):
 
     def setup(self, stage: str) -> None:
         """Take mean and variance of the training pixels from the data, before the first step of a new model."""
-        source = self.source
         # A model that continues training keeps its own.
         new = self.likelihood.data_mean == 0.5 and self.likelihood.data_variance == 1 / 12
-        if stage == "fit" and new and hasattr(source, "variance"):
-            self.initialise(float(source.mean.mean()), source.variance)
+        if stage != "fit" or not new:
+            return
+        if self.source is None:
+            rank_zero_warn(
+                "without a data module nothing says the mean and variance of the training pixels; call "
+                "model.initialise(mean, variance) before, or the NMSE is relative to a variance of 1/12"
+            )
+            return
+        pixels = training_pixels(self.source, "mean", "variance")
+        self.initialise(float(pixels.mean.mean()), pixels.variance)
 
     def initialise(self, mean: float, variance: float) -> None:
         """Set mean and variance of the training pixels. They standardize the input and define the NMSE.

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -172,17 +171,6 @@ def test_page_of_two_models(real: Callable[[str], str], tmp_path: Path, monkeypa
     assert NOTES in text and "- other: negative ELBO" in text and "| gumbel_softmax | 0.5 |" in text
     for variant in unbiased_variants(3):
         assert variant.estimator == "disarm" or f"| {variant.estimator}" in text
-
-
-def test_labels_never_overlap() -> None:
-    """They keep their order and stay inside the axes."""
-    heights = [0.5, 0.5, 0.52, 0.1, 0.99, 1.0]
-    placed = report.spread(heights, 0.06)
-    ordered = sorted(placed)
-    assert min(b - a for a, b in pairwise(ordered)) > 0.0599
-    assert max(placed) <= 1.0
-    order = sorted(range(6), key=lambda i: heights[i])
-    assert [placed[i] for i in order] == ordered
 
 
 def test_finished_value_is_not_computed_again(tmp_path: Path) -> None:

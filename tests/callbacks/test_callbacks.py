@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import shutil
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,8 @@ import pytest
 import torch
 import wandb
 from gumbelzoo.callbacks import NanGuard, ProgressBar, RandomState, TrainingDiverged, loggers, run_loggers
-from gumbelzoo.callbacks.figures import reconstruction_grid, sample_grid, save_codebook_usage, save_curves, table_grid
-from gumbelzoo.callbacks.loggers import RunCSV, drop_rows_after, read_metrics
+from gumbelzoo.callbacks.curves import save_codebook_usage
+from gumbelzoo.callbacks.metrics_file import RunCSV
 from gumbelzoo.callbacks.random_state import capture, restore
 from gumbelzoo.models import CategoricalVAE, ZooModel
 from gumbelzoo.models.quantizers import CodebookUsage
@@ -22,6 +24,7 @@ from gumbelzoo.train import main
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from wandb.proto.wandb_internal_pb2 import Record
 
 MODULE = Mock(spec=ZooModel)
 
@@ -127,38 +130,6 @@ def test_guard_checks_before_saving() -> None:
         guard.on_train_end(trainer, MODULE)
 
 
-def test_shape_of_grids() -> None:
-    images = torch.rand(16, 1, 28, 28)
-    assert reconstruction_grid(images, images).shape == (3, 2 + 2 * 30, 2 + 16 * 30)
-    assert sample_grid(images).shape == (3, 2 + 4 * 30, 2 + 4 * 30)
-    assert table_grid(torch.rand(3, 5, 1, 8, 8)).shape == (3, 2 + 3 * 34, 2 + 5 * 34)
-
-
-@pytest.mark.parametrize("tail", ["2", "2,", "\n", ","])
-def test_partial_row_is_dropped(tail: str, tmp_path: Path) -> None:
-    path = tmp_path / "metrics.csv"
-    path.write_text(f"train/loss,step,val/elbo\n3.0,0,\n2.0,1,5.0\n{tail}")
-    assert read_metrics(path) == {"train/loss": [(0, 3.0), (1, 2.0)], "val/elbo": [(1, 5.0)]}
-    drop_rows_after(path, 1)
-    assert path.read_text().split() == ["train/loss,step,val/elbo", "3.0,0,"]
-    assert [file.name for file in tmp_path.iterdir()] == ["metrics.csv"]
-
-
-def test_log_is_resumed_at_the_checkpoint(tmp_path: Path) -> None:
-    first = RunCSV(tmp_path)
-    for step in range(4):
-        first.log_metrics({"train/loss": float(step)}, step)
-    first.save()
-    drop_rows_after(tmp_path / "metrics.csv", 2)
-    second = RunCSV(tmp_path)
-    second.log_metrics({"train/loss": 20.0, "val/elbo": 1.0}, 2)
-    second.save()
-    metrics = read_metrics(tmp_path / "metrics.csv")
-    assert metrics == {"train/loss": [(0, 0.0), (1, 1.0), (2, 20.0)], "val/elbo": [(2, 1.0)]}
-    save_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
-    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
-
-
 def test_tensorboard_if_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loggers, "find_spec", lambda name: None)
     assert [type(logger) for logger in run_loggers(tmp_path)] == [RunCSV]
@@ -167,18 +138,43 @@ def test_tensorboard_if_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert TensorBoardLogger in [type(logger) for logger in run_loggers(tmp_path)]
 
 
-def test_wandb_gets_curves_and_pictures(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def history(folder: Path) -> list[tuple[int, set[str]]]:
+    """Steps and keys of an offline run, from blocks of 32 KiB of records: checksum, length, whether it is a part."""
+    content, records, record = next(folder.glob("*.wandb")).read_bytes(), [], b""
+    place = 7  # behind the header
+    while place + 7 < len(content):
+        length, kind = struct.unpack_from("<HB", content, place + 4)
+        record += content[place + 7 : place + 7 + length]
+        if kind in (1, 4):  # whole, or the last part
+            records.append(Record.FromString(record))
+            record = b""
+        place += 7 + length
+        if 32768 - place % 32768 < 7:
+            place += 32768 - place % 32768
+    rows = [record.history for record in records if record.HasField("history")]
+    return [(row.step.num, {item.key or ".".join(item.nested_key) for item in row.item}) for row in rows]
+
+
+def test_wandb_run_goes_on(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resumed where it was copied to, it has its id, steps that do not go back, curves and pictures."""
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    assert main(["fit", "--config", "tiny.yaml", "--wandb=offline"]) == 0
-    folders = list((workspace / "runs/tiny/1/wandb").glob("offline-run-*"))
-    assert len(folders) == 1
-    pictures = {path.name.partition("_")[0] for path in folders[0].glob("files/media/images/*.png")}
+    options = ["fit", "--config", "tiny.yaml", "--wandb=offline"]
+    assert main([*options, "--trainer.max_steps=15"]) == 0
+    shutil.copytree(workspace / "runs", workspace / "copy")
+    resumed = ["--trainer.max_steps=39", "--trainer.default_root_dir=copy", "--ckpt_path=last"]
+    assert main([*options, *resumed]) == 0
+    wandb.teardown()  # what the end of the process does: the files are complete
+    folders = sorted((workspace / "copy/tiny/1/wandb").glob("offline-run-*"), key=lambda path: path.stat().st_mtime)
+    assert len(folders) == 2
+    run = (workspace / "copy/tiny/1/wandb-id").read_text().strip()
+    assert [folder.name.rpartition("-")[2] for folder in folders] == [run] * 2
+    rows = [row for folder in folders for row in history(folder)]
+    steps = [step for step, _ in rows]
+    assert steps == sorted(set(steps)) and 4 in steps and 38 in steps
+    assert {"train/loss", "train/temperature", "val/elbo"} <= set().union(*(keys for _, keys in rows))
+    pictures = {path.name.partition("_")[0] for path in folders[1].glob("files/media/images/*.png")}
     assert {"samples", "reconstructions", "latents", "curves"} <= pictures
-    wandb.teardown()  # what the end of the process does: the file is complete
-    logged = next(folders[0].glob("*.wandb")).read_bytes()
-    for name in (b"train/loss", b"train/temperature", b"val/elbo"):
-        assert name in logged, name
 
 
 def test_bar_needs_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +189,7 @@ def test_bar_needs_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_line_of_metrics_without_a_terminal(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "--config", "tiny.yaml"]) == 0
     line = capfd.readouterr().out.splitlines()[0]
-    for name in ("epoch 0", "step 13", "loss", "bound", "temperature", "val/elbo"):
+    for name in ("epoch 0", "step 13", "loss", "negative ELBO", "temperature", "val/negative ELBO"):
         assert name in line
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import gumbelzoo
 import pytest
 import torch
+import yaml
 from gumbelzoo.callbacks import NanGuard
 from gumbelzoo.train import main
 
@@ -59,3 +62,33 @@ def text_gan(workspace: Path) -> Path:
     arguments: dict[str, Any] = {"vocabulary": {"tokens": tokens, "level": "word"}, "max_length": 5}
     arguments["generator"] = {"name": "lstm", "width": 4, "hidden": 4}
     return gumbelzoo.save_pretrained(gumbelzoo.create_model("text_gan", **arguments), workspace / "text")
+
+
+@pytest.fixture
+def made_run(workspace: Path, tiny_config: str) -> Callable[..., Path]:
+    """Make the folder of a finished run without training: its configuration with changes, records and metrics."""
+
+    def make(
+        name: str, bounds: Sequence[float] = (30.0, 20.0, 25.0), monitor: str = "val/elbo", **options: Any
+    ) -> Path:
+        folder = workspace / "runs" / name
+        (folder / "checkpoints").mkdir(parents=True)
+        content = yaml.safe_load(tiny_config)
+        for key, value in options.items():
+            place, path = content, key.split("__")
+            for part in path[:-1]:
+                place = place[part]
+            place[path[-1]] = value
+        (folder / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+        rows = [f"{i},{10 * i + 9},,{bound}" for i, bound in enumerate(bounds)]
+        (folder / "metrics.csv").write_text("\n".join([f"epoch,step,train/loss,{monitor}", "0,4,40.0,", *rows]) + "\n")
+        batches = 10 * len(bounds)
+        (folder / "fit.json").write_text(json.dumps({"finished": True, "batches": batches, "minutes": 1.5}))
+        for checkpoint in ("best", "last"):
+            with zipfile.ZipFile(folder / f"checkpoints/{checkpoint}.ckpt", "w") as archive:
+                archive.writestr(
+                    f"{checkpoint}/data.pkl", f"BestCheckpoint{{'monitor': '{monitor}', 'mode': 'min', 'x'}}"
+                )
+        return folder.relative_to(workspace)
+
+    return make

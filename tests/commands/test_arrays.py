@@ -15,7 +15,8 @@ import pytest
 import torch
 from gumbelzoo.commands import arrays
 from gumbelzoo.commands.arrays import read_array, read_codes
-from gumbelzoo.commands.pictures import read_images
+from gumbelzoo.commands.outputs import write_rows
+from gumbelzoo.commands.pictures import Images, read_images
 from gumbelzoo.train import main
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -82,6 +83,34 @@ def test_booleans_and_black_are_images(tmp_path: Path) -> None:
     assert not read_images(tmp_path / "a.npz", SHAPE).any()
 
 
+def test_levels_are_told_by_all_parts(tmp_path: Path) -> None:
+    """A part of black images among others is no mistake; a part of other values is none of the first ones."""
+    dark = np.zeros((5, *SHAPE), np.uint8)
+    dark[1] = 1
+    np.savez(tmp_path / "a.npz", images=np.concatenate([dark, LEVELS.astype(np.uint8)]))
+    read = [*Images(tmp_path / "a.npz", SHAPE).parts(2)]
+    assert [len(part) for part in read] == [2, 2, 2, 1]
+    assert torch.equal(torch.cat(read), read_images(tmp_path / "a.npz", SHAPE))
+    np.savez(tmp_path / "b.npz", images=np.concatenate([dark, dark + 1]))
+    assert len(Images(tmp_path / "b.npz", SHAPE)) == 10
+    np.savez(tmp_path / "c.npz", images=np.concatenate([LEVELS / 255] * 300 + [LEVELS]))
+    with pytest.raises(ValueError, match=r"from 0 to 255; .* `/ 255`"):
+        Images(tmp_path / "c.npz", SHAPE)
+
+
+def test_rows_are_written_as_one_array(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Part by part, with the content that NumPy writes; nothing is left of a part that fails."""
+    for array in (np.arange(14).reshape(7, 2), LEVELS / 255, np.zeros((3, 1), np.float32)):
+        write_rows(tmp_path / "a.npz", "codes", len(array), iter(np.array_split(array, 3)))
+        written = np.load(tmp_path / "a.npz")["codes"]
+        assert (written.dtype, written.shape) == (array.dtype, array.shape) and np.array_equal(written, array)
+        assert capsys.readouterr().out.endswith(f"a.npz  {array.shape}\n")
+    before = (tmp_path / "a.npz").read_bytes()
+    with pytest.raises(ZeroDivisionError):
+        write_rows(tmp_path / "a.npz", "codes", 9, (array[: 1 // (2 - number)] for number in range(3)))
+    assert (tmp_path / "a.npz").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
 def header(shape: tuple[int, ...], dtype: str = "<f4") -> bytes:
     buffer = BytesIO()
     np.lib.format.write_array_header_1_0(buffer, {"descr": dtype, "fortran_order": False, "shape": shape})
@@ -120,11 +149,22 @@ def damaged(path: Path) -> None:
     path.write_bytes(content)
 
 
+def members(path: Path) -> None:
+    """A directory of members that are not there; each takes several hundred bytes of memory."""
+    entry = b"PK\x01\x02" + bytes(24) + struct.pack("<H", 7) + bytes(16)
+    count, content = 100_000, b"".join(entry + b"%07d" % number for number in range(100_000))
+    record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, len(content), 0)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, len(content), 1)
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    path.write_bytes(content + record + locator + end)
+
+
 BOMBS: dict[str, tuple[Callable[[Path], object], str]] = {
     "gigabytes of zeros": (
         lambda path: npz(path, header((1 << 29,)), 2 << 30),
         "536,870,912 values in 2,147,483,648 bytes",
     ),
+    "a hundred thousand members": (members, "its directory is larger than 4,194,304 bytes"),
     "a huge claimed shape": (lambda path: npz(path, header((10**6, 10**6, 10**6))), "claims the shape"),
     "a shape that overflows": (lambda path: npz(path, header((1 << 62, 4))), "claims the shape"),
     "a negative shape": (lambda path: npz(path, header((-1, 3))), "claims the shape"),
@@ -161,7 +201,16 @@ def test_first_rows_of_a_large_array(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    "array", [np.zeros(3) + 1j, np.zeros(3, "m8[s]"), np.full(3, 1 << 63, np.uint64), np.ones(3, bool)]
+    "array",
+    [
+        np.zeros(3) + 1j,
+        np.zeros(3, "m8[s]"),
+        np.full(3, 1 << 63, np.uint64),
+        np.ones(3, bool),
+        np.int8(3),
+        np.full(3, 1e39),
+        np.full(3, np.nan),
+    ],
 )
 def test_codes_are_numbers(array: np.ndarray, vae: Path, capfd: Any) -> None:
     np.savez("codes.npz", codes=array)

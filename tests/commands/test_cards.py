@@ -6,8 +6,11 @@ from typing import Any
 
 import gumbelzoo
 import pytest
-from gumbelzoo.commands.card import portable, write_card
+import torch
+from gumbelzoo.callbacks.figures import image_figures
+from gumbelzoo.commands.card import portable, renew_card, write_card
 from gumbelzoo.models import MODELS
+from gumbelzoo.train import main
 
 FIT: dict[str, Any] = {"command": "fit", "seed": 0, "batches": 1, "minutes": 2, "hardware": "h", "commit": "c"}
 TEST: dict[str, Any] = FIT | {
@@ -40,6 +43,65 @@ def test_samples_of_text_are_quoted() -> None:
     assert "~~~~text\na | b\n```\n~~~~\n" in card
     assert "2 samples" in card
     assert ".png" not in card
+
+
+def test_vq_vae_card_opens_with_reconstructions() -> None:
+    """Its own samples are noise; the card names the command that trains a prior."""
+    model = gumbelzoo.create_model("vq_vae", image_shape=[1, 8, 8])
+    assert "samples" not in model.card.pictures
+    card = write_card("tiny", model, FIT, TEST, ["reconstructions.png"])
+    opening = card.partition("## Data")[0]
+    assert "![reconstructions](reconstructions.png)\n\nSamples like the data need a `code_prior`" in opening
+    assert "`gumbelzoo fit --config prior_mnist --model.vqvae=tiny`" in opening
+
+
+def test_samples_have_a_row_for_each_class() -> None:
+    """Of a prior over classes; its picture is as high as they are many."""
+    asked = []
+
+    def sample(n: int, label: torch.Tensor | None = None, **_: Any) -> torch.Tensor:
+        asked.append(label)
+        return torch.zeros(n, 1, 8, 8)
+
+    for classes in (0, 3):
+        model = gumbelzoo.create_model("code_prior", **SMALL["code_prior"], classes=classes).eval()
+        model.sample = sample
+        image_figures(model, torch.rand(2, 1, 8, 8))
+    assert asked[0] is None and asked[1].tolist() == [0] * 10 + [1] * 10 + [2] * 10
+
+
+def test_licence_is_stated_only_if_named() -> None:
+    """A card does not choose the licence of somebody's model."""
+    model = gumbelzoo.create_model("text_gan", **SMALL["text_gan"])
+    without, named = write_card("tiny", model, FIT, TEST), write_card("tiny", model, FIT, TEST, licence="mit")
+    assert without.startswith("---\nlibrary_name: gumbelzoo\n---\n") and "No licence is stated" in without
+    assert named.startswith("---\nlibrary_name: gumbelzoo\nlicense: mit\n---\n") and "No licence" not in named
+
+
+@pytest.mark.parametrize("licence", ["", "Apache 2.0", "mit\nmodel: x", "a" * 65, "../mit"])
+def test_licence_is_an_identifier(licence: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "no-run", "folder", f"--licence={licence}"]) == 2
+    assert "--licence takes an identifier such as apache-2.0" in capfd.readouterr().err
+
+
+def test_renewed_card_keeps_its_records() -> None:
+    """And its licence; all else is what a new card says."""
+    model = gumbelzoo.create_model("vq_vae", image_shape=[1, 8, 8])
+    card = write_card("tiny", model, FIT, TEST, ["reconstructions.png"], licence="mit")
+    old = card.replace("need a `code_prior`", "look bad").replace("## Use\n", "## Usage\n")
+    assert old != card
+    assert renew_card(old, "tiny", model, ["reconstructions.png"]) == card
+    with pytest.raises(ValueError, match="not written by `export`"):
+        renew_card("# A card of somebody else", "tiny", model)
+
+
+def test_card_is_printable() -> None:
+    """Names, samples and commands may hold escape sequences."""
+    model = gumbelzoo.create_model("text_gan", **SMALL["text_gan"])
+    escape = "\x1b[2J"
+    fit = FIT | {"command": f"fit --config {escape}.yaml"}
+    test = TEST | {"command": f"test {escape}", "data": {"data set": escape}}
+    assert "\x1b" not in write_card(f"a{escape}", model, fit, test, sentences=[escape])
 
 
 def test_portable_command_has_no_local_folder() -> None:

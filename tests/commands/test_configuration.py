@@ -84,11 +84,14 @@ def test_files_of_different_models(write: Write) -> None:
 
 
 def test_model_on_the_command_line(write: Write) -> None:
-    """It takes those of the file's arguments that it has as well."""
+    """It takes those of the file's arguments that it has as well, and the others are named."""
     path = write("a.yaml", "model: {class_path: categorical_vae, init_args: {latents: 7, categories: 3}}\n")
     content, _ = read("--config", path, "--model=gaussian_vae")
     assert content["model"]["class_path"].endswith(".GaussianVAE")
     assert content["model"]["init_args"] == {"latents": 7}
+    configuration = Configuration.read(["fit", "--config", path, "--model=gaussian_vae"])
+    assert configuration.notes == ["gaussian_vae in the place of categorical_vae: without categories of a.yaml"]
+    assert Configuration.read(["fit", "--config", path, "--model=categorical_vae"]).notes == []
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -146,6 +147,13 @@ def saved(form: str) -> bytes:
     return buffer.getvalue()
 
 
+def tiff(side: int) -> bytes:
+    """A TIFF of 8 x 8 pixels in one tile of zeros, compressed as JPEG, which they are not."""
+    tags = {256: 8, 257: 8, 258: 8, 259: 7, 262: 1, 277: 1, 322: side, 323: side, 324: 8, 325: 100}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<I", 108) + bytes(100) + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n(ran) (w) file closefile showpage\n%%EOF\n"
 CONTENTS: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "is no picture that can be read"),
@@ -157,18 +165,23 @@ CONTENTS: dict[str, tuple[bytes, str]] = {
     "a damaged PNG": (saved("PNG")[:45] + b"\xff\0\xff" + saved("PNG")[48:], "is no picture that can be read"),
     "few pixels for its size": (png(8, 8)[:41] + chunk(b"IEND", b""), "is no picture that can be read"),
     "100 megapixels": (png(10_000, 10_000), "is 10000 x 10000 pixels, the model takes 8 x 8"),
+    "a tile of gigabytes": (tiff(46_336), "tiles far larger than the picture"),
+    "a damaged TIFF": (tiff(16), "is no picture that can be read"),
     "a decompression bomb": (png(60_000, 60_000), "more pixels than a picture may have"),
     "other sides": (png(8, 9), "is 8 x 9 pixels, the model takes 8 x 8"),
 }
 
 
 @pytest.mark.parametrize("content", CONTENTS)
-def test_unfit_content_is_named(content: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a decoder that starts programs, and without another library's warning."""
+def test_unfit_content_is_named(
+    content: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Without a decoder that starts programs, and without another library's message."""
     monkeypatch.setattr("subprocess.Popen", None)
     (folder / "a.png").write_bytes(CONTENTS[content][0])
     with pytest.raises(ValueError, match=rf"^[^\n]*a\.png[^\n]*{CONTENTS[content][1]}[^\n]*$"):
         read_images(folder, GREY)
+    assert capfd.readouterr().err == ""
 
 
 UNFIT: dict[str, Callable[[Path], object]] = {
@@ -191,7 +204,7 @@ def test_large_file_is_not_opened(folder: Path) -> None:
     with (folder / "a.png").open("wb") as file:
         file.write(saved("PNG"))
         file.truncate(1 << 40)
-    with pytest.raises(ValueError, match=r"a\.png is no picture that can be read \(more than 67,108,864 bytes\)"):
+    with pytest.raises(ValueError, match=r"a\.png is no picture that can be read \(more than 16,777,216 bytes\)"):
         read_images(folder, GREY)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from gumbelzoo.callbacks.loggers import read_metrics
+from gumbelzoo.callbacks.metrics_file import read_metrics
 from gumbelzoo.commands.vouched import CALLBACKS, OPTIONS
 from gumbelzoo.data import ImageData
 from gumbelzoo.pretrained.run import read_checkpoint
@@ -22,8 +22,8 @@ CALLBACK = "--trainer.callbacks"
 REFUSED = {
     f"{CALLBACK}=LearningRateFinder": "--model.optimizer.learning_rate",
     f"{CALLBACK}=BatchSizeFinder": "--data.batch_size",
-    f"{CALLBACK}=EMAWeightAveraging": "ruins codebooks",
-    f"{CALLBACK}=WeightAveraging": "ruins codebooks",
+    f"{CALLBACK}=EMAWeightAveraging": "use --ema=0.999",
+    f"{CALLBACK}=WeightAveraging": "use --ema=0.999",
     f"{CALLBACK}=StochasticWeightAveraging {CALLBACK}.swa_lrs=1e-3": "--model.optimizer.schedule",
     f"{CALLBACK}=GradientAccumulationScheduler {CALLBACK}.scheduling={{1:2}}": "accumulate_grad_batches",
     f"{CALLBACK}=Timer {CALLBACK}.duration=00:00:00:01": "--trainer.max_time",

@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 from gumbelzoo.callbacks.figures import IMAGES, image_figures
-from gumbelzoo.callbacks.loggers import read_metrics
+from gumbelzoo.callbacks.metrics_file import read_metrics
 from gumbelzoo.commands.source import read_test_images, resolve_source
 from gumbelzoo.commands.test import measure
 from gumbelzoo.train import COMMANDS, main
@@ -145,7 +145,7 @@ def test_config_json_has_the_metrics(trained: Path) -> None:
 def test_pictures_of_a_release_are_of_its_weights(trained: Path) -> None:
     """And of test images; the run itself drew pictures of the last weights, not of the best."""
     release = resolve_source(str(trained / "checkpoints/catvae-tiny"))
-    for name, figure in image_figures(release.model, read_test_images(release, IMAGES)).items():
+    for name, figure in image_figures(release.model, *read_test_images(release, IMAGES)).items():
         if name != "latents":
             save_image(figure, trained / "again.png")
             assert (trained / f"checkpoints/catvae-tiny/{name}.png").read_bytes() == (

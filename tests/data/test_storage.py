@@ -9,7 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gumbelzoo.data.storage import Folders, is_writable, read_idx, read_npz, unpickle_arrays, user_cache
+from gumbelzoo.data.storage import (
+    Folders,
+    is_writable,
+    read_idx,
+    read_npz,
+    read_verified,
+    unpickle_arrays,
+    user_cache,
+)
 
 
 def md5(content):
@@ -174,7 +182,7 @@ def test_interrupted_download_leaves_no_file(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="download failed") as error:
         folders.fetch("x/y.gz", ["first"], "")
     one_line(error, tmp_path / "root/x/y.gz")
-    assert list((tmp_path / "root/x").iterdir()) == []
+    assert not (tmp_path / "root").exists()
     path = folders.fetch("x/y.gz", ["first", "second"], "")
     assert (path, path.read_bytes()) == (tmp_path / "root/x/y.gz", b"half and half")
     assert folders.fetch("x/y.gz", ["third"], "") == path
@@ -196,3 +204,31 @@ def test_is_writable(tmp_path):
     assert not is_writable(tmp_path / "file")
     assert not is_writable(tmp_path / "file" / "below")
     assert is_writable(tmp_path / "new" / "below")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("error", [OSError("no network"), RuntimeError("File not found\nor corrupted.")])
+def test_failed_download_makes_no_folder(tmp_path, monkeypatch, error):
+    """A mistyped root leaves no tree behind; folders that were there stay."""
+
+    def download(url, root, filename, md5):
+        raise error
+
+    monkeypatch.setattr("torchvision.datasets.utils.download_url", download)
+    (tmp_path / "dat").mkdir()
+    with pytest.raises(FileNotFoundError, match="download failed"):
+        Folders(str(tmp_path / "dat/notthere")).fetch("MNIST/raw/x.gz", ["first", "second"], "")
+    assert list((tmp_path / "dat").iterdir()) == []
+
+
+def test_named_pipe_is_no_file(tmp_path):
+    """Opening one would wait for ever."""
+    (tmp_path / "a").mkdir()
+    os.mkfifo(tmp_path / "a/b")
+    folders = Folders(str(tmp_path))
+    for name, folder in (("a/b", False), ("a/b", True), ("a", False)):
+        with pytest.raises(ValueError, match=r"is no (folder|regular file); move it away"):
+            folders.find(name, folder=folder)
+    with pytest.raises(ValueError, match="is no regular file"):
+        read_verified(tmp_path / "a/b", "")
+    assert folders.find("a", folder=True) == tmp_path / "a"

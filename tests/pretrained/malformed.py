@@ -41,6 +41,14 @@ EVERY: dict[str, tuple[Change, str]] = {
     "nested within reason for JSON": (text('{"format": 2, "a": ' + "[" * 40 + "]" * 40 + "}"), "nested too deeply"),
     "oversized": (text(" " * (MAX_CONFIG_BYTES + 1)), "larger than"),
     "a key twice": (text('{"format": 2, "format": 2, "model": "vq_vae"}'), "'format' is there twice"),
+    "a key twice among many": (
+        text("{" + ",".join(f'"{number}":1' for number in range(100_000)) + ',"99999":2}'),
+        "'99999' is there twice",
+    ),
+    "a long key of many values": (
+        text('{"' + "k" * 2_000_000 + '": {' + ",".join(f'"{number}":1' for number in range(100_000)) + "}}"),
+        "an unexpected key",
+    ),
     "a number of ten thousand digits": (literally("1" * 10_000), CONFIG),
     "a number of four hundred digits": (literally("1" * 400), "'arguments.optimizer.learning_rate' is of many digits"),
     "a figure of four hundred digits": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import resource
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 import gumbelzoo
 import pytest
 import torch
-from gumbelzoo.pretrained import untrusted
+from gumbelzoo.pretrained import pickles, untrusted
+from gumbelzoo.pretrained.pickles import check_pickle
 from gumbelzoo.pretrained.run import batches_trained, read_checkpoint
 from gumbelzoo.train import main
 
@@ -62,6 +64,36 @@ class Bytes:
         return bytearray, (1 << 31,)
 
 
+class Copies:
+    """A pickle that copies a mapping as often as it asks for."""
+
+    def __reduce__(self) -> Any:
+        return OrderedDict, (dict.fromkeys(range(1000)),)
+
+
+def repeat(path: Path) -> None:
+    """Weights of gigabytes that are one number in the file, for arguments that ask for them."""
+    wide = {"name": "mlp", "hidden": [40_000, 40_000]}
+    with torch.device("meta"):
+        needed = gumbelzoo.create_model("categorical_vae", **{**ARGUMENTS, "encoder": wide}).state_dict()
+    weights = {name: torch.zeros((), dtype=tensor.dtype).expand(tensor.shape) for name, tensor in needed.items()}
+    torch.save(content(state_dict=weights, arguments={"encoder": wide}), path)
+
+
+def pickled(operations: bytes) -> Callable[[Path], object]:
+    """A checkpoint with another pickle."""
+
+    def change(path: Path) -> None:
+        torch.save({}, path)
+        with zipfile.ZipFile(path) as archive:
+            entries = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in entries.items():
+                archive.writestr(name, operations if name.endswith("/data.pkl") else data)
+
+    return change
+
+
 BOMBS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a compressed checkpoint": (inflate, "it unpacks to more than its own size"),
     "a wide encoder": (
@@ -73,7 +105,18 @@ BOMBS: dict[str, tuple[Callable[[Path], object], str]] = {
         "does not fit this version of gumbelzoo",
     ),
     "other weights": (lambda path: torch.save(content(arguments={"latents": 4}), path), "size mismatch"),
-    "a bytearray": (lambda path: torch.save(content(odd=Bytes()), path), "it holds a bytearray, which may be of any"),
+    "a bytearray": (
+        lambda path: torch.save(content(odd=Bytes()), path),
+        "it calls __builtin__ bytearray, as no checkpoint does",
+    ),
+    "copies": (lambda path: torch.save(content(odd=Copies()), path), "it calls collections OrderedDict, as no check"),
+    "copies of a text": (
+        pickled(b"\x80\x02c_codecs\nencode\n(X\x01\x00\x00\x00aX\x05\x00\x00\x00utf-8tR."),
+        "it calls _codecs encode, as no checkpoint does",
+    ),
+    "half a pickle": (pickled(b"\x80\x02("), "its pickle is damaged or too long"),
+    "many values": (pickled(b"\x80\x02(" + b"]" * (5 << 20) + b"l."), "more than 4,194,304 bytes beside its tensors"),
+    "repeated weights": (repeat, "its weights are larger than the file"),
     "a pickle": (lambda path: path.write_bytes(pickle.dumps(content())), "no checkpoint of `fit`"),
     "a checkpoint of old": (
         lambda path: torch.save(content(), path, _use_new_zipfile_serialization=False),
@@ -110,6 +153,32 @@ def test_odd_checkpoint_is_refused(case: str, run: Path, capfd: Any) -> None:
         error = capfd.readouterr().err
         assert CASES[case][1] in error and error.count("\n") == 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes
+
+
+def test_number_of_operations_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set takes a byte of a pickle and two hundred of memory."""
+    check_pickle(sets := b"\x80\x02(" + b"\x8f" * 100 + b"l.")
+    monkeypatch.setattr(pickles, "MAX_OPERATIONS", 100)
+    with pytest.raises(ValueError, match="its pickle is damaged or too long"):
+        check_pickle(sets)
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        b"ccollections\nOrderedDict\n(}tR",  # arguments after a mark
+        b"ccollections\nOrderedDict\n}\x85q\x00h\x00R",  # from the memo
+        b"ccollections\nOrderedDict\nq\x00h\x00}\x85R",  # the function from the memo
+        b"ccollections\nOrderedDict\n)R}q\x01h\x01b",  # a state that is copied
+        b"ccollections\nOrderedDict\n)\x81",
+        b"ctorch\nSize\n)\x85R",
+        b"c__builtin__\nset\n]\x85R",
+        b"NNR",
+    ],
+)
+def test_copying_calls_are_found(operations: bytes) -> None:
+    with pytest.raises(ValueError, match="as no checkpoint does"):
+        check_pickle(b"\x80\x02" + operations + b".")
 
 
 def test_too_large_a_checkpoint_is_not_read(run: Path) -> None:

@@ -5,6 +5,7 @@ Maddison, Mnih & Teh 2017 (arXiv:1611.00712), section 3.3 and appendix C.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -14,6 +15,7 @@ from ..densities import concrete_log_prob
 from ..estimator import ESTIMATORS
 from ..noise import NoiseFn
 from ..sampling import align_temperature
+from ..softmax import log_softmax
 from ..surrogate import upcast
 from .gumbel_softmax import GumbelSoftmax
 
@@ -42,8 +44,8 @@ class Concrete(GumbelSoftmax):
         self, samples: int = 1, prior_temperature: float = 0.4, event_shape: Sequence[int] | None = None
     ) -> None:
         super().__init__(samples, event_shape)
-        if not prior_temperature > 0:
-            raise ValueError(f"prior_temperature must be > 0, got {prior_temperature}; 0.4 is a good start")
+        if not 0 < prior_temperature < math.inf:
+            raise ValueError(f"prior_temperature must be > 0 and finite, got {prior_temperature}; 0.4 is a good start")
         self.prior_temperature = prior_temperature
 
     def kl(self, logits: Tensor, prior_logits: Tensor | None, temperature: Tensor | float, noise_fn: NoiseFn) -> Tensor:
@@ -54,9 +56,9 @@ class Concrete(GumbelSoftmax):
         """
         masked = logits.isneginf()
         prior = torch.zeros_like(logits) if prior_logits is None else prior_logits.expand_as(logits)
-        log_p = upcast(prior).log_softmax(-1).masked_fill(masked, -torch.inf)
+        log_p = log_softmax(prior).masked_fill(masked, -torch.inf)
         scores = (upcast(logits) + noise_fn(logits)).masked_fill(masked, 0.0)
-        log_y = (scores / align_temperature(temperature, logits)).masked_fill(masked, -torch.inf).log_softmax(-1)
+        log_y = log_softmax((scores / align_temperature(temperature, logits)).masked_fill(masked, -torch.inf))
         posterior = concrete_log_prob(log_y, logits, temperature)
         relaxed_prior = concrete_log_prob(log_y, log_p, self.prior_temperature) + log_p.logsumexp(-1)
         return (posterior - relaxed_prior).masked_fill((log_p.isneginf() & ~masked).any(-1), torch.inf)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..surrogate import upcast
+from ..softmax import log_softmax
 
 
 def conditional_noise(logits: Tensor, codes: Tensor, noise: Tensor) -> Tensor:
@@ -23,7 +23,7 @@ def conditional_noise(logits: Tensor, codes: Tensor, noise: Tensor) -> Tensor:
         codes: ``...``, allowed classes.
         noise: standard Gumbel noise, ``... k`` or with more leading axes.
     """
-    log_p = upcast(logits.detach()).log_softmax(-1)
+    log_p = log_softmax(logits.detach())
     masked = log_p.isneginf()
     log_p = log_p.masked_fill(masked, 0.0)
     index = codes[..., None].expand(*noise.shape[:-1], 1)

@@ -5,14 +5,15 @@ Shah, Yan, Mozer & Liu 2024 (arXiv:2410.13331).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
 
 from ..estimator import ESTIMATORS, Estimator
 from ..noise import NoiseFn
-from ..sampling import gumbel_max, gumbel_softmax, one_hot, straight_through
-from ..surrogate import upcast
+from ..sampling import gumbel_max, gumbel_softmax, one_hot
+from ..surrogate import straight_through, upcast
 
 
 @ESTIMATORS.register("decoupled_straight_through_gumbel_softmax")
@@ -39,8 +40,10 @@ class DecoupledStraightThroughGumbelSoftmax(Estimator):
         self, samples: int = 1, forward_temperature: float = 0.7, event_shape: Sequence[int] | None = None
     ) -> None:
         super().__init__(samples, event_shape)
-        if not forward_temperature > 0:
-            raise ValueError(f"forward_temperature must be > 0, got {forward_temperature}; 1 samples softmax(logits)")
+        if not 0 < forward_temperature < math.inf:
+            raise ValueError(
+                f"forward_temperature must be > 0 and finite, got {forward_temperature}; 1 samples softmax(logits)"
+            )
         self.forward_temperature = forward_temperature
 
     def sample(self, logits: Tensor, temperature: Tensor | float, noise_fn: NoiseFn) -> Tensor:

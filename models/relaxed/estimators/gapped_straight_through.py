@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..estimator import ESTIMATORS, Estimator
 from ..noise import NoiseFn
-from ..sampling import gumbel_max, one_hot, straight_through, tempered_softmax
-from ..surrogate import upcast
+from ..sampling import gumbel_max, one_hot, tempered_softmax
+from ..surrogate import straight_through, upcast
 
 
 @ESTIMATORS.register("gapped_straight_through")

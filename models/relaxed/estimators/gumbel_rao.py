@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..estimator import ESTIMATORS, Estimator
 from ..noise import NoiseFn
-from ..sampling import gumbel_max, gumbel_softmax, one_hot, straight_through
-from ..surrogate import expand_temperature
+from ..sampling import gumbel_max, gumbel_softmax, one_hot
+from ..surrogate import expand_temperature, straight_through
 from .conditional_noise import conditional_noise
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..estimator import ESTIMATORS, Estimator
 from ..noise import NoiseFn
-from ..sampling import gumbel_max, one_hot
+from ..sampling import gumbel_max, one_hot, tempered_softmax
 from ..surrogate import Cost, evaluate, expand_event, repeat_samples, sum_event, upcast, value_and_grad, with_gradient
 
 
@@ -23,7 +23,7 @@ class MuProp(Estimator):
 
     def expectation(self, logits: Tensor, cost: Cost, temperature: Tensor | float, noise_fn: NoiseFn) -> Tensor:
         """Return the mean cost of the samples, ``b``; the expansion gives the cost's own parameters no gradient."""
-        mean = upcast(logits.detach()).softmax(-1)  # b n k
+        mean = tempered_softmax(upcast(logits.detach()), 1.0)  # b n k
         at_mean, grad = value_and_grad(cost, mean.to(logits.dtype))  # b, b n k
         grad = upcast(grad)
         repeated = repeat_samples(logits, self.samples)  # s b n k

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ..estimator import ESTIMATORS, Estimator
 from ..noise import NoiseFn
 from ..sampling import one_hot, tempered_softmax
+from ..softmax import log_softmax
 from ..surrogate import (
     Cost,
     evaluate,
@@ -68,7 +69,7 @@ class REBAR(Estimator):
         """Return the mean cost of the one-hot samples, ``b``; the relaxed cost gives its own parameters no gradient."""
         if self.samples > 1:
             logits, temperature = repeat_samples(logits, self.samples), expand_temperature(temperature)  # s b n k
-        log_p = upcast(logits.detach()).log_softmax(-1)
+        log_p = log_softmax(logits.detach())
         p = log_p.exp()
         z = log_p + noise_fn(logits)
         b = one_hot(z.argmax(-1), z.shape[-1], logits.dtype)

@@ -12,7 +12,7 @@ from ..baselines import BASELINES
 from ..densities import log_prob
 from ..estimator import ESTIMATORS, Estimator
 from ..noise import NoiseFn
-from ..sampling import gumbel_max, one_hot
+from ..sampling import gumbel_max, one_hot, tempered_softmax
 from ..surrogate import Cost, evaluate, repeat_samples, sum_event, upcast, with_learning
 
 
@@ -52,9 +52,9 @@ class REINFORCE(Estimator):
         codes = gumbel_max(repeated, noise=noise_fn(repeated))  # s b n
         value = evaluate(cost, one_hot(codes, logits.shape[-1], logits.dtype))  # s b
         observed = upcast(value.detach())
-        probabilities = upcast(logits.detach()).softmax(-1)
+        probabilities = tempered_softmax(upcast(logits.detach()), 1.0)
         advantage, loss = self.baseline.compare(observed, probabilities[None] if self.samples > 1 else probabilities)
-        score = sum_event(log_prob(repeated, codes), like=value)  # s b
+        score = sum_event(log_prob(logits, codes), like=value)  # s b
         surrogate = advantage * score
         value = value + (surrogate - surrogate.detach())
         if loss is not None:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..estimator import ESTIMATORS, Estimator
 from ..noise import NoiseFn
-from ..sampling import gumbel_max, one_hot, straight_through, tempered_softmax
-from ..surrogate import upcast
+from ..sampling import gumbel_max, one_hot, tempered_softmax
+from ..surrogate import straight_through, upcast
 
 
 @ESTIMATORS.register("reinmax")
@@ -32,5 +32,5 @@ class ReinMax(Estimator):
         # A softmax whose value is the midpoint of the sample and the tempered probabilities.
         midpoint = (hard + tempered_softmax(scores, temperature)) / 2
         shift = (midpoint.log() - scores).detach().masked_fill(logits.isneginf(), 0.0)
-        soft = 2 * (scores + shift).softmax(-1) - scores.softmax(-1) / 2
+        soft = 2 * tempered_softmax(scores + shift, 1.0) - tempered_softmax(scores, 1.0) / 2
         return straight_through(hard, soft.to(logits.dtype))

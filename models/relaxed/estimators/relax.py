@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ....ranges import check_sizes
 from ..baselines import per_example, small_network
 from ..estimator import ESTIMATORS
 from ..sampling import tempered_softmax
@@ -31,13 +32,14 @@ class RELAX(REBAR):
         event_shape: shape ``n k`` of one example's logits.
 
     Raises:
-        ValueError: no event shape.
+        ValueError: no event shape, a width below 1.
     """
 
     def __init__(
         self, samples: int = 1, scale: float = 1.0, hidden: int = 128, event_shape: Sequence[int] | None = None
     ) -> None:
         super().__init__(samples, scale, event_shape)
+        check_sizes(hidden=hidden)
         self.event_shape = check_event_shape("relax", event_shape)
         self.network = small_network(2 * self.event_shape.numel(), hidden)
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..estimator import ESTIMATORS, Estimator
 from ..noise import NoiseFn
-from ..sampling import gumbel_softmax, hard_from_soft, straight_through
-from ..surrogate import upcast
+from ..sampling import gumbel_softmax, hard_from_soft
+from ..surrogate import straight_through, upcast
 
 
 @ESTIMATORS.register("straight_through_gumbel_softmax")

@@ -15,7 +15,8 @@ from ..checks import check_finite
 from ..estimator import ESTIMATORS, Estimator
 from ..noise import NoiseFn
 from ..sampling import one_hot
-from ..surrogate import Cost, check_event, check_event_shape, evaluate, expand_event, upcast, with_gradient
+from ..softmax import log_softmax
+from ..surrogate import Cost, check_event, check_event_shape, evaluate, expand_event, with_gradient
 
 
 @ESTIMATORS.register("unordered")
@@ -54,7 +55,7 @@ class Unordered(Estimator):
                 f"{tuple(logits.shape)}"
             )
         batch, k = logits.shape[:-rank], logits.shape[-1]
-        log_p = upcast(logits.detach()).log_softmax(-1).reshape(*batch, latents, k)  # b n k
+        log_p = log_softmax(logits.detach()).reshape(*batch, latents, k)  # b n k
         check_finite(log_p.amax(-1), logits)
         noise = noise_fn(logits.expand(self.samples, *logits.shape)).reshape(self.samples, *log_p.shape)  # s b n k
         codes, log_joint = beam_search(log_p, noise)  # s b n, s b

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from ....registry import Registry
 from ....vocabulary import Vocabulary
 from ...relaxed import RelaxedCategorical
-from ...relaxed.sampling import argmax, categorical_sample, hard_from_soft, one_hot, straight_through
+from ...relaxed.sampling import argmax, categorical_sample, hard_from_soft, one_hot
+from ...relaxed.surrogate import straight_through
 from ...relaxed.truncation import truncate
 from ..relaxed_tokens import embed, embed_one_hot, eos_mass
 

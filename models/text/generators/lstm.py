@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ....ranges import check_sizes
 from ....vocabulary import Vocabulary
 from ...networks.lstm import LSTMStack
 from .base import GENERATORS, LanguageModel, State
@@ -22,7 +23,7 @@ class LSTMGenerator(LanguageModel):
         dropout: dropout probability in teacher forcing; one mask per sequence.
 
     Raises:
-        ValueError: no layers, or a dropout outside [0, 1).
+        ValueError: a size below 1, or a dropout outside [0, 1).
 
     Example:
         >>> model = LSTMGenerator(Vocabulary(["<eos>", "a", "b"]), max_length=5, hidden=16, layers=2)
@@ -38,6 +39,7 @@ class LSTMGenerator(LanguageModel):
         layers: int = 1,
         dropout: float = 0.0,
     ) -> None:
+        check_sizes(width=width, hidden=hidden)
         super().__init__(vocabulary, max_length, width, hidden)
         self.cells = LSTMStack(width, hidden, layers, dropout)
 

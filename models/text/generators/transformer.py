@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ....ranges import check_sizes
 from ....vocabulary import Vocabulary
 from ...networks.transformer import Transformer
 from .base import GENERATORS, LanguageModel, State
@@ -22,7 +23,7 @@ class TransformerGenerator(LanguageModel):
         dropout: dropout probability in teacher forcing.
 
     Raises:
-        ValueError: no blocks or heads, or a width that is not divisible by heads.
+        ValueError: a size below 1, a dropout outside [0, 1), or a width that is not divisible by heads.
 
     Example:
         >>> model = TransformerGenerator(Vocabulary(["<eos>", "a", "b"]), max_length=5, width=16)
@@ -38,6 +39,7 @@ class TransformerGenerator(LanguageModel):
         heads: int = 4,
         dropout: float = 0.1,
     ) -> None:
+        check_sizes(width=width)
         super().__init__(vocabulary, max_length, width, width)
         self.transformer = Transformer(width, depth, heads, max_length, dropout=dropout)
 

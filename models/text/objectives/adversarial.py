@@ -5,6 +5,7 @@ Axes: ``b`` batch, ``n`` samples, ``t`` time, ``v`` vocabulary.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -49,7 +50,7 @@ class Adversary:
     def __post_init__(self) -> None:
         DISCRIMINATORS.read(self.discriminator)
         LOSSES[self.loss], REWARDS[self.reward]
-        if self.steps < 1 or not self.learning_rate > 0:
+        if self.steps < 1 or not 0 < self.learning_rate < math.inf:
             raise ValueError(
                 "adversary.steps must be >= 1 and adversary.learning_rate > 0, "
                 f"got {self.steps} and {self.learning_rate}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ....interfaces import Batch
+from ...relaxed.distributed import process_mean
 from ..generators.base import LanguageModel
 from .base import OBJECTIVES, Objective
 
@@ -20,5 +21,8 @@ class MaximumLikelihood(Objective):
 
 
 def mean_nll(log_prob: Tensor, lengths: Tensor) -> Tensor:
-    """Return nats per token from log-probabilities ``b t`` that are 0 from ``lengths`` (``b``) on."""
-    return -log_prob.sum() / lengths.sum()
+    """Return nats per token from log-probabilities ``b t`` that are 0 from ``lengths`` (``b``) on.
+
+    With several processes, the mean of their values is the nats per token of all.
+    """
+    return -log_prob.sum() / process_mean(lengths.sum())

@@ -19,7 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ....ranges import check_sizes, check_weights
 from ...networks.transformer import Transformer
+from ...relaxed.distributed import process_mean
 from ...relaxed.noise import gumbel_noise
 from .base import CODE_NETWORKS, CodeNetwork, Draw
 
@@ -40,7 +42,7 @@ class MaskGIT(CodeNetwork):
         choice_temperature: initial weight of the Gumbel noise on the confidence of a sampled code; it falls to 0.
 
     Raises:
-        ValueError: fewer than 1 step, a negative choice_temperature.
+        ValueError: a size or number below 1, a dropout outside [0, 1), a negative choice_temperature.
     """
 
     def __init__(
@@ -56,8 +58,10 @@ class MaskGIT(CodeNetwork):
         choice_temperature: float = 4.5,
     ) -> None:
         super().__init__(shape, codebook_size, classes)
-        if steps < 1 or choice_temperature < 0:
-            raise ValueError(f"steps must be >= 1 and choice_temperature >= 0, got {steps} and {choice_temperature}")
+        check_sizes(width=width)
+        check_weights(choice_temperature=choice_temperature)
+        if steps < 1:
+            raise ValueError(f"steps must be >= 1, got {steps}")
         self.steps, self.choice_temperature = min(steps, self.num_codes), choice_temperature
         self.mask_token = self.shape[-1] * codebook_size
         self.label = nn.Embedding(classes, width)
@@ -82,10 +86,13 @@ class MaskGIT(CodeNetwork):
         return F.cross_entropy(logits.mT, flat, reduction="none") * masked, masked
 
     def loss(self, codes: Tensor, label: Tensor) -> Tensor:
-        """Compute the mean nll of masked codes in nats per code; mask ratios follow the cosine schedule (eq. 1)."""
+        """Compute the mean nll of masked codes in nats per code; mask ratios follow the cosine schedule (eq. 1).
+
+        With several processes, the mean of their values is that of all masked codes.
+        """
         ratio = mask_ratio(torch.rand(len(codes), device=codes.device))
         nll, masked = self.masked_nll(codes, label, (ratio * self.num_codes).ceil().clamp(min=1))
-        return nll.sum() / masked.sum()
+        return nll.sum() / process_mean(masked.sum())
 
     def nll(self, codes: Tensor, label: Tensor) -> Tensor:
         """Estimate a bound on -log p(codes | label) of sampling code by code, ``b h w q`` and ``b`` to ``b`` nats.

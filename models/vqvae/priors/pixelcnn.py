@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from ....ranges import check_dropout, check_sizes
 from .base import CODE_NETWORKS, AutoregressiveNetwork, Draw
 
 
@@ -82,7 +83,7 @@ class PixelCNN(AutoregressiveNetwork):
         dropout: dropout probability in training.
 
     Raises:
-        ValueError: a kernel that is even or less than 3.
+        ValueError: a size below 1, a dropout outside [0, 1), a kernel that is even or less than 3.
     """
 
     def __init__(
@@ -96,6 +97,8 @@ class PixelCNN(AutoregressiveNetwork):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(shape, codebook_size, classes)
+        check_sizes(width=width, depth=depth)
+        check_dropout(dropout)
         if kernel % 2 == 0 or kernel < 3:
             raise ValueError(f"kernel must be odd and at least 3, got {kernel}")
         rows, columns, q = self.shape

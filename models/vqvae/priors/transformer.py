@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ....ranges import check_sizes
 from ...networks.transformer import Transformer
 from .base import CODE_NETWORKS, AutoregressiveNetwork, Draw
 
@@ -40,6 +41,7 @@ class CodeTransformer(AutoregressiveNetwork):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(shape, codebook_size, classes)
+        check_sizes(width=width)
         self.start = nn.Embedding(classes, width)
         self.embedding = nn.Embedding(self.shape[-1] * codebook_size, width)
         self.transformer = Transformer(width, depth, heads, self.num_codes, dropout=dropout)

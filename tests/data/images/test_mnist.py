@@ -1,12 +1,15 @@
 """MNIST and Fashion-MNIST, and the published binary MNIST."""
 
 import gzip
+import hashlib
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torchvision.datasets
+from gumbelzoo.data.images import mnist
 
 RNG = np.random.default_rng(0)
 
@@ -88,6 +91,70 @@ def test_malformed_published_mnist_raises(tmp_path, published, read_set, change)
     with pytest.raises(ValueError, match="replace it") as error:
         read_set("mnist", tmp_path, published=True)
     assert str(path) in str(error.value)
+
+
+@pytest.fixture
+def moved(tmp_path, idx_files, monkeypatch):
+    """Moves the original files of a data set into another folder, under other names and unpacked or not."""
+
+    def move(name, folder, pattern, packed):
+        arrays = idx_files(name)
+        for file, md5 in getattr(torchvision.datasets, name).resources:
+            original = tmp_path / name / "raw" / file
+            content = gzip.decompress(original.read_bytes())
+            monkeypatch.setitem(mnist.UNPACKED, md5, hashlib.md5(content).hexdigest())
+            target = tmp_path / folder / pattern.format(*file.removesuffix(".gz").split("-idx", 1))
+            original.unlink()
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(gzip.compress(content, 1) if packed else content)
+        return arrays
+
+    return move
+
+
+@pytest.mark.parametrize(
+    ("name", "official", "folder", "pattern", "packed"),
+    [
+        ("mnist", "MNIST", "MNIST/raw", "{}-idx{}", False),
+        ("mnist", "MNIST", "mnist", "{}.idx{}", False),
+        ("mnist", "MNIST", "MNIST", "{}.idx{}.gz", True),
+        ("mnist", "MNIST", "mnist/raw", "{}-idx{}.gz", True),
+        ("fashion_mnist", "FashionMNIST", "fashion-mnist", "{}-idx{}", False),
+        ("fashion_mnist", "FashionMNIST", "fashion_mnist/raw", "{}-idx{}.gz", True),
+    ],
+)
+def test_other_names_and_folders(tmp_path, moved, read_set, sizes, name, official, folder, pattern, packed):
+    """As other programs leave them: taken for what they are, and named as the source."""
+    images = moved(official, folder, pattern, packed)[0]
+    splits = read_set(name, tmp_path)
+    assert sizes(splits) == (10, 2, 5)
+    assert np.array_equal(splits.train.images[:, 0].numpy(), images[:10])
+    assert pattern.format("train-images", "3-ubyte") in splits.source
+
+
+@pytest.mark.parametrize("content", [b"", b"another file", gzip.compress(bytes(1000))])
+def test_other_content_is_named(tmp_path, moved, read_set, content):
+    moved("MNIST", "mnist", "{}-idx{}.gz", packed=True)
+    (tmp_path / "mnist/t10k-images-idx3-ubyte.gz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"mnist/t10k-images-idx3-ubyte\.gz is .*move it away") as error:
+        read_set("mnist", tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_unpacked_size_is_bounded(tmp_path, moved, read_set, monkeypatch):
+    """A small file that unpacks to gigabytes is not unpacked."""
+    moved("MNIST", "mnist", "{}-idx{}.gz", packed=True)
+    monkeypatch.setattr("gumbelzoo.data.storage.IDX_BYTES", 1000)
+    with pytest.raises(ValueError, match="is another file than the original"):
+        read_set("mnist", tmp_path)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", ["MNIST", "FashionMNIST"])
+def test_real_unpacked_checksums(real, name):
+    for file, md5 in getattr(torchvision.datasets, name).resources:
+        content = gzip.decompress((Path(real(f"{name}/raw")) / name / "raw" / file).read_bytes())
+        assert hashlib.md5(content).hexdigest() == mnist.UNPACKED[md5]
 
 
 @pytest.mark.real_data

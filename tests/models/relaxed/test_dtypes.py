@@ -16,9 +16,9 @@ from gumbelzoo.models.relaxed.sampling import (
     mask_logits,
     mode,
     one_hot,
-    straight_through,
     tempered_softmax,
 )
+from gumbelzoo.models.relaxed.surrogate import straight_through
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx

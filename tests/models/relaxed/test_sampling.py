@@ -13,9 +13,9 @@ from gumbelzoo.models.relaxed.sampling import (
     gumbel_softmax,
     hard_from_soft,
     one_hot,
-    straight_through,
     tempered_softmax,
 )
+from gumbelzoo.models.relaxed.surrogate import straight_through
 from scipy import stats
 from torch import Tensor
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from gumbelzoo.models.relaxed import ESTIMATORS, RelaxedCategorical
-from gumbelzoo.models.relaxed.estimators.arsm import swap_table
+from gumbelzoo.models.relaxed.estimators.arsm import swapped_codes
 from gumbelzoo.models.relaxed.estimators.unordered import beam_search, set_weights
 from gumbelzoo.models.relaxed.estimators.vimco import without_each
 from gumbelzoo.models.relaxed.noise import gumbel_noise
@@ -131,13 +131,19 @@ def test_arsm_equals_its_formula(small_problem: object) -> None:
     assert torch.allclose(own.grad, alone, atol=1e-6)
 
 
-def test_swap_table() -> None:
-    swaps, index = swap_table(4)
-    assert len({tuple(row) for row in swaps.tolist()}) == 7
-    for c, j in itertools.product(range(4), repeat=2):
-        expected = list(range(4))
-        expected[c], expected[j] = j, c
-        assert swaps[index[c, j]].tolist() == expected
+@pytest.mark.parametrize("k", [1, 2, 3, 10])
+def test_codes_of_swapped_noise(k: int) -> None:
+    """They are those of the noise with two entries exchanged, where classes are masked too."""
+    torch.manual_seed(0)
+    logits, noise = 2 * torch.randn(5, 4, 3, k), gumbel_noise((5, 4, 3, k))
+    logits[0, 0, 0, 1:] = -torch.inf
+    pairs = torch.combinations(torch.arange(k))
+    codes = swapped_codes(logits, noise, pairs)
+    assert codes.shape == (k * (k - 1) // 2, 5, 4, 3)
+    for code, (c, j) in zip(codes, pairs.tolist(), strict=True):
+        swapped = noise.clone()
+        swapped[..., c], swapped[..., j] = noise[..., j], noise[..., c]
+        assert torch.equal(code, (logits + swapped).argmax(-1))
 
 
 def test_beam_search_draws_without_replacement() -> None:

@@ -51,8 +51,8 @@ UNBUILT = [
     ({"pretraining": {"steps": -1}}, "pretraining.steps and pretraining.discriminator_steps must be >= 0"),
     ({"pretraining": {"learning_rate": 0.0}}, "pretraining.learning_rate > 0"),
     ({"optimizer": {"learning_rat": 0.1}}, "did you mean 'learning_rate'"),
-    ({"clip": -1.0}, "clip must be >= 0"),
-    ({"reverse_steps": -1}, "reverse_steps and clip must be >= 0"),
+    ({"clip": -1.0}, "clip must be finite and >= 0"),
+    ({"reverse_steps": -1}, "reverse_steps must be >= 0"),
     ({"test_samples": 1}, "test_samples >= 2"),
     ({"max_length": 3}, "vocabulary and max_length come together"),
 ]
@@ -150,3 +150,13 @@ def test_init_from_mistakes_name_the_fix(make: Make) -> None:
         TextGAN(init_from="textgan-names")
     with pytest.raises(ValueError, match="has no vocabulary yet"):
         TextGAN(init_from=TextGAN())
+
+
+def test_start_of_another_text_names_the_way() -> None:
+    """A GAN on one's own text needs a likelihood model of that text, not the data of the released start."""
+    start = TextGAN(Vocabulary(["<eos>", "a", "b"], level="character"), max_length=5)
+    other = Vocabulary(["<eos>", "c", "d"], level="character")
+    with pytest.raises(ValueError, match=r"fit --config textgan_captions_mle --data.*--model\.init_from=RUN"):
+        TextGAN(init_from=start, objective="gumbel").check_data(other, 5)
+    with pytest.raises(ValueError, match=r"it was trained on$"):
+        start.check_data(other, 5)

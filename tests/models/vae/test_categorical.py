@@ -56,7 +56,7 @@ def test_exact_estimator_loss_is_elbo() -> None:
     elbo = (log_q.exp() * (log_q - log_joint)).sum(-1).mean()
     metrics = model.training_metrics({"image": x})
     assert metrics["loss"].item() == pytest.approx(elbo.item(), rel=1e-5)
-    assert metrics["bound"].item() == pytest.approx(elbo.item(), rel=1e-5)
+    assert metrics["elbo"].item() == pytest.approx(elbo.item(), rel=1e-5)
 
 
 @torch.no_grad()
@@ -223,7 +223,7 @@ def test_kl_warm_up_follows_step() -> None:
     for step, beta in ((0, 0.0), (5, 0.5), (10, 1.0), (50, 1.0)):
         model.relaxed.step.fill_(step)
         metrics = model.training_metrics({"image": x})
-        expected = metrics["bound"] - (1 - beta) * metrics["kl"]
+        expected = metrics["elbo"] - (1 - beta) * metrics["kl"]
         assert metrics["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
@@ -252,7 +252,7 @@ def test_training_logs_metrics_and_counts_steps() -> None:
     assert model.relaxed.step.item() == 8
     assert torch.allclose(model.base_rate, data.mean)
     assert trainer.callback_metrics["train/temperature"].item() == pytest.approx(math.exp(-0.7), rel=1e-5)
-    assert {"train/loss", "train/bound", "train/kl", "val/elbo"} <= set(trainer.callback_metrics)
+    assert {"train/loss", "train/elbo", "train/kl", "val/elbo"} <= set(trainer.callback_metrics)
     assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.0, abs=1e-9)
     (metrics,) = trainer.test(model, data, verbose=False)
     assert metrics["test/elbo"] == pytest.approx(metrics["test/kl"] + metrics["test/reconstruction"], rel=1e-5)

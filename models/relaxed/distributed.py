@@ -1,4 +1,4 @@
-"""Sums and draws over all processes of a distributed run, equal in every process."""
+"""Sums, means and draws over all processes of a distributed run, equal in every process."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ def total(value: Tensor) -> Tensor:
     if _many():
         dist.all_reduce(value)
     return value
+
+
+def process_mean(value: Tensor) -> Tensor:
+    """Return the mean of ``value`` over all processes, without gradient.
+
+    DDP averages gradients over processes. So a sum over the examples of one process is divided by the mean count of the
+    processes, where one process would divide by its count.
+    """
+    return total(value.detach().float().clone()) / _size() if _many() else value.detach()
 
 
 def draw_inputs(inputs: Tensor, number: int) -> Tensor:

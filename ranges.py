@@ -1,0 +1,33 @@
+"""Ranges of the numbers that constructors take. An error is one line that names the argument."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+
+def check_sizes(least: int = 1, /, **sizes: Any) -> None:
+    """Check that numbers, and all numbers of sequences, are whole and at least ``least``.
+
+    Raises:
+        ValueError: the first argument that is not.
+    """
+    for name, size in sizes.items():
+        several = isinstance(size, Sequence) and not isinstance(size, str)
+        if not all(type(number) is int and number >= least for number in (size if several else [size])):
+            kind = "whole numbers" if several else "a whole number"
+            raise ValueError(f"{name} must be {kind} >= {least}, got {list(size) if several else size}")
+
+
+def check_weights(**weights: float) -> None:
+    """Check that numbers are finite and not negative; ValueError that names the first that is not."""
+    for name, weight in weights.items():
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"{name} must be finite and >= 0, got {weight}")
+
+
+def check_dropout(dropout: float) -> None:
+    """Check that a dropout probability is in [0, 1), else ValueError."""
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be in [0, 1), got {dropout}")

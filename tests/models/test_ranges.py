@@ -1,0 +1,116 @@
+"""Every number that a constructor takes has a range, and a value outside of it is refused by the argument's name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, get_type_hints
+
+import pytest
+from gumbelzoo.models import MODELS
+from gumbelzoo.models.base import OptimizerConfig
+from gumbelzoo.models.networks.convolutional import GRID_DECODERS, GRID_ENCODERS
+from gumbelzoo.models.networks.image import DECODERS, ENCODERS
+from gumbelzoo.models.quantizers import QUANTIZERS
+from gumbelzoo.models.relaxed import ESTIMATORS, SCHEDULES, RelaxedCategorical
+from gumbelzoo.models.text.arguments import Pretraining
+from gumbelzoo.models.text.discriminators import DISCRIMINATORS
+from gumbelzoo.models.text.generators import GENERATORS
+from gumbelzoo.models.text.objectives import OBJECTIVES
+from gumbelzoo.models.text.objectives.adversarial import Adversary
+from gumbelzoo.models.vqvae.likelihoods import LIKELIHOODS
+from gumbelzoo.models.vqvae.priors import CODE_NETWORKS
+from gumbelzoo.ranges import check_sizes
+from gumbelzoo.registry import Registry
+from gumbelzoo.vocabulary import Vocabulary
+
+TEXT: dict[str, Any] = {"vocabulary": Vocabulary(["<eos>", "a", "b"]), "max_length": 5}
+VQVAE = {"image_shape": [1, 8, 8], "dim": 4, "quantizer": {"name": "fsq", "levels": [2, 2]}}
+CONTEXTS: list[tuple[Registry[Any], dict[str, Any]]] = [
+    (ESTIMATORS, {"event_shape": (2, 2)}),
+    (QUANTIZERS, {"dim": 4, "positions": 4}),
+    (LIKELIHOODS, {"channels": 1}),
+    (ENCODERS, {"image_shape": (1, 8, 8), "features": 4}),
+    (DECODERS, {"image_shape": (1, 8, 8), "features": 4}),
+    (GRID_ENCODERS, {"image_shape": (1, 8, 8), "dim": 4}),
+    (GRID_DECODERS, {"image_shape": (1, 8, 8), "dim": 4, "outputs": 1}),
+    (CODE_NETWORKS, {"shape": (2, 2, 1), "codebook_size": 4, "classes": 2}),
+    (GENERATORS, TEXT),
+    (DISCRIMINATORS, TEXT),
+    (OBJECTIVES, TEXT),
+]
+MODEL_ARGUMENTS: dict[str, dict[str, Any]] = {"code_prior": {"vqvae": VQVAE}, "text_gan": TEXT}
+# Arguments for which 0 has a meaning: none of it, or no limit.
+ZERO = {
+    *("residual_blocks", "top_kernel", "code_prior.classes", "kmeans_batches", "warmup", "beta_warmup"),
+    *("reverse_steps", "pretraining.steps", "pretraining.discriminator_steps"),
+}
+ANY_SIGN = {"rebar.scale", "relax.scale"}  # weights of a control variate, which are learned
+
+
+def owners() -> Iterator[tuple[str, Callable[..., Any], dict[str, Any]]]:
+    """Every part and every model by name, and what its caller fills in."""
+    for registry, context in CONTEXTS:
+        for name in registry:
+            known = inspect.signature(registry[name]).parameters
+            yield name, registry[name], {key: value for key, value in context.items() if key in known}
+    for name in SCHEDULES:
+        yield name, partial(schedule, name), {}
+    for name in MODELS:
+        yield name, MODELS[name], MODEL_ARGUMENTS.get(name, {})
+    for name, kind in (("optimizer", OptimizerConfig), ("pretraining", Pretraining), ("adversary", Adversary)):
+        yield name, kind, {}
+
+
+def schedule(name: str, **arguments: Any) -> RelaxedCategorical:
+    """Build a layer with a temperature schedule."""
+    return RelaxedCategorical(temperature={"name": name, **arguments})
+
+
+def bad_values(name: str, argument: str, hint: Any, default: Any) -> list[Any]:
+    """Values of an argument that no constructor takes."""
+    numbers = [value for value in (default if isinstance(default, tuple) else [default]) if not isinstance(value, bool)]
+    text = str(hint)
+    if {argument, f"{name}.{argument}"} & ANY_SIGN or "bool" in text or "str" in text:
+        return []
+    if "Sequence[int]" in text or (isinstance(default, tuple) and all(type(value) is int for value in numbers)):
+        return [[0], [-1], [8, 0]]
+    if "int" in text:
+        return [-1] if {argument, f"{name}.{argument}"} & ZERO else [0, -1]
+    return [-1.0, float("nan"), float("inf")] if "float" in text else []
+
+
+def cases(name: str, kind: Callable[..., Any], context: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Arguments of a part or a model, with values out of their range."""
+    entry: Any = SCHEDULES[name] if isinstance(kind, partial) else kind
+    hints = get_type_hints(entry if inspect.isfunction(entry) else entry.__init__)
+    for argument, parameter in inspect.signature(entry).parameters.items():
+        # What the caller fills in, its own arguments decide.
+        if argument not in context or name in MODELS:
+            for bad in bad_values(name, argument, hints.get(argument), parameter.default):
+                yield argument, bad
+
+
+OWNERS = list(owners())
+
+
+@pytest.mark.parametrize(("name", "kind", "context"), OWNERS, ids=[owner[0] for owner in OWNERS])
+def test_numbers_out_of_range_are_named(name: str, kind: Callable[..., Any], context: dict[str, Any]) -> None:
+    """Nothing is built that trains a dead network, or that fails later in another library's words."""
+    for argument, bad in cases(name, kind, context):
+        with pytest.raises(ValueError, match=rf"\b{argument}\b") as caught:
+            kind(**{**context, argument: bad})
+        assert "\n" not in str(caught.value)
+
+
+def test_range_table_has_cases() -> None:
+    """The table does not run empty when annotations change."""
+    assert sum(len(list(cases(*owner))) for owner in OWNERS) > 300
+
+
+@pytest.mark.parametrize("width", [1.0, True, "8", None, [8, 2.5]])
+def test_sizes_are_whole(width: Any) -> None:
+    """A float or a switch in a part's options is refused before a network is built."""
+    with pytest.raises(ValueError, match=r"width must be .*whole number"):
+        check_sizes(width=width)
