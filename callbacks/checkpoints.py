@@ -121,25 +121,19 @@ class LastCheckpoint(Checkpoint):
             self._save(trainer)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Mark a validation that has not ended as due, and a finished epoch as finished.
-
-        Lightning 2.6 would skip the validation or go on in its middle, and would end the epoch again when it resumes
-        ``max_steps``.
-        """
+        """Mark a validation that has not ended as due; Lightning 2.6 would skip it or go on in its middle."""
         loops = checkpoint["loops"]["fit_loop"]
         if _awaits_validation(trainer, loops):
             _mark_validation_due(loops)
-            return
-        _mark_validation_done(loops)
-        epoch = loops["epoch_progress"]["current"]
-        if trainer.max_steps == -1 or not trainer.is_last_batch or epoch["processed"] < epoch["ready"]:
-            return
-        for counts in (epoch, loops["epoch_progress"]["total"]):
-            counts["completed"] = counts["processed"]
-        batches = loops["epoch_loop.batch_progress"]
-        batches["current"] = dict.fromkeys(batches["current"], 0)
-        batches["is_last_batch"] = False
-        loops["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1  # the resumed run counts a skipped batch
+        else:
+            _mark_validation_done(loops)
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Begin another epoch after a finished one; given ``max_steps``, Lightning 2.6 would end that epoch again."""
+        loops = checkpoint["loops"]["fit_loop"]
+        validation = loops["epoch_loop.val_loop.batch_progress"]["current"]
+        if trainer.max_steps != -1 and validation["completed"] == validation["ready"]:
+            _leave_finished_epoch(loops)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Restore the handlers of signals; an exception that stops the run gets its exit code."""
@@ -175,6 +169,18 @@ def _awaits_validation(trainer: Trainer, loops: dict[str, Any]) -> bool:
     if fetcher is None or batch["completed"] == batch["processed"]:
         return False
     return trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher)
+
+
+def _leave_finished_epoch(loops: dict[str, Any]) -> None:
+    """Set the state before the first batch of the next epoch, if the last batch of one is done."""
+    batches, epoch = loops["epoch_loop.batch_progress"], loops["epoch_progress"]
+    if not batches["is_last_batch"] or epoch["current"]["processed"] < epoch["current"]["ready"]:
+        return
+    for counts in (epoch["current"], epoch["total"]):
+        counts["completed"] = counts["processed"]
+    batches["current"] = dict.fromkeys(batches["current"], 0)
+    batches["is_last_batch"] = False
+    loops["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1  # the resumed run counts a skipped batch
 
 
 def _mark_validation_done(loops: dict[str, Any]) -> None:

@@ -47,9 +47,10 @@ class CommandLine:
             OSError: one that cannot be read.
         """
         sources = [] if command == "fit" else list(takewhile(lambda token: not token.startswith("-"), tokens))
-        described = [_described(source) for source in sources] or [{}]
+        typed = list(_scan(tokens))
+        described = [_described(source) for source in sources if typed] or [{}]
         alike = all(classes == described[0] for classes in described)
-        line = cls(command, sources, list(_scan(tokens)), described[0] if alike else {})
+        line = cls(command, sources, typed, described[0] if alike else {})
         for option, value in line.typed:
             if option == "--config":
                 if not value:

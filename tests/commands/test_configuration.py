@@ -126,6 +126,7 @@ def test_name_of_runs(
     monkeypatch.syspath_prepend(".")
     monkeypatch.delitem(sys.modules, "own", raising=False)
     write("own.py", OWN)
+    write("runs/catvae/3/fit.json", "{}")
     for path in files:
         if path.endswith(".yaml"):
             write(path, "seed_everything: 1\n")

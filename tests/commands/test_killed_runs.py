@@ -77,6 +77,15 @@ def test_resume_of_a_finished_run(workspace: Path) -> None:
     assert_same(final("whole"), final("runs"))
 
 
+def test_steps_after_finished_epochs(workspace: Path) -> None:
+    """A run that epochs ended goes on to ``max_steps``, within the epochs that it may have."""
+    constant = [*FIT, "--model.optimizer.schedule=constant"]
+    assert main([*constant, "--trainer.max_steps=17", "--trainer.default_root_dir=whole"]) == 0
+    assert main([*constant, "--trainer.max_epochs=1"]) == 0
+    assert main([*constant, "--trainer.max_epochs=2", "--trainer.max_steps=17", "--ckpt_path=last"]) == 0
+    assert_same(final("whole"), final("runs"))
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_saves_and_says_how_to_resume(
     number: signal.Signals, code: int, workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any

@@ -163,7 +163,7 @@ def test_callbacks_that_are_right(workspace: Path, capfd: pytest.CaptureFixture[
     assert len(metrics["val/elbo"]) == 2  # stopped early
     assert metrics["lr-AdamW"]
     best = min(value for _, value in metrics["val/elbo"])
-    assert f"best      val/elbo {best:.4g}\n" in capfd.readouterr().out
+    assert f"best      val/negative ELBO {best:.4g}\n" in capfd.readouterr().out
     assert (workspace / "runs/tiny/1/checkpoints/best.ckpt").is_file()
 
 

@@ -158,9 +158,9 @@ def test_half_precision_is_tested_and_stated(
 ) -> None:
     weights: dict[str, torch.Tensor] = {}
 
-    def watched(source: Any, rest: Any = ()) -> dict[str, Any]:
+    def watched(source: Any, *rest: Any) -> dict[str, Any]:
         weights.update({name: value.clone() for name, value in source.model.state_dict().items()})
-        return measure(source, rest)
+        return measure(source, *rest)
 
     monkeypatch.setattr("gumbelzoo.commands.test.measure", watched)
     before = (trained / RUN / "test.json").read_bytes()

@@ -47,7 +47,7 @@ EVERY: dict[str, tuple[Change, str]] = {
     ),
     "a long key of many values": (
         text('{"' + "k" * 2_000_000 + '": {' + ",".join(f'"{number}":1' for number in range(100_000)) + "}}"),
-        "an unexpected key",
+        "release format None",
     ),
     "a number of ten thousand digits": (literally("1" * 10_000), CONFIG),
     "a number of four hundred digits": (literally("1" * 400), "'arguments.optimizer.learning_rate' is of many digits"),
