@@ -132,7 +132,7 @@ def test_other_names_and_folders(tmp_path, moved, read_set, sizes, name, officia
     assert pattern.format("train-images", "3-ubyte") in splits.source
 
 
-@pytest.mark.parametrize("content", [b"", b"another file", gzip.compress(bytes(1000))])
+@pytest.mark.parametrize("content", [b"", b"another file", gzip.compress(bytes(1000))], ids=["empty", "text", "gzip"])
 def test_other_content_is_named(tmp_path, moved, read_set, content):
     moved("MNIST", "mnist", "{}-idx{}.gz", packed=True)
     (tmp_path / "mnist/t10k-images-idx3-ubyte.gz").write_bytes(content)
