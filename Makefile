@@ -1,5 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
+WORKERS ?= 2
 DEMO := runs/catvae_digits
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all results lint format
@@ -23,11 +24,13 @@ demo: install ## train a categorical VAE on digits, test it, draw samples and re
 	$(BIN)/python train.py sample $$run --out $$run/samples.png; \
 	$(BIN)/python train.py reconstruct $$run --out $$run/reconstructions.png
 
-test: install lint ## lint and types, then the tests that take seconds
-	$(BIN)/python -m pytest -m 'not slow'
+test test-all: export OMP_NUM_THREADS = 1  # two processes at work, one thread each
 
-test-all: install lint ## the same with the long statistical and end-to-end tests
-	$(BIN)/python -m pytest
+test: install lint ## lint and types, then the tests that take seconds
+	$(BIN)/python -m pytest -m 'not slow' -n $(WORKERS) --dist worksteal
+
+test-all: test ## the same, then the long statistical and end-to-end tests one by one
+	$(BIN)/python -m pytest -m slow
 
 results: install ## test every released checkpoint again, hold it to its card, and write the table of docs/releases.md
 	$(BIN)/python benchmarks/releases.py
