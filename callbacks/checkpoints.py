@@ -52,6 +52,7 @@ class BestCheckpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the score; without its file, the next validation is the best."""
         path = Path(str(self.dirpath)) / "best.ckpt"
+        self.current_score = state_dict["current_score"]
         score = state_dict["best_model_score"]
         if score is not None and path.is_file():
             self.best_model_score = self.kth_value = score
