@@ -94,7 +94,8 @@ def _dispatch(command: str, rest: list[str]) -> None:
         from gumbelzoo.registry import unknown_name
 
         raise ValueError(unknown_name("command", command, [*COMMANDS, "--version"]))
-    if command in LIGHTNING and not _needs_lightning(command, rest):
+    typed = any(argument.startswith("-") for argument in rest)
+    if command in LIGHTNING and typed and not _needs_lightning(command, rest):
         return
     if command in ("test", "validate") and rest and not rest[0].startswith("-"):
         from gumbelzoo.commands.test import measure_sources

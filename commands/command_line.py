@@ -48,7 +48,7 @@ class CommandLine:
         """
         sources = [] if command == "fit" else list(takewhile(lambda token: not token.startswith("-"), tokens))
         typed = list(_scan(tokens))
-        described = [_described(source) for source in sources if typed] or [{}]
+        described = [_described(source) for source in sources] or [{}]
         alike = all(classes == described[0] for classes in described)
         line = cls(command, sources, typed, described[0] if alike else {})
         for option, value in line.typed:
