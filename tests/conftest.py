@@ -40,6 +40,12 @@ trainer:
 """
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """The same random numbers in any order of the tests, and in any number of processes."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def tiny_config() -> str:
     """Configuration of a tiny model of digits: 13 batches an epoch, three epochs."""

@@ -103,7 +103,10 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("moment", ["checkpoint", "validation", "last validation"])
+@pytest.mark.parametrize(
+    "moment",
+    ["checkpoint", *(pytest.param(name, marks=pytest.mark.slow) for name in ("validation", "last validation"))],
+)
 def test_rows_after_a_kill(moment: str, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed when a batch's checkpoint is written, when a validation has been logged, or in the last validation."""
     assert main([*FIT, "--trainer.default_root_dir=whole"]) == 0
@@ -133,6 +136,7 @@ def test_rows_after_a_kill(moment: str, workspace: Path, monkeypatch: pytest.Mon
     assert rows(workspace / "killed/tiny/1") == rows(workspace / "whole/tiny/1")
 
 
+@pytest.mark.slow
 def test_rows_after_two_kills(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lightning counts the interrupted batch of a validation until its epoch ends, and would validate once more."""
     options = [*FIT, "--trainer.max_steps=15", "--trainer.limit_val_batches=1"]

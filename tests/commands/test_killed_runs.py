@@ -43,7 +43,7 @@ MID_EPOCH, EPOCH_END, NEXT_EPOCH = 3, EPOCH, EPOCH + 5
     ("end", "validation"),
     [
         ("max_epochs=2", "val_check_interval=5"),
-        ("max_steps=20", "check_val_every_n_epoch=2"),
+        pytest.param("max_steps=20", "check_val_every_n_epoch=2", marks=pytest.mark.slow),
         pytest.param("max_epochs=3", "check_val_every_n_epoch=2", marks=pytest.mark.slow),
         pytest.param("max_epochs=3", "check_val_every_n_epoch=1", marks=pytest.mark.slow),
         pytest.param("max_steps=33", "val_check_interval=5", marks=pytest.mark.slow),

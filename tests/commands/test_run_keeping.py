@@ -114,7 +114,10 @@ def test_lock_of_children_of_a_killed_process(tmp_path: Path) -> None:
 # -- a stop in a validation -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("interval", ["--trainer.val_check_interval=1.0", "--trainer.val_check_interval=5"])
+@pytest.mark.parametrize(
+    "interval",
+    ["--trainer.val_check_interval=5", pytest.param("--trainer.val_check_interval=1.0", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stop_in_a_validation_saves_the_batch(
     number: signal.Signals, code: int, interval: str, workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any

@@ -231,6 +231,7 @@ def test_stop_reaches_every_run(
             time.sleep(0.05)
         os.kill(os.getpid(), number)
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     handlers = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)]
     threading.Thread(target=stop).start()
     assert main(["sweep", "--config=tiny.yaml", "--grid=model.latents=7", "--grid=data.seed=0,1,2", "--jobs=2"]) == code

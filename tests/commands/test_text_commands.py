@@ -50,7 +50,13 @@ def final(root: str) -> dict[str, Any]:
     return torch.load(Path(root) / "text/1/checkpoints/last.ckpt", weights_only=True)
 
 
-@pytest.mark.parametrize("objective", [name for name in OBJECTIVES.names() if name != "mle"])
+@pytest.mark.parametrize(
+    "objective",
+    [
+        "gumbel",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in OBJECTIVES.names() if name not in ("mle", "gumbel")),
+    ],
+)
 def test_killed_run_resumes_exactly(
     objective: str, workspace: Path, killed_before: Callable[[int, list[str]], None]
 ) -> None:
