@@ -240,7 +240,7 @@ def test_bound_of_pathwise_estimators(name: str) -> None:
 
 def test_vimco_baseline() -> None:
     """Each copy's weight is replaced by the geometric mean of the others. A copy of weight zero changes nothing."""
-    log_weights = torch.randn(4, 6)
+    log_weights = torch.randn(4, 6, dtype=torch.float64)
     log_weights[1, 0] = -torch.inf
     for j in range(4):
         others = torch.cat([log_weights[:j], log_weights[j + 1 :]])
