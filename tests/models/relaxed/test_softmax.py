@@ -8,7 +8,7 @@ from gumbelzoo.models.relaxed import softmax
 from gumbelzoo.models.relaxed.sampling import gumbel_softmax, tempered_softmax
 from gumbelzoo.models.relaxed.softmax import log_softmax, perturbed_softmax
 from gumbelzoo.models.relaxed.surrogate import straight_through
-from torch import Tensor
+from torch import Tensor, library
 from torch.autograd import forward_ad
 
 OPERATOR = torch.ops.gumbelzoo.perturbed_softmax
@@ -98,10 +98,10 @@ def test_second_derivative(k: int) -> None:
 def test_operator_is_registered_right() -> None:
     """Schema, fake tensors, autograd and ahead-of-time tracing, by PyTorch's own checks."""
     logits, noise = randn(4, 5).requires_grad_(), randn(4, 5, seed=1)
-    torch.library.opcheck(OPERATOR, (logits, noise, torch.tensor(0.7)))
-    torch.library.opcheck(OPERATOR, (logits, None, torch.rand(4, 1) + 0.3))
+    library.opcheck(OPERATOR, (logits, noise, torch.tensor(0.7)))
+    library.opcheck(OPERATOR, (logits, None, torch.rand(4, 1) + 0.3))
     soft = compose(logits.detach(), 0.7).requires_grad_()
-    torch.library.opcheck(torch.ops.gumbelzoo.softmax_gradient, (noise.requires_grad_(), soft, torch.tensor(0.7)))
+    library.opcheck(torch.ops.gumbelzoo.softmax_gradient, (noise.requires_grad_(), soft, torch.tensor(0.7)))
 
 
 def test_compiled_call_equals_eager() -> None:
