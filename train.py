@@ -37,7 +37,7 @@ HELP = """usage: {program} COMMAND [options]
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        from gumbelzoo.commands.errors import explain
+        from gumbelzoo.commands.parsing.errors import explain
 
         options = [option for action in self._actions for option in action.option_strings if option.startswith("--")]
         raise ValueError(explain(argparse.ArgumentError(None, message), options))
@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(error, ModuleNotFoundError) and error.name == "gumbelzoo":
             print("gumbelzoo is not installed for this Python; `make install`, then .venv/bin/python", file=sys.stderr)
             return 1
-        from gumbelzoo.commands.errors import exit_code, explain
+        from gumbelzoo.commands.parsing.errors import exit_code, explain
         from gumbelzoo.pretrained.untrusted import printable
 
         print(printable(f"{_program()} {arguments[0][:40]}: {explain(error)}"), file=sys.stderr)
@@ -102,7 +102,7 @@ def _dispatch(command: str, rest: list[str]) -> None:
 
         measure_sources(command, rest)
     elif command in LIGHTNING:
-        from gumbelzoo.commands.trainer import ZooCLI
+        from gumbelzoo.commands.training.trainer import ZooCLI
 
         ZooCLI([command, *rest])
     else:
@@ -120,13 +120,13 @@ def _dispatch(command: str, rest: list[str]) -> None:
 
 def _needs_lightning(command: str, rest: list[str]) -> bool:
     """Print the page of options if it is asked for, and return False; a misspelt name is told before the import."""
-    from gumbelzoo.commands.command_line import CommandLine
-    from gumbelzoo.commands.options import Options
+    from gumbelzoo.commands.parsing.command_line import CommandLine
+    from gumbelzoo.commands.parsing.options import Options
 
     line = CommandLine.read(command, rest)
     options = Options(line)
     if line.asks_for_help:
-        from gumbelzoo.commands.usage import page
+        from gumbelzoo.commands.parsing.usage import page
 
         print(page(options))
         return False

@@ -18,10 +18,10 @@ import sys
 from pathlib import Path
 
 from gumbelzoo.benchmarks.common.pages import markdown_table, write_table
-from gumbelzoo.commands.card import renew_card
 from gumbelzoo.commands.export import draw_figures, draw_sentences
+from gumbelzoo.commands.files.source import resolve_source
 from gumbelzoo.commands.list import releases
-from gumbelzoo.commands.source import resolve_source
+from gumbelzoo.commands.run_folders.card import renew_card
 from gumbelzoo.commands.test import measure
 from gumbelzoo.pretrained.api import find, list_pretrained
 from gumbelzoo.pretrained.config import read_config

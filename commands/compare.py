@@ -11,9 +11,9 @@ from pathlib import Path
 from ..pretrained.paths import user_path, whole_file
 from ..pretrained.run_files import CONFIG
 from ..pretrained.untrusted import printable
-from .comparison import compare_tables, describe, describe_all, differing_options, ranked
-from .outputs import check_output, path
-from .records import Metric, Record, find_runs, read_record
+from .files.outputs import check_output, path
+from .run_folders.comparison import compare_tables, describe, describe_all, differing_options, ranked
+from .run_folders.records import Metric, Record, find_runs, read_record
 
 LONGEST_LABEL = 90  # characters
 STYLES = ("-", "--", ":", "-.")  # after the last colour, the first comes again with another style

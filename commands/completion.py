@@ -12,13 +12,13 @@ import re
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 
-from .catalogue import PACKAGE, Catalogue
-from .command_line import CommandLine
-from .configs import config_names
-from .layout import word as as_word
-from .names import ROOT
-from .options import Options
-from .usage import USAGE
+from .documentation.catalogue import PACKAGE, Catalogue
+from .documentation.layout import word as as_word
+from .parsing.command_line import CommandLine
+from .parsing.configs import config_names
+from .parsing.options import Options
+from .parsing.usage import USAGE
+from .run_folders.names import ROOT
 
 # In both shells `gumbelzoo completion words` is given the words up to the cursor, the last one perhaps empty. It prints
 # what that word may become; for nothing the shell offers files.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .outputs import (
+from .files.outputs import (
     ARRAYS,
     PICTURES,
     add_view,
@@ -47,9 +47,9 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from ..callbacks.pictures import sample_columns, sample_grid
-    from .arrays import MAX_VALUES, read_codes
-    from .source import require_method, resolve_source
-    from .terminal import with_progress
+    from .files.arrays import MAX_VALUES, read_codes
+    from .files.source import require_method, resolve_source
+    from .files.terminal import with_progress
 
     check_count("-n", options.n)
     view = read_view(options)

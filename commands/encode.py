@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .outputs import ARRAYS, IMAGES_HELP, check_count, check_output, path, write_rows
+from .files.outputs import ARRAYS, IMAGES_HELP, check_count, check_output, path, write_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,9 +36,9 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         ValueError: a model without codes, images that it does not take, an output that is not .npz or an input.
     """
-    from .pictures import ROWS, Images
-    from .source import read_test_images, require_method, resolve_source
-    from .terminal import with_progress
+    from .files.pictures import ROWS, Images
+    from .files.source import read_test_images, require_method, resolve_source
+    from .files.terminal import with_progress
 
     check_count("-n", options.n)
     check_output(options.out, ARRAYS, [options.images])

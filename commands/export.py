@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .outputs import path
+from .files.outputs import path
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .source import Source
+    from .files.source import Source
 
 LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,63}")
 
@@ -40,8 +40,8 @@ def run(options: argparse.Namespace) -> None:
         ValueError: not a run, not tested, tested with another checkpoint, no name of a licence, or the folder exists.
     """
     from ..pretrained.untrusted import printable
-    from .provenance import read_provenance
-    from .source import resolve_source
+    from .files.source import resolve_source
+    from .run_folders.provenance import read_provenance
 
     if options.licence is not None and not LICENCE.fullmatch(options.licence):
         raise ValueError(
@@ -78,7 +78,7 @@ def _write_release(
 
     from ..pretrained.config import PLACES
     from ..pretrained.saving import save_pretrained
-    from .card import write_card
+    from .run_folders.card import write_card
 
     figures, sentences = draw_figures(source), draw_sentences(source.model)
     # Where the data lie on this machine is no part of a release.
@@ -102,7 +102,7 @@ def _write_release(
 def draw_figures(source: Source) -> dict[str, Tensor]:
     """Draw the pictures of an image model's card, ``c H W`` by name; none of other models."""
     from ..callbacks.figures import IMAGES, image_figures
-    from .source import read_test_images
+    from .files.source import read_test_images
 
     if not hasattr(source.model, "reconstruct"):
         return {}
@@ -114,7 +114,7 @@ def draw_sentences(model: Any) -> list[str]:
     """Draw samples of a text model for its card; none of other models."""
     import torch
 
-    from .card import SENTENCES
+    from .run_folders.card import SENTENCES
 
     samples = model.sample(SENTENCES, generator=torch.Generator().manual_seed(0)) if hasattr(model, "sample") else []
     return samples if isinstance(samples, list) else []

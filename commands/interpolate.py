@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .outputs import (
+from .files.outputs import (
     IMAGES_HELP,
     PICTURES,
     add_view,
@@ -45,8 +45,8 @@ def run(options: argparse.Namespace) -> None:
         ValueError: a model that cannot, fewer than two images, images that it does not take.
     """
     from ..callbacks.pictures import path_grid
-    from .pictures import read_images
-    from .source import read_test_images, require_method, resolve_source
+    from .files.pictures import read_images
+    from .files.source import read_test_images, require_method, resolve_source
 
     check_count("-n", options.n)
     check_count("--steps", options.steps, least=2)

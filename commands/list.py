@@ -10,12 +10,12 @@ from typing import Any
 
 from ..pretrained.paths import user_path
 from ..registry import unknown_name
-from .catalogue import PACKAGE, Catalogue
-from .comparison import describe_all, list_table
-from .configs import config_names
-from .entries import Entry, Kind
-from .layout import WIDTH, option_lines, word, wrap
-from .records import find_runs, read_record
+from .documentation.catalogue import PACKAGE, Catalogue
+from .documentation.entries import Entry, Kind
+from .documentation.layout import WIDTH, option_lines, word, wrap
+from .parsing.configs import config_names
+from .run_folders.comparison import describe_all, list_table
+from .run_folders.records import find_runs, read_record
 
 CHECKPOINTS = PACKAGE / "checkpoints"
 

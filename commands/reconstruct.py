@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .outputs import PICTURES, add_view, check_count, check_output, check_picture, path, read_view, write_picture
+from .files.outputs import PICTURES, add_view, check_count, check_output, check_picture, path, read_view, write_picture
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Reconstruct images from all parts of the test set, write the picture, print its path."""
     from ..callbacks.pictures import reconstruction_columns, reconstruction_grid, reconstruction_name
-    from .source import read_test_images, require_method, resolve_source
+    from .files.source import read_test_images, require_method, resolve_source
 
     check_count("-n", options.n)
     view = read_view(options)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .outputs import (
+from .files.outputs import (
     PICTURES,
     TEXTS,
     add_view,
@@ -50,8 +50,8 @@ def run(options: argparse.Namespace) -> None:
 
     from ..callbacks.pictures import sample_columns, sample_grid
     from ..pretrained.config import PLACES
-    from .source import require_method, resolve_source
-    from .terminal import with_progress
+    from .files.source import require_method, resolve_source
+    from .files.terminal import with_progress
 
     check_count("-n", options.n)
     view = read_view(options)
@@ -96,7 +96,7 @@ def _draw(model: Any, n: int, seed: int, **options: Any) -> Iterator[Any]:
 
 
 def _print(parts: Iterator[list[str]]) -> None:
-    from .terminal import show
+    from .files.terminal import show
 
     for sentences in parts:
         show(sentences)
@@ -106,7 +106,7 @@ def _write(parts: Iterator[list[str]], out: Path) -> None:
     """Write one sentence a line."""
     from ..pretrained.paths import whole_file
     from ..pretrained.untrusted import printable
-    from .terminal import as_line
+    from .files.terminal import as_line
 
     with whole_file(out) as file:
         for sentences in parts:

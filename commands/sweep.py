@@ -17,13 +17,13 @@ from pathlib import Path
 from ..pretrained.run_files import CHECKPOINTS, checkpoint_path
 from ..pretrained.untrusted import printable
 from .compare import select_option
-from .comparison import compare_tables, ranked
-from .errors import explain
-from .grid import Point, make_points, parse_values
-from .jobs import MAX_JOBS, Job, Terminated, launcher, run_jobs
-from .records import Metric, Record, read_record
-from .sweep_file import SweepFile, find_sweep, read_sweep
-from .tables import number
+from .parsing.errors import explain
+from .run_folders.comparison import compare_tables, ranked
+from .run_folders.records import Metric, Record, read_record
+from .run_folders.tables import number
+from .sweeps.grid import Point, make_points, parse_values
+from .sweeps.jobs import MAX_JOBS, Job, Terminated, launcher, run_jobs
+from .sweeps.sweep_file import SweepFile, find_sweep, read_sweep
 
 COMPARED = ("model", "data", "seed_everything", "ema")  # sections that a run goes on with as they are
 
@@ -150,7 +150,7 @@ class Sweep:
 
     def _compare(self) -> None:
         """Print the table of all runs, and the best one with what to type next."""
-        from .runs import program
+        from .run_folders.runs import program
 
         records = [record for task in self.tasks if not (record := read_record(task.folder)).problem]
         metric = self.metric
@@ -192,7 +192,7 @@ def _plan(points: Sequence[Point], arguments: Sequence[str]) -> tuple[list[Task]
     Raises:
         ValueError: options that `fit` would refuse; the point is named. Or a folder in the place of a run.
     """
-    from .trial import try_fit
+    from .training.trial import try_fit
 
     tasks, monitor = [], None
     for point in points:

@@ -13,11 +13,11 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from ..pretrained.run_files import TEST
 from ..pretrained.untrusted import printable
-from .errors import exit_code, explain
-from .tables import MISSING, number, table
+from .parsing.errors import exit_code, explain
+from .run_folders.tables import MISSING, number, table
 
 if TYPE_CHECKING:
-    from .source import Source
+    from .files.source import Source
 
 # Options of where and on what device to test. With any other, a release could not repeat the metrics of its card.
 NEUTRAL_OPTIONS = (
@@ -75,14 +75,14 @@ def measure(source: Source, rest: Sequence[str] = (), command: str = "test") -> 
         ValueError: no data or unknown data, or an option that neither trainer, data nor model has.
         FileNotFoundError: the data are not there.
     """
-    from .trainer import ZooCLI
+    from .training.trainer import ZooCLI
 
     return ZooCLI([command, *rest], source).tested
 
 
 def _measure_one(command: str, name: str, rest: Sequence[str]) -> dict[str, Any]:
     """Measure one source, keep the test metrics of a run, and return ``metrics`` and ``data``."""
-    from .source import resolve_source
+    from .files.source import resolve_source
 
     source = resolve_source(name)
     keeps = command == "test" and source.run is not None
@@ -122,7 +122,7 @@ def _print_table(measured: Mapping[str, Mapping[str, Any]]) -> None:
 @rank_zero_only
 def _write_record(source: Source, tested: dict[str, Any], arguments: list[str]) -> None:
     """Write ``test.json`` of a run, unless an option makes the metrics those of something else."""
-    from . import runs
+    from .run_folders import runs
 
     assert source.run is not None and source.checkpoint is not None
     options = [argument.partition("=")[0] for argument in arguments if argument.startswith("-")]

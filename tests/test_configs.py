@@ -9,8 +9,8 @@ import gumbelzoo
 import pytest
 import yaml
 from gumbelzoo import data
-from gumbelzoo.commands.configs import FOLDER, config_names, find_config
-from gumbelzoo.commands.configuration import Configuration
+from gumbelzoo.commands.parsing.configs import FOLDER, config_names, find_config
+from gumbelzoo.commands.parsing.configuration import Configuration
 from gumbelzoo.models import MODELS
 from gumbelzoo.train import main
 

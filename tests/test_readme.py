@@ -13,9 +13,9 @@ from typing import Any
 import gumbelzoo
 import pytest
 import yaml
-from gumbelzoo.commands.catalogue import Catalogue
-from gumbelzoo.commands.configs import config_names
-from gumbelzoo.commands.entries import Entry
+from gumbelzoo.commands.documentation.catalogue import Catalogue
+from gumbelzoo.commands.documentation.entries import Entry
+from gumbelzoo.commands.parsing.configs import config_names
 from gumbelzoo.train import COMMANDS
 
 ROOT = Path(gumbelzoo.__file__).parent

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from gumbelzoo.benchmarks.common.measure import interleaved_times
-from gumbelzoo.commands.source import build_data, resolve_source
+from gumbelzoo.commands.files.source import build_data, resolve_source
 from gumbelzoo.models import CategoricalVAE, ZooModel
 from torch import Tensor
 

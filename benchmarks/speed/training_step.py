@@ -19,7 +19,7 @@ from typing import Any
 
 import lightning
 import torch
-from gumbelzoo.commands.trainer import ZooCLI
+from gumbelzoo.commands.training.trainer import ZooCLI
 from lightning.pytorch import Callback
 from torch import Tensor
 

@@ -23,8 +23,8 @@ from typing import Any
 import torch
 from gumbelzoo.benchmarks.common.runs import fit_record
 from gumbelzoo.benchmarks.text.report import Row, at_equal_variety, origin, sweep_table
-from gumbelzoo.commands.errors import exit_code, explain
-from gumbelzoo.commands.source import build_data, resolve_source
+from gumbelzoo.commands.files.source import build_data, resolve_source
+from gumbelzoo.commands.parsing.errors import exit_code, explain
 from gumbelzoo.evaluation import draw_plane
 from gumbelzoo.evaluation.published import ALPHAS, CURVES, REFERENCE_POINTS, Point
 from gumbelzoo.models.text.base import TextModel

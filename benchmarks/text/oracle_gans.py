@@ -25,7 +25,7 @@ from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error, wr
 from gumbelzoo.benchmarks.common.runs import environment, finish, fit_record, row_folder, test_metrics
 from gumbelzoo.benchmarks.text.captions import sweep
 from gumbelzoo.benchmarks.text.report import Row
-from gumbelzoo.commands.source import build_data, resolve_source
+from gumbelzoo.commands.files.source import build_data, resolve_source
 from gumbelzoo.evaluation import draw_plane
 from gumbelzoo.evaluation.published import ALPHAS, CURVES, Point
 from torchmetrics.functional.classification import binary_auroc

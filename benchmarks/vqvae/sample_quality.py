@@ -19,7 +19,7 @@ from typing import Any
 import gumbelzoo
 import torch
 from gumbelzoo.benchmarks.common.pages import markdown_row, markdown_table
-from gumbelzoo.commands.source import build_data, resolve_source
+from gumbelzoo.commands.files.source import build_data, resolve_source
 from gumbelzoo.evaluation.fid import frechet_distance, precision_recall
 from lightning.pytorch import LightningDataModule
 from torch import Tensor

@@ -22,7 +22,7 @@ from gumbelzoo.benchmarks.common.measure import interleaved_times, peak_memory
 from gumbelzoo.benchmarks.common.pages import markdown_table, write_page
 from gumbelzoo.benchmarks.common.runs import environment, finish, fit_record, row_folder, test_metrics
 from gumbelzoo.benchmarks.vqvae.picture import draw
-from gumbelzoo.commands.source import build_data, resolve_source
+from gumbelzoo.commands.files.source import build_data, resolve_source
 
 CONFIG, EPOCHS, TURNS = "vqvae_mnist_ema", 5, 7
 SCHEDULE = {"name": "exponential", "initial": 2.0, "minimum": 0.3, "rate": 1.2e-3}

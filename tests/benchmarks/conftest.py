@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from gumbelzoo import load
-from gumbelzoo.commands.configuration import Configuration
+from gumbelzoo.commands.parsing.configuration import Configuration
 from gumbelzoo.models import ZooModel
 
 Described = tuple[type[ZooModel], dict[str, Any], int]

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gumbelzoo.commands import arrays
-from gumbelzoo.commands.arrays import read_array, read_codes
-from gumbelzoo.commands.outputs import write_rows
-from gumbelzoo.commands.pictures import Images, read_images
+from gumbelzoo.commands.files import arrays
+from gumbelzoo.commands.files.arrays import read_array, read_codes
+from gumbelzoo.commands.files.outputs import write_rows
+from gumbelzoo.commands.files.pictures import Images, read_images
 from gumbelzoo.train import main
 
 pytestmark = pytest.mark.filterwarnings("error")

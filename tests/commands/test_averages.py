@@ -17,7 +17,7 @@ import pytest
 import torch
 import yaml
 from gumbelzoo.callbacks import RandomState
-from gumbelzoo.commands.source import resolve_source
+from gumbelzoo.commands.files.source import resolve_source
 from gumbelzoo.commands.test import measure
 from gumbelzoo.data import ImageData
 from gumbelzoo.models.vae import CategoricalVAE

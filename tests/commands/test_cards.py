@@ -8,7 +8,7 @@ import gumbelzoo
 import pytest
 import torch
 from gumbelzoo.callbacks.figures import image_figures
-from gumbelzoo.commands.card import portable, renew_card, write_card
+from gumbelzoo.commands.run_folders.card import portable, renew_card, write_card
 from gumbelzoo.models import MODELS
 from gumbelzoo.train import main
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gumbelzoo.commands.comparison import short_names
-from gumbelzoo.commands.tables import LONGEST, age, number, table
+from gumbelzoo.commands.run_folders.comparison import short_names
+from gumbelzoo.commands.run_folders.tables import LONGEST, age, number, table
 from gumbelzoo.train import main
 from PIL import Image
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from gumbelzoo.commands.configuration import Configuration
+from gumbelzoo.commands.parsing.configuration import Configuration
 from gumbelzoo.train import main
 
 Write = Callable[[str, str], str]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from gumbelzoo.commands import list as listing
-from gumbelzoo.commands.errors import LONGEST, exit_code, explain
+from gumbelzoo.commands.parsing.errors import LONGEST, exit_code, explain
 from gumbelzoo.registry import Registry
 from gumbelzoo.train import main
 

@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 import yaml
 from gumbelzoo.callbacks.metrics_file import read_metrics
-from gumbelzoo.commands.processes import measure_in_one_process
+from gumbelzoo.commands.training.processes import measure_in_one_process
 from gumbelzoo.models.relaxed.baselines import MovingAverage
 from gumbelzoo.models.relaxed.distributed import process_mean
 from gumbelzoo.pretrained.run import read_checkpoint

@@ -8,7 +8,6 @@ import importlib
 import inspect
 import json
 import pkgutil
-import resource
 import subprocess
 import sys
 from functools import partial
@@ -19,9 +18,9 @@ import gumbelzoo.data
 import gumbelzoo.models
 import pytest
 from gumbelzoo.commands import list as listing
-from gumbelzoo.commands.catalogue import Catalogue
-from gumbelzoo.commands.entries import Entry, Kind
-from gumbelzoo.commands.syntax import section
+from gumbelzoo.commands.documentation.catalogue import Catalogue
+from gumbelzoo.commands.documentation.entries import Entry, Kind
+from gumbelzoo.commands.documentation.syntax import section
 from gumbelzoo.registry import Registry
 from gumbelzoo.train import main
 
@@ -241,15 +240,12 @@ def test_everything_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["estimator", "reinforce"], ["model", "vq_vae", "--json"]])
-def test_list_imports_no_torch_and_is_quick(arguments: list[str]) -> None:
-    """Half a second of processor time; importing torch and Lightning takes four."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def test_list_imports_no_torch(arguments: list[str]) -> None:
+    """So it answers at once: importing torch and Lightning takes seconds."""
     command = [sys.executable, "-X", "importtime", str(ROOT / "train.py"), "list", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert "ast" in imported and not imported & {"torch", "lightning", "jsonargparse", "numpy"}
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
 
 
 # -- the reader -------------------------------------------------------------------------------------------------------

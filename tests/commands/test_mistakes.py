@@ -10,7 +10,7 @@ from pathlib import Path
 import gumbelzoo
 import pytest
 import torch
-from gumbelzoo.commands import runs
+from gumbelzoo.commands.run_folders import runs
 from gumbelzoo.train import main
 
 FIT = ["fit", "--config", "tiny.yaml"]

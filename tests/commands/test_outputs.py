@@ -231,7 +231,7 @@ def test_samples_are_written_as_they_are_drawn(inputs: Path) -> None:
 
 
 def test_decoding_is_bounded(inputs: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
-    monkeypatch.setattr("gumbelzoo.commands.arrays.MAX_VALUES", 64 * 100)
+    monkeypatch.setattr("gumbelzoo.commands.files.arrays.MAX_VALUES", 64 * 100)
     assert main(["decode", "vae", "codes.npz", "--out", "out.npz"]) == 2
     assert "codes.npz has codes of 400 images; at most 100 are decoded" in capfd.readouterr().err
     assert main(["decode", "vae", "codes.npz", "--out", "out.npz", "-n", "100"]) == 0

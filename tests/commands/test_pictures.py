@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gumbelzoo.commands import pictures
-from gumbelzoo.commands.pictures import read_images
+from gumbelzoo.commands.files import pictures
+from gumbelzoo.commands.files.pictures import read_images
 from gumbelzoo.train import main
 from PIL import Image
 from torch import Tensor

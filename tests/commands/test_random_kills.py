@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["gumbelzoo.commands.trainer", "matplotlib.figure", "sklearn.datasets"])
+SERVER.set_forkserver_preload(["gumbelzoo.commands.training.trainer", "matplotlib.figure", "sklearn.datasets"])
 
 WRITES = 7  # a process is killed before this many checkpoints
 AFTER_WRITE, STARTING = 0.06, 1.0  # seconds, at most, from a checkpoint or from the start to the kill

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from gumbelzoo.commands.lock import RunLock
+from gumbelzoo.commands.run_folders.lock import RunLock
 from gumbelzoo.models.vae import CategoricalVAE
 from gumbelzoo.pretrained.run import checkpoint_path, read_checkpoint
 from gumbelzoo.train import main
@@ -73,7 +73,7 @@ def test_home_folder_of_runs(workspace: Path, monkeypatch: pytest.MonkeyPatch) -
 HOLD = """\
 import sys, time
 from pathlib import Path
-from gumbelzoo.commands.lock import RunLock
+from gumbelzoo.commands.run_folders.lock import RunLock
 lock = RunLock()
 lock.acquire(Path(sys.argv[1]))
 print("held", flush=True)

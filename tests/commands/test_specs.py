@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
-from gumbelzoo.commands.specs import Constructor, parse_option
+from gumbelzoo.commands.parsing.specs import Constructor, parse_option
 from gumbelzoo.registry import Registry, Spec
 
 ENGINES: Registry[Any] = Registry("engine")

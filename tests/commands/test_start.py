@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gumbelzoo.commands.command_line import CommandLine
-from gumbelzoo.commands.configuration import Configuration
-from gumbelzoo.commands.options import Options
-from gumbelzoo.commands.trainer import ZooCLI
+from gumbelzoo.commands.parsing.command_line import CommandLine
+from gumbelzoo.commands.parsing.configuration import Configuration
+from gumbelzoo.commands.parsing.options import Options
+from gumbelzoo.commands.training.trainer import ZooCLI
 from gumbelzoo.models import MODELS
 from gumbelzoo.train import COMMANDS, main
 

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from gumbelzoo.commands import jobs, sweep
-from gumbelzoo.commands.grid import Range, Values, make_points, parse_values
-from gumbelzoo.commands.lock import RunLock
-from gumbelzoo.commands.records import Metric, read_record
-from gumbelzoo.commands.sweep_file import find_sweep, read_sweep
+from gumbelzoo.commands import sweep
+from gumbelzoo.commands.run_folders.lock import RunLock
+from gumbelzoo.commands.run_folders.records import Metric, read_record
+from gumbelzoo.commands.sweeps import jobs
+from gumbelzoo.commands.sweeps.grid import Range, Values, make_points, parse_values
+from gumbelzoo.commands.sweeps.sweep_file import find_sweep, read_sweep
 from gumbelzoo.train import main
 
 SWEEP = ["sweep", "--config=tiny.yaml", "--grid", "model.latents=3,5"]

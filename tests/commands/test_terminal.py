@@ -12,9 +12,9 @@ from typing import Any
 
 import gumbelzoo
 import pytest
-from gumbelzoo.commands import terminal
-from gumbelzoo.commands.card import write_card
-from gumbelzoo.commands.terminal import as_line, show
+from gumbelzoo.commands.files import terminal
+from gumbelzoo.commands.files.terminal import as_line, show
+from gumbelzoo.commands.run_folders.card import write_card
 from gumbelzoo.pretrained.untrusted import printable
 from gumbelzoo.train import main
 

@@ -6,9 +6,9 @@ import re
 import shlex
 
 import pytest
-from gumbelzoo.commands.configuration import Configuration
-from gumbelzoo.commands.trainer import ZooCLI
-from gumbelzoo.commands.usage import USAGE
+from gumbelzoo.commands.parsing.configuration import Configuration
+from gumbelzoo.commands.parsing.usage import USAGE
+from gumbelzoo.commands.training.trainer import ZooCLI
 from gumbelzoo.train import main
 
 EXAMPLES = re.findall(r"^  gumbelzoo (fit .*?)(?:   .*)?$", USAGE["fit"], re.MULTILINE)

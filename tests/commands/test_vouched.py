@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 from gumbelzoo.callbacks.metrics_file import read_metrics
-from gumbelzoo.commands.vouched import CALLBACKS, OPTIONS
+from gumbelzoo.commands.training.vouched import CALLBACKS, OPTIONS
 from gumbelzoo.data import ImageData
 from gumbelzoo.pretrained.run import read_checkpoint
 from gumbelzoo.train import main
@@ -170,7 +170,7 @@ def test_callbacks_that_are_right(workspace: Path, capfd: pytest.CaptureFixture[
 def test_run_without_a_batch_leaves_no_folder(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("gumbelzoo.commands.trainer.check_options", lambda trainer: [])
+    monkeypatch.setattr("gumbelzoo.commands.training.trainer.check_options", lambda trainer: [])
     assert main([*FIT, "--trainer.max_steps=0"]) == 2
     assert "nothing was trained" in capfd.readouterr().err
     assert not (workspace / "runs/tiny/1").exists()

@@ -14,7 +14,7 @@ import torch
 import yaml
 from gumbelzoo.callbacks.figures import IMAGES, image_figures
 from gumbelzoo.callbacks.metrics_file import read_metrics
-from gumbelzoo.commands.source import read_test_images, resolve_source
+from gumbelzoo.commands.files.source import read_test_images, resolve_source
 from gumbelzoo.commands.test import measure
 from gumbelzoo.train import COMMANDS, main
 from torchvision.utils import save_image

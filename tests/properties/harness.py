@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gumbelzoo.commands.errors import exit_code, explain
+from gumbelzoo.commands.parsing.errors import exit_code, explain
 from gumbelzoo.pretrained.untrusted import printable
 from gumbelzoo.train import main
 from hypothesis import HealthCheck, Phase, example, given, settings

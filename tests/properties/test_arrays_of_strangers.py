@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from gumbelzoo.commands.arrays import read_codes
-from gumbelzoo.commands.pictures import read_images
+from gumbelzoo.commands.files.arrays import read_codes
+from gumbelzoo.commands.files.pictures import read_images
 from gumbelzoo.tests.pretrained.changes import Bomb
 from gumbelzoo.tests.properties.harness import check, command, contents, examples, refusal
 from hypothesis import strategies as st

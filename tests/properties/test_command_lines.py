@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from gumbelzoo.commands.configuration import Configuration
+from gumbelzoo.commands.parsing.configuration import Configuration
 from gumbelzoo.tests.properties.harness import check, command, contents, examples, refusal
 from gumbelzoo.train import COMMANDS, LIGHTNING
 from hypothesis import strategies as st

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from gumbelzoo.commands.configuration import Configuration
+from gumbelzoo.commands.parsing.configuration import Configuration
 from gumbelzoo.models import MODELS
 from gumbelzoo.pretrained.plain_yaml import dump_yaml, parse_yaml, read_yaml
 from gumbelzoo.tests.properties.harness import check, contents, examples, refusal

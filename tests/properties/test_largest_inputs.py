@@ -61,8 +61,8 @@ from io import BytesIO
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image
-from gumbelzoo.commands.arrays import read_codes
-from gumbelzoo.commands.pictures import read_images
+from gumbelzoo.commands.files.arrays import read_codes
+from gumbelzoo.commands.files.pictures import read_images
 from gumbelzoo.data import TextData
 from gumbelzoo.pretrained.plain_yaml import parse_yaml
 from gumbelzoo.pretrained.untrusted import parse_json

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gumbelzoo.commands.pictures import FORMATS, read_images
+from gumbelzoo.commands.files.pictures import FORMATS, read_images
 from gumbelzoo.tests.properties.harness import check, contents, examples, refusal
 from hypothesis import strategies as st
 from PIL import Image, ImageOps

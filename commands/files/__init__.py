@@ -1,0 +1,1 @@
+"""What commands read and write: pictures, arrays, text, released models and runs."""

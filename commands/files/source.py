@@ -1,0 +1,130 @@
+"""Sources of the commands other than ``fit``: a released name, a folder, a hub id, or a run; and their data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+
+from ...data import DATA
+from ...pretrained.api import find
+from ...pretrained.run import Run
+from ...registry import unknown_arguments
+
+METHODS = ("sample", "reconstruct", "encode", "decode", "interpolate")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A trained model and its data.
+
+    Attributes:
+        model: a ``ZooModel`` in eval mode, on the CPU; its methods depend on its class.
+        data: ``{"class": registry name, "arguments": {...}}``, or empty if unknown.
+        run: folder of a run; None for a release.
+        checkpoint: file of a run that the weights were read from.
+        seed: of the run, or of the test behind a release's metrics.
+        batches: training batches behind a run's checkpoint.
+    """
+
+    model: Any
+    data: dict[str, Any]
+    run: Path | None = None
+    checkpoint: Path | None = None
+    seed: int = 0
+    batches: int = 0
+
+
+def resolve_source(name: str) -> Source:
+    """Load a released name, release folder, hub id, run folder or ``.ckpt`` file of a run.
+
+    Raises:
+        ValueError: nothing of that name, or a damaged file.
+        FileNotFoundError: a run without a checkpoint.
+    """
+    found = find(name)
+    model = found.load_model()
+    if isinstance(found, Run):
+        return Source(model, found.data, found.folder, found.checkpoint, found.seed, found.batches)
+    return Source(model, found.data, seed=found.seed)
+
+
+def require_method(model: Any, method: str) -> None:
+    """Check that a model has the method of a command; the ValueError names those that it has."""
+    if not hasattr(model, method):
+        known = ", ".join(["test", *(other for other in METHODS if hasattr(model, other))])
+        raise ValueError(f"a {model.registry_name} model cannot {method}; it can: {known}")
+
+
+# -- options of `test` ------------------------------------------------------------------------------------------------
+
+
+def plain_options(model: Any) -> list[tuple[str, type, Any]]:
+    """Name, type and value of a model's arguments that are annotated as a number, text or switch."""
+    hints = get_type_hints(type(model).__init__)
+    return [(name, hints[name], value) for name, value in model.config().items() if _is_plain(hints.get(name))]
+
+
+def _is_plain(hint: Any) -> bool:
+    return hint in (bool, int, float, str)
+
+
+def with_options(model: Any, options: Mapping[str, Any]) -> Any:
+    """Return the model, or one with the same weights and other arguments."""
+    config = model.config()
+    if all(config[name] == value for name, value in options.items()):
+        return model
+    other = type(model)(**{**config, **options})
+    other.load_state_dict(model.state_dict())
+    return other.eval()
+
+
+# -- data -------------------------------------------------------------------------------------------------------------
+
+
+def data_class(description: dict[str, Any]) -> type[LightningDataModule]:
+    """Return the registered class of a source's data.
+
+    Raises:
+        ValueError: no data is named, or an unknown class or argument is, or an argument has another type.
+    """
+    from ..parsing.specs import Constructor
+
+    if not description:
+        raise ValueError("this release does not say which data it belongs to")
+    name = str(description.get("class"))
+    found = DATA[name]
+    unknown_arguments(name, found, description.get("arguments", {}))
+    Constructor(found).check(description.get("arguments", {}), "data", ())
+    return found
+
+
+def build_data(description: dict[str, Any], **overrides: Any) -> LightningDataModule:
+    """Build the data module of a source, some arguments overridden; errors are those of ``data_class``."""
+    arguments = {**description.get("arguments", {}), **{key: value for key, value in overrides.items() if value}}
+    return data_class(description and {**description, "arguments": arguments})(**arguments)
+
+
+def read_test_images(source: Source, n: int, root: str | None = None) -> tuple[Tensor, list[int]]:
+    """Return ``n`` test images ``n c h w``, or all if there are fewer, and their classes, if they are known.
+
+    They are spread evenly over the set: some published sets are sorted by class.
+
+    Raises:
+        ValueError: the model's data has no images.
+    """
+    datamodule = build_data(source.data, root=root)
+    datamodule.prepare_data()
+    datamodule.setup("test")
+    batches = list(datamodule.test_dataloader())
+    if "image" not in batches[0]:
+        raise ValueError(f"a {source.model.registry_name} model has no images")
+    images = torch.cat([batch["image"] for batch in batches])
+    chosen = torch.linspace(0, len(images) - 1, min(n, len(images))).long()
+    labels = torch.cat([batch["label"] for batch in batches])[chosen].tolist() if "label" in batches[0] else []
+    return images[chosen], labels

@@ -1,0 +1,33 @@
+"""The configurations that come with the package, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...pretrained.paths import user_path
+from ...registry import unknown_name
+
+FOLDER = Path(__file__).resolve().parents[2] / "configs"
+
+
+def config_names() -> list[str]:
+    """Return the names that ``--config`` takes; sweeps are wandb's, not ours."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml") if not path.stem.startswith("sweep"))
+
+
+def find_config(value: str) -> Path:
+    """Return the file that ``--config`` means: a file of the user's, else the packaged one of that name.
+
+    Raises:
+        ValueError: neither a file nor a name; the nearest name is given.
+    """
+    path = user_path(value)
+    if path.is_file():
+        return path
+    if path.stem not in config_names():
+        raise ValueError(unknown_name("configuration", value, config_names()))
+    if value != path.stem:
+        raise ValueError(
+            f"there is no file '{value}' here; `--config {path.stem}` takes the one that comes with gumbelzoo"
+        )
+    return FOLDER / f"{value}.yaml"

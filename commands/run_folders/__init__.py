@@ -1,0 +1,1 @@
+"""Run folders as they are found, named, locked, read, compared and described by a card."""

@@ -1,0 +1,1 @@
+"""Points of a sweep, its file, and the processes that train them."""
