@@ -102,6 +102,9 @@ def _dispatch(command: str, rest: list[str]) -> None:
 
         measure_sources(command, rest)
     elif command in LIGHTNING:
+        from gumbelzoo.commands.training.first_process import watch_first_process
+
+        watch_first_process()  # before the imports that take seconds
         from gumbelzoo.commands.training.trainer import ZooCLI
 
         ZooCLI([command, *rest])

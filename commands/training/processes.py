@@ -6,8 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,31 +14,14 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-FIRST = "GUMBELZOO_FIRST_PROCESS"  # set for the processes that the first one starts: its id
-SECONDS = 5.0  # for a process to end by itself
+from .first_process import FIRST, SECONDS
+
 CLOSED = re.compile(r"Connection (closed|reset) by peer|Broken pipe|remote process exited|communicator was aborted")
 
 
 def is_first() -> bool:
     """Return True in the first process of a run, and in the only one."""
     return rank_zero_only.rank == 0  # type: ignore[attr-defined]
-
-
-def watch_first_process() -> None:
-    """End this process if the one that started it ends first; nothing in a process that was started from outside.
-
-    Until all processes are connected, they would wait for the first one for half an hour.
-    """
-    first = os.environ.get(FIRST)
-    if first is not None and not is_first():
-        threading.Thread(target=_watch, args=[int(first)], daemon=True).start()
-
-
-def _watch(first: int) -> None:
-    while os.getppid() == first:
-        time.sleep(0.5)
-    time.sleep(SECONDS)  # a process that is in a step fails by itself, with a message
-    os._exit(1)
 
 
 @contextmanager

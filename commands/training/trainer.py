@@ -28,7 +28,7 @@ from ..parsing.options import TRAINER_DEFAULTS
 from ..run_folders import runs
 from ..run_folders.names import ROOT
 from .measured import print_metrics
-from .processes import ending_together, is_first, measure_in_one_process, watch_first_process
+from .processes import ending_together, is_first, measure_in_one_process
 from .quiet import quiet_lightning
 from .recorder import RunRecorder
 from .requeue import checkpoint_of_this_job
@@ -45,7 +45,6 @@ class ZooCLI(LightningCLI):
     """
 
     def __init__(self, arguments: list[str], source: Source | None = None) -> None:
-        watch_first_process()
         quiet_lightning()
         self.source = source
         self.command = runs.command_line(arguments)

@@ -16,13 +16,14 @@ PyTorch, and a compiled function draws the noise that the eager one draws.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.random.bit_generator import ISeedSequence
 from torch import Tensor, library
 
-from .checks import refuse_recomputation
+from .checks import eager, refuse_recomputation
 
 NoiseFn = Callable[[Tensor], Tensor]  # returns standard Gumbel noise of the argument's shape
 
@@ -61,6 +62,8 @@ def _noise(
         # A random template, so that vmap's `randomness` decides whether it has the mapped axis.
         template = torch.rand((), dtype=torch.float32, device=device).expand(shape)
         return torch.ops.gumbelzoo.noise(template, generator, gumbel)
+    if eager():
+        return _draw(shape, device, generator, gumbel)
     template = torch.empty((), dtype=torch.float32, device=device)
     if torch.compiler.is_compiling() and generator is None and template.device.type != "cpu":
         # Native random numbers fuse with the next operations. They lie in [0, 1); 0 moves to the first midpoint.
@@ -76,27 +79,53 @@ library.define(
 )
 
 
-@library.impl("gumbelzoo::noise", "CompositeExplicitAutograd")
-def _draw(like: Tensor, generator: torch.Generator | None, gumbel: bool) -> Tensor:
-    noise = torch.empty(like.shape, dtype=torch.float32, device=like.device)
-    source = _SFC64(generator) if like.device.type == "cpu" else None
-    step = min(_BLOCK if source else noise.numel(), noise.numel())
-    buffers = torch.empty(2, step, dtype=torch.float32, device=like.device)
-    for start in range(0, noise.numel(), max(step, 1)):
-        block = noise.view(-1)[start : start + step]
-        number, log = buffers[:, : block.numel()]
-        pairs = (block.numel() + 1) // 2  # 64 random bits make two numbers
-        if source:
-            bits = source.draw(pairs)
-        else:
-            bits = torch.empty(pairs, dtype=torch.int64, device=like.device).random_(generator=generator)
-        number.copy_(bits.view(torch.int32)[: block.numel()].bitwise_and_(0x7FFFFFFF))
-        torch.add(_ONE, number, alpha=-_STEP, out=log)  # y
-        torch.sub(log, 1.0, out=block).add_(number, alpha=_STEP)
-        block.sub_(log.log_()).add_(_FIRST)
-        if gumbel:
-            block.log_().neg_()
+def _draw(
+    shape: Sequence[int], device: torch.device | str | None, generator: torch.Generator | None, gumbel: bool
+) -> Tensor:
+    noise = torch.empty(shape, dtype=torch.float32, device=device)
+    if n := noise.numel():
+        step = min(_BLOCK, n) if noise.device.type == "cpu" else n
+        blocks = NoiseBlocks(step, noise.device, generator)
+        for block in noise.view(-1).split(step):
+            blocks.fill(block)
+            if gumbel:
+                block.log_().neg_()
     return noise
+
+
+class NoiseBlocks:
+    """Exponential noise a block at a time, from one seed; together the blocks are the noise of one call.
+
+    Args:
+        size: most numbers of a block; even, if there is more than one block.
+        device: device of the blocks.
+        generator: source of randomness; None for PyTorch's own.
+    """
+
+    def __init__(self, size: int, device: torch.device, generator: torch.Generator | None) -> None:
+        self.generator = generator
+        self.source = _SFC64(generator) if device.type == "cpu" else None
+        self.buffers = torch.empty(2, size, dtype=torch.float32, device=device).unbind()
+
+    def fill(self, block: Tensor) -> Tensor:
+        """Fill a contiguous block in place; it has the size of the first block, or is the last one."""
+        flat, size = block.view(-1), block.numel()
+        number, log = (buffer if len(buffer) == size else buffer[:size] for buffer in self.buffers)
+        pairs = (size + 1) // 2  # 64 random bits make two numbers
+        if self.source:
+            bits = self.source.draw(pairs)
+        else:
+            bits = torch.empty(pairs, dtype=torch.int64, device=block.device).random_(generator=self.generator)
+        number.copy_(bits.view(torch.int32)[:size].bitwise_and_(0x7FFFFFFF))
+        torch.add(_ONE, number, alpha=-_STEP, out=log)  # y
+        torch.sub(log, 1.0, out=flat).add_(number, alpha=_STEP)
+        flat.sub_(log.log_()).add_(_FIRST)
+        return block
+
+
+@library.impl("gumbelzoo::noise", "CompositeExplicitAutograd")
+def _noise_kernel(like: Tensor, generator: torch.Generator | None, gumbel: bool) -> Tensor:
+    return _draw(like.shape, like.device, generator, gumbel)
 
 
 @library.register_fake("gumbelzoo::noise")
@@ -132,3 +161,8 @@ def draw_noise(like: Tensor, *, noise: Tensor | None = None, generator: torch.Ge
     if noise.shape != like.shape:
         raise ValueError(f"noise must have shape {tuple(like.shape)}, got {tuple(noise.shape)}")
     return noise
+
+
+def is_drawn(noise_fn: NoiseFn) -> bool:
+    """Return True if a function is ``partial(draw_noise, ...)`` that draws its noise."""
+    return isinstance(noise_fn, partial) and noise_fn.func is draw_noise and noise_fn.keywords.get("noise") is None

@@ -17,15 +17,16 @@ wait for the device or break the graph, so there the relaxed samples of such row
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from einops import rearrange
 from torch import Tensor
 
 from .checks import check_codes, check_finite, check_logits, readable
-from .noise import exponential_noise, gumbel_noise
+from .noise import NoiseFn, draw_noise, exponential_noise, gumbel_noise, is_drawn
 from .shapes import Bool, Float, Int
-from .softmax import perturbed_softmax
+from .softmax import drawn_softmax, perturbed_softmax
 
 _BLOCK = 32
 
@@ -110,7 +111,7 @@ def gumbel_softmax(
     logits: Float[Tensor, "*b k"],
     temperature: float | Tensor,
     *,
-    noise: Float[Tensor, "*b k"] | None = None,
+    noise: Float[Tensor, "*b k"] | NoiseFn | None = None,
     generator: torch.Generator | None = None,
     mask: Bool[Tensor, "*m"] | None = None,
 ) -> Float[Tensor, "*b k"]:
@@ -119,7 +120,7 @@ def gumbel_softmax(
     Args:
         logits: unnormalised log-probabilities ``... k``.
         temperature: a number > 0, or a tensor as ``align_temperature`` takes it.
-        noise: standard Gumbel noise ``... k`` to use instead of drawing it.
+        noise: standard Gumbel noise ``... k`` to use instead of drawing it, or a function that returns it.
         generator: source of the noise.
         mask: True where a class is allowed.
 
@@ -128,8 +129,13 @@ def gumbel_softmax(
     """
     temperature = align_temperature(temperature, logits)
     logits = mask_logits(logits, mask)
-    noise = gumbel_noise(logits, generator=generator) if noise is None else noise
-    soft = _softmax(logits, temperature, noise)
+    if noise is None:
+        noise = partial(draw_noise, generator=generator)
+    soft = None
+    if isinstance(noise, partial) and is_drawn(noise) and not _learns(temperature):
+        soft = drawn_softmax(_compute(logits), temperature, noise.keywords.get("generator"))
+    if soft is None:
+        soft = _softmax(logits, temperature, noise if isinstance(noise, Tensor) else noise(logits))
     check_finite(soft[..., 0], logits)
     return soft.to(logits.dtype)
 
@@ -207,6 +213,8 @@ def align_temperature(temperature: float | Tensor, logits: Tensor) -> float | Te
         if not 0 < temperature < math.inf:
             raise ValueError(_bad_temperature(temperature))
         return temperature
+    if not temperature.ndim and not temperature.requires_grad and readable(temperature):
+        return align_temperature(float(temperature), logits)
     if readable(temperature) and not bool(((temperature > 0) & (temperature < math.inf)).all()):
         raise ValueError(_bad_temperature(temperature.min().item()))
     shape = (*logits.shape[:-1], 1)
@@ -235,16 +243,20 @@ def _invert(weights: Tensor, generator: torch.Generator | None) -> Tensor:
 def _softmax(logits: Tensor, temperature: float | Tensor, noise: Tensor | None = None) -> Tensor:
     """Compute softmax((logits + noise) / temperature), ``... k``, float32 or float64."""
     logits = _compute(logits)
-    if not (isinstance(temperature, Tensor) and temperature.requires_grad):
+    if not _learns(temperature):
         noise = None if noise is None else noise.to(logits.dtype)
         if (soft := perturbed_softmax(logits, temperature, noise)) is not None:
             return soft
     scores = logits if noise is None else logits + noise
-    if not isinstance(temperature, Tensor) or not temperature.requires_grad:
+    if not _learns(temperature):
         return (scores / temperature).softmax(-1)
     # A logit of -inf gives the temperature no gradient instead of NaN.
     masked = scores.isneginf()
     return (scores.masked_fill(masked, 0.0) / temperature.to(scores.dtype)).masked_fill(masked, -math.inf).softmax(-1)
+
+
+def _learns(temperature: float | Tensor) -> bool:
+    return isinstance(temperature, Tensor) and temperature.requires_grad
 
 
 def _bad_temperature(value: float) -> str:

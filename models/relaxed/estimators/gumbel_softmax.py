@@ -26,4 +26,4 @@ class GumbelSoftmax(Estimator):
 
     def sample(self, logits: Tensor, temperature: Tensor | float, noise_fn: NoiseFn) -> Tensor:
         """Draw a relaxed sample ``... k``."""
-        return gumbel_softmax(logits, temperature, noise=noise_fn(logits))
+        return gumbel_softmax(logits, temperature, noise=noise_fn)

@@ -25,5 +25,5 @@ class StraightThroughGumbelSoftmax(Estimator):
 
     def sample(self, logits: Tensor, temperature: Tensor | float, noise_fn: NoiseFn) -> Tensor:
         """Draw a one-hot sample ``... k``."""
-        soft = gumbel_softmax(upcast(logits), temperature, noise=noise_fn(logits))  # half precision has ties
+        soft = gumbel_softmax(upcast(logits), temperature, noise=noise_fn)  # half precision has ties
         return straight_through(hard_from_soft(soft), soft).to(logits.dtype)

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 import torch
 from gumbelzoo.models.relaxed import softmax
+from gumbelzoo.models.relaxed.noise import gumbel_noise
 from gumbelzoo.models.relaxed.sampling import gumbel_softmax, tempered_softmax
-from gumbelzoo.models.relaxed.softmax import log_softmax, perturbed_softmax
+from gumbelzoo.models.relaxed.softmax import drawn_softmax, log_softmax, perturbed_softmax
 from gumbelzoo.models.relaxed.surrogate import straight_through
 from torch import Tensor, library
 from torch.autograd import forward_ad
@@ -85,6 +86,44 @@ def test_extreme_logits() -> None:
         torch.testing.assert_close(soft, compose(logits, 0.1), equal_nan=True)
 
 
+def test_drawn_noise_is_that_of_the_layer() -> None:
+    """One seed gives the noise of ``gumbel_noise``, over blocks of odd rows too, and the gradient of that sample."""
+    for shape in [(4, 3), (7001, 11), (301, 501), (3, softmax._BLOCK + 1)]:
+        logits, weight = randn(*shape).requires_grad_(), randn(*shape, seed=2)
+        for temperature in (0.5, torch.rand(shape[0], 1) + 0.3):
+            soft = drawn_softmax(logits, temperature, torch.Generator().manual_seed(1))
+            expected = compose(logits, temperature, gumbel_noise(logits, generator=torch.Generator().manual_seed(1)))
+            assert soft is not None
+            torch.testing.assert_close(soft, expected)
+            gradients = [torch.autograd.grad((y * weight).sum(), logits)[0] for y in (soft, expected)]
+            torch.testing.assert_close(*gradients)
+
+
+def test_drawn_softmax_is_differentiable_twice() -> None:
+    logits = randn(4, 5).requires_grad_()
+    soft = drawn_softmax(logits, 0.7, torch.Generator().manual_seed(1))
+    noise = gumbel_noise(logits, generator=torch.Generator().manual_seed(1))
+    seconds = []
+    for y in (soft, compose(logits, 0.7, noise)):
+        assert y is not None
+        (gradient,) = torch.autograd.grad(y.square().sum(), logits, create_graph=True)
+        seconds.append(torch.autograd.grad(gradient.square().sum(), logits)[0])
+    torch.testing.assert_close(*seconds)
+
+
+def test_compiled_draw_equals_eager() -> None:
+    logits = randn(40, 7).requires_grad_()
+
+    def loss(logits: Tensor) -> Tensor:
+        return (gumbel_softmax(2 * logits, torch.tensor(0.7)) ** 2).sum()
+
+    gradients = []
+    for function in (loss, torch.compile(loss, fullgraph=True)):
+        torch.manual_seed(3)
+        gradients.append(torch.autograd.grad(function(logits), logits)[0])
+    torch.testing.assert_close(*gradients)
+
+
 @pytest.mark.parametrize("k", [3, 17])
 def test_second_derivative(k: int) -> None:
     logits = randn(2, 2, k, dtype=torch.float64).requires_grad_()
@@ -100,6 +139,8 @@ def test_operator_is_registered_right() -> None:
     logits, noise = randn(4, 5).requires_grad_(), randn(4, 5, seed=1)
     library.opcheck(OPERATOR, (logits, noise, torch.tensor(0.7)))
     library.opcheck(OPERATOR, (logits, None, torch.rand(4, 1) + 0.3))
+    tests = ("test_schema", "test_autograd_registration", "test_faketensor")  # the last one compares two draws
+    library.opcheck(torch.ops.gumbelzoo.drawn_softmax, (logits, torch.tensor(0.7)), test_utils=tests)
     soft = compose(logits.detach(), 0.7).requires_grad_()
     library.opcheck(torch.ops.gumbelzoo.softmax_gradient, (noise.requires_grad_(), soft, torch.tensor(0.7)))
 
