@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import TypeGuard
 
 import torch
 from einops import rearrange
@@ -255,7 +256,7 @@ def _softmax(logits: Tensor, temperature: float | Tensor, noise: Tensor | None =
     return (scores.masked_fill(masked, 0.0) / temperature.to(scores.dtype)).masked_fill(masked, -math.inf).softmax(-1)
 
 
-def _learns(temperature: float | Tensor) -> bool:
+def _learns(temperature: float | Tensor) -> TypeGuard[Tensor]:
     return isinstance(temperature, Tensor) and temperature.requires_grad
 
 
