@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from .checks import check_codes, check_logits
-from .sampling import align_temperature
 from .shapes import Float, Int
 from .softmax import log_softmax
+from .temperature import align_temperature
 
 
 def log_prob(logits: Float[Tensor, "... k"], codes: Int[Tensor, "*b"]) -> Float[Tensor, "*b"]:

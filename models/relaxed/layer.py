@@ -16,9 +16,10 @@ from ...registry import Spec
 from .densities import categorical_kl
 from .estimator import ESTIMATORS, Estimator
 from .noise import NoiseFn, draw_noise
-from .sampling import align_temperature, categorical_sample, gumbel_max, mask_logits, mode, one_hot
+from .sampling import categorical_sample, gumbel_max, mask_logits, mode, one_hot
 from .schedules import FORGOTTEN, SCHEDULES, read_temperature, warn_forgotten
 from .surrogate import Cost, bound_cost, cost_per_example, evaluate, repeat_copies, repeat_samples
+from .temperature import align_temperature
 
 
 class RelaxedCategorical(nn.Module):

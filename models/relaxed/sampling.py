@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TypeGuard
 
 import torch
 from einops import rearrange
@@ -28,6 +27,7 @@ from .checks import check_codes, check_finite, check_logits, readable
 from .noise import NoiseFn, draw_noise, exponential_noise, gumbel_noise, is_drawn
 from .shapes import Bool, Float, Int
 from .softmax import drawn_softmax, perturbed_softmax
+from .temperature import align_temperature, learns
 
 _BLOCK = 32
 
@@ -133,7 +133,7 @@ def gumbel_softmax(
     if noise is None:
         noise = partial(draw_noise, generator=generator)
     soft = None
-    if isinstance(noise, partial) and is_drawn(noise) and not _learns(temperature):
+    if isinstance(noise, partial) and is_drawn(noise) and not learns(temperature):
         soft = drawn_softmax(_compute(logits), temperature, noise.keywords.get("generator"))
     if soft is None:
         soft = _softmax(logits, temperature, noise if isinstance(noise, Tensor) else noise(logits))
@@ -198,35 +198,6 @@ def mask_logits(logits: Float[Tensor, "*b k"], mask: Bool[Tensor, "*m"] | None) 
     return logits.masked_fill(~mask, -math.inf)
 
 
-def align_temperature(temperature: float | Tensor, logits: Tensor) -> float | Tensor:
-    """Reshape a temperature to broadcast against logits ``... k``.
-
-    Args:
-        temperature: a number, or a tensor that is aligned with the logits from the left and never with the classes: a
-            scalar, ``b`` or ``b n`` for logits ``b n k``. Axes of 1 are repeated. A tensor with all axes and a last
-            axis of 1 is kept.
-        logits: ``... k``.
-
-    Raises:
-        ValueError: temperature <= 0, infinite or NaN (tensors: see the module); a shape that does not fit.
-    """
-    if not isinstance(temperature, Tensor):
-        if not 0 < temperature < math.inf:
-            raise ValueError(_bad_temperature(temperature))
-        return temperature
-    if not temperature.ndim and not temperature.requires_grad and readable(temperature):
-        return align_temperature(float(temperature), logits)
-    if readable(temperature) and not bool(((temperature > 0) & (temperature < math.inf)).all()):
-        raise ValueError(_bad_temperature(temperature.min().item()))
-    shape = (*logits.shape[:-1], 1)
-    if temperature.ndim > len(shape) or any(t not in (1, n) for t, n in zip(temperature.shape, shape, strict=False)):
-        raise ValueError(
-            f"temperature of shape {tuple(temperature.shape)} does not fit logits of shape {tuple(logits.shape)}; "
-            "give a number or a leading part of the logits' axes without the last"
-        )
-    return temperature.reshape(*temperature.shape, *[1] * (len(shape) - temperature.ndim))
-
-
 def _compute(logits: Tensor) -> Tensor:
     return logits if logits.dtype == torch.float64 else logits.float()
 
@@ -244,21 +215,13 @@ def _invert(weights: Tensor, generator: torch.Generator | None) -> Tensor:
 def _softmax(logits: Tensor, temperature: float | Tensor, noise: Tensor | None = None) -> Tensor:
     """Compute softmax((logits + noise) / temperature), ``... k``, float32 or float64."""
     logits = _compute(logits)
-    if not _learns(temperature):
+    if not learns(temperature):
         noise = None if noise is None else noise.to(logits.dtype)
         if (soft := perturbed_softmax(logits, temperature, noise)) is not None:
             return soft
     scores = logits if noise is None else logits + noise
-    if not _learns(temperature):
+    if not learns(temperature):
         return (scores / temperature).softmax(-1)
     # A logit of -inf gives the temperature no gradient instead of NaN.
     masked = scores.isneginf()
     return (scores.masked_fill(masked, 0.0) / temperature.to(scores.dtype)).masked_fill(masked, -math.inf).softmax(-1)
-
-
-def _learns(temperature: float | Tensor) -> TypeGuard[Tensor]:
-    return isinstance(temperature, Tensor) and temperature.requires_grad
-
-
-def _bad_temperature(value: float) -> str:
-    return f"temperature must be > 0, got {value}; use gumbel_max or categorical_sample for exact samples"

@@ -14,9 +14,9 @@ from torch import Tensor
 from ..densities import concrete_log_prob
 from ..estimator import ESTIMATORS
 from ..noise import NoiseFn
-from ..sampling import align_temperature
 from ..softmax import log_softmax
 from ..surrogate import upcast
+from ..temperature import align_temperature
 from .gumbel_softmax import GumbelSoftmax
 
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 from gumbelzoo.models.relaxed.noise import exponential_noise, gumbel_noise
 from gumbelzoo.models.relaxed.sampling import (
-    align_temperature,
     categorical_sample,
     exponential_race,
     gumbel_max,
@@ -16,6 +15,7 @@ from gumbelzoo.models.relaxed.sampling import (
     tempered_softmax,
 )
 from gumbelzoo.models.relaxed.surrogate import straight_through
+from gumbelzoo.models.relaxed.temperature import align_temperature
 from scipy import stats
 from torch import Tensor
 
