@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .commands.notebook import export, fit, test
     from .models.relaxed import RelaxedCategorical
     from .pretrained.api import create_model, list_models, list_pretrained, load
     from .pretrained.hub import push_to_hub
@@ -18,20 +19,26 @@ __version__ = "0.1.0"
 _HOMES = {
     "RelaxedCategorical": ".models.relaxed",
     "create_model": ".pretrained.api",
+    "export": ".commands.notebook",
+    "fit": ".commands.notebook",
     "list_models": ".pretrained.api",
     "list_pretrained": ".pretrained.api",
     "load": ".pretrained.api",
     "push_to_hub": ".pretrained.hub",
     "save_pretrained": ".pretrained.saving",
+    "test": ".commands.notebook",
 }
 __all__ = [
     "RelaxedCategorical",
     "create_model",
+    "export",
+    "fit",
     "list_models",
     "list_pretrained",
     "load",
     "push_to_hub",
     "save_pretrained",
+    "test",
 ]
 
 

@@ -109,11 +109,17 @@ def _dispatch(command: str, rest: list[str]) -> None:
 
         ZooCLI([command, *rest])
     else:
+        from gumbelzoo.commands.parsing import plugins
+
         module = importlib.import_module(f"gumbelzoo.commands.{command}")
         parser = _Parser(prog=f"{_program()} {command}", description=module.__doc__, allow_abbrev=False)
         module.add_arguments(parser)
+        plugins.add_plugins(parser, command)
         parser.set_defaults(commands=tuple(COMMANDS))  # for `completion`
+        if any(token == "--" or token.endswith("=--") for token in rest):  # argparse would drop it, and give a list
+            parser.error("'--' is not used here; leave it out")
         options, others = parser.parse_known_args(rest)
+        plugins.import_given(options, command)
         if command == "sweep":
             options.fit = others
         elif others:

@@ -14,6 +14,9 @@ as the unknown token.
 - ``word``: words of letters, digits and hyphens; an apostrophe with the letters after it; single punctuation marks.
   Spaces are lost and guessed in decoding: ``3.14`` becomes ``3. 14``. Combining marks are cut off.
 - ``character``: every code point.
+
+``bpe`` splits words into runs of bytes that training had often; see ``byte_pairs.py``. Nothing is unknown, so there is
+no ``<unk>``, and ``decode(encode(line)) == line``, as for ``lossless_word`` without spaces at the ends of the line.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ from typing import Any, Final, NamedTuple
 import regex
 import torch
 from torch import Tensor
+
+from .byte_pairs import BytePairs, characters, join_pieces, split_pieces
 
 EOS, UNKNOWN = "<eos>", "<unk>"
 NORMAL_FORM: Final = "NFC"  # of new vocabularies: an accented letter is one token, however a file spells it
@@ -69,6 +74,8 @@ RULES = {
     "word": Rule(WORD.findall, join_words),
     "character": Rule(CHARACTER.findall, "".join),
 }
+BPE: Final = "bpe"
+LEVELS = {**RULES, BPE: Rule(split_pieces, join_pieces)}
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ class Tokenization:
     """A rule and a normal form: how a line of text becomes tokens.
 
     Args:
-        level: ``lossless_word``, ``word`` or ``character``.
+        level: ``lossless_word``, ``word``, ``character``, or ``bpe``, whose words a vocabulary splits further.
         normal_form: ``NFC``, Unicode's composed form, which lines are converted to; None leaves them as they are.
 
     Raises:
@@ -87,18 +94,18 @@ class Tokenization:
     normal_form: str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.level, str) or self.level not in RULES:
-            raise ValueError(f"level must be one of {', '.join(RULES)}, got {self.level!r}")
+        if not isinstance(self.level, str) or self.level not in LEVELS:
+            raise ValueError(f"level must be one of {', '.join(LEVELS)}, got {self.level!r}")
         if self.normal_form not in (None, NORMAL_FORM):
             raise ValueError(f"normal_form must be {NORMAL_FORM} or none, got {self.normal_form!r}")
 
     def split(self, line: str) -> list[str]:
         """Split a line of text into tokens."""
-        return RULES[self.level].split(unicodedata.normalize(NORMAL_FORM, line) if self.normal_form else line)
+        return LEVELS[self.level].split(unicodedata.normalize(NORMAL_FORM, line) if self.normal_form else line)
 
     def join(self, tokens: Sequence[str]) -> str:
         """Join tokens to a line of text."""
-        return RULES[self.level].join(tokens)
+        return LEVELS[self.level].join(tokens)
 
 
 @dataclass(frozen=True)
@@ -108,11 +115,11 @@ class Vocabulary:
     ``Vocabulary(**vocabulary.config())`` is an equal one; the configuration is plain JSON.
 
     Args:
-        tokens: token of each id.
+        tokens: token of each id; of level ``bpe`` in the order in which they were learned.
         level, normal_form: see ``Tokenization``.
 
     Raises:
-        ValueError: tokens that are not texts or not distinct; errors of ``Tokenization``.
+        ValueError: tokens that are not texts or not distinct; errors of ``Tokenization`` and ``BytePairs``.
 
     Example:
         >>> vocabulary = Vocabulary(["<eos>", "<unk>", "a", "man", "."])
@@ -127,6 +134,7 @@ class Vocabulary:
     normal_form: str | None = None
     ids: dict[str, int] = field(init=False, repr=False, compare=False)
     tokenization: Tokenization = field(init=False, repr=False, compare=False)
+    pairs: BytePairs | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tokenization", Tokenization(self.level, self.normal_form))
@@ -135,6 +143,8 @@ class Vocabulary:
         object.__setattr__(self, "ids", {token: number for number, token in enumerate(self.tokens)})
         if len(self.ids) < len(self.tokens):
             raise ValueError(f"tokens must be different, got {len(self.ids)} different ones of {len(self.tokens)}")
+        pairs = BytePairs([token for token in self.tokens if token != EOS]) if self.level == BPE else None
+        object.__setattr__(self, "pairs", pairs)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -163,19 +173,25 @@ class Vocabulary:
         """Arguments of the constructor."""
         return {"tokens": list(self.tokens), "level": self.level, "normal_form": self.normal_form}
 
+    def split(self, line: str) -> list[str]:
+        """Split a line of text into tokens, known or not."""
+        tokens = self.tokenization.split(line)
+        return tokens if self.pairs is None else [part for word in tokens for part in self.pairs.split(word)]
+
     def encode(self, line: str) -> list[int]:
         """Convert a line of text to ids, without EOS.
 
         Raises:
             ValueError: an unknown token in a vocabulary without ``<unk>``.
         """
-        if self.unk is None:
+        unknown = self.unk
+        if unknown is None:
             self.check(line)
-        return [self.ids.get(token, self.unk or 0) for token in self.tokenization.split(line)]
+        return [self.ids.get(token, unknown or 0) for token in self.split(line)]
 
     def check(self, line: str) -> None:
         """Check that every token of a line is known; the ValueError names the first that is not."""
-        for token in self.tokenization.split(line):
+        for token in self.split(line):
             if token not in self.ids:
                 raise ValueError(f"{token!r} is not one of the {len(self)} tokens of this vocabulary")
             if token == UNKNOWN:
@@ -187,6 +203,15 @@ class Vocabulary:
         if self.eos in ids:
             ids = ids[: ids.index(self.eos)]
         return self.tokenization.join([self.tokens[number] for number in ids])
+
+    def characters(self) -> list[int] | None:
+        """Return the characters of each token of level ``bpe``; their sum over a line is its length and 1 for its end.
+
+        None for other levels.
+        """
+        if self.level != BPE:
+            return None
+        return [0 if token == EOS else characters(token) for token in self.tokens]  # the space before a line is its end
 
     def lengths(self, tokens: Tensor) -> Tensor:
         """Number of tokens of each sentence, its first EOS included: ``b t -> b``."""

@@ -17,6 +17,7 @@ from .documentation.layout import word as as_word
 from .parsing.command_line import CommandLine
 from .parsing.configs import config_names
 from .parsing.options import Options
+from .parsing.plugins import add_plugins
 from .parsing.usage import USAGE
 from .run_folders.names import ROOT
 
@@ -92,10 +93,9 @@ def complete(words: Sequence[str], commands: Iterable[str]) -> list[str]:
 def _of_lightning(command: str, before: Sequence[str], word: str) -> Iterable[str]:
     """Words of fit, validate and test."""
     try:
-        line = CommandLine.read(command, before)
-    except (OSError, ValueError):  # a configuration that is not there
-        line = CommandLine(command)
-    options = Options(line)
+        options = Options(CommandLine.read(command, before))
+    except (OSError, ValueError):  # a configuration or a plugin that is not there
+        options = Options(CommandLine(command))
     option, equals, _ = word.partition("=")
     if equals:
         return [f"{option}={value}" for value in _values(options, option)]
@@ -103,7 +103,7 @@ def _of_lightning(command: str, before: Sequence[str], word: str) -> Iterable[st
         return found
     if word.startswith("-"):
         return [f"--{name}" if name in ("help", "print_config") else f"--{name}=" for name in options.names()]
-    return _sources() if command != "fit" and len(line.sources) == len(before) else []
+    return _sources() if command != "fit" and len(options.line.sources) == len(before) else []
 
 
 def _values(options: Options, option: str) -> list[str]:
@@ -135,6 +135,7 @@ def _of_parser(command: str, before: Sequence[str], word: str) -> Iterable[str]:
     """Words of a command with an ordinary parser."""
     parser = argparse.ArgumentParser()
     import_module(f"..{command}", __name__).add_arguments(parser)
+    add_plugins(parser, command)
     actions = {option: action for action in parser._actions for option in action.option_strings}
     places = [action for action in parser._actions if not action.option_strings]
     given: list[str] = []

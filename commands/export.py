@@ -37,10 +37,11 @@ def run(options: argparse.Namespace) -> None:
     """Export, and print the folder.
 
     Raises:
-        ValueError: not a run, not tested, tested with another checkpoint, no name of a licence, or the folder exists.
+        ValueError: not a run, not tested, tested with another checkpoint, no name of a licence, the folder exists, or
+            a model or data that are in no registry.
     """
     from ..pretrained.untrusted import printable
-    from .files.source import resolve_source
+    from .files.source import named_source, resolve_source
     from .run_folders.provenance import read_provenance
 
     if options.licence is not None and not LICENCE.fullmatch(options.licence):
@@ -49,11 +50,13 @@ def run(options: argparse.Namespace) -> None:
             "your own goes into the README.md of the release"
         )
     source = resolve_source(options.source)
-    if source.run is None:
+    run = source.run
+    if run is None:
         raise ValueError(f"{options.source} is no run folder: only what `fit` trained and `test` measured is released")
+    source = named_source(source)
     if options.folder.exists():
         raise ValueError(f"{options.folder} exists already and is not overwritten; choose another name or remove it")
-    fit, test = read_provenance(source, source.run)
+    fit, test = read_provenance(source, run)
     if options.half:
         test |= _measure_half(source, test["seed"])
     folder = _write_release(source, options.folder, fit, test, options.half, options.licence)
@@ -76,13 +79,13 @@ def _write_release(
     """Write the release folder with its card and pictures."""
     from torchvision.utils import save_image
 
-    from ..pretrained.config import PLACES
+    from ..pretrained.plugins import plugins_of
     from ..pretrained.saving import save_pretrained
     from .run_folders.card import write_card
 
     figures, sentences = draw_figures(source), draw_sentences(source.model)
-    # Where the data lie on this machine is no part of a release.
-    arguments = {key: value for key, value in source.data["arguments"].items() if key not in PLACES}
+    data = {"class": source.data["class"], "arguments": without_places(source.data["arguments"])}
+    plugins = plugins_of(source.model.registry_name, source.model.config(), data)
     with tempfile.TemporaryDirectory() as scratch:
         pictures = {f"{name}.png": Path(scratch) / f"{name}.png" for name in figures}
         for name, figure in figures.items():
@@ -90,13 +93,24 @@ def _write_release(
         return save_pretrained(
             source.model,
             folder,
-            card=write_card(folder.name, source.model, fit, test, list(pictures), sentences, half, licence),
-            data={"class": source.data["class"], "arguments": arguments},
+            card=write_card(folder.name, source.model, fit, test, list(pictures), sentences, half, licence, plugins),
+            data=data,
             test={key: test[key] for key in ("metrics", "seed", "batches")} | {"metadata": test["data"]},
             pictures=pictures,
             half=half,
             ema=fit.get("ema"),
         )
+
+
+def without_places(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of data that name no place on this machine, which is no part of a release."""
+    from ..pretrained.config import PLACES
+
+    return {
+        name: value
+        for name, value in arguments.items()
+        if name not in PLACES and not (isinstance(value, str) and (value[:1] == "~" or Path(value).is_absolute()))
+    }
 
 
 def draw_figures(source: Source) -> dict[str, Tensor]:

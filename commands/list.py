@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..pretrained.paths import user_path
-from ..registry import unknown_name
+from ..registry import installed_plugins, unknown_name
 from .documentation.catalogue import PACKAGE, Catalogue
 from .documentation.entries import Entry, Kind
 from .documentation.layout import WIDTH, option_lines, word, wrap
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> None:
         records = [read_record(folder) for folder in find_runs(user_path(options.name or "runs"))]
         print(json.dumps(describe_all(records), indent=2) if options.json else list_table(records))
         return
-    catalogue = Catalogue()
+    catalogue = Catalogue([*options.plugin, *(plugin.module for plugin in installed_plugins())])
     if not options.kind:
         found = contents(catalogue)
         print(json.dumps(found, indent=2) if options.json else overview(found, catalogue.kinds))

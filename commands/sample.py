@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples (default: 0)")
     parser.add_argument("--prefix", help="text that each sentence begins with")
-    parser.add_argument("--label", type=int, help="class of all images, for a prior over classes")
+    parser.add_argument("--label", type=int, help="class of all samples, for a model of classes")
     parser.add_argument("--top_k", type=int, help="draw from the K most probable tokens or codes")
     parser.add_argument("--top_p", type=float, help="draw from the most probable ones of this total probability")
     add_view(parser, "images in a row (default: a square)")

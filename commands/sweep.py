@@ -70,7 +70,8 @@ def run(options: argparse.Namespace) -> None:
     if file and file.random and count is None:
         raise ValueError("a random search needs the number of its runs: --count, or run_cap in the file")
     points = make_points(parameters, count, options.seed, options.name)
-    arguments = [*(file.arguments if file else []), *(f"--config={name}" for name in options.config), *options.fit]
+    given = [f"--config={name}" for name in options.config] + [f"--plugin={name}" for name in options.plugin]
+    arguments = [*(file.arguments if file else []), *given, *options.fit]
     tasks, metric = _plan(points, arguments)
     Sweep(tasks, options.select or (file.metric if file else None) or metric).run(options.jobs)
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from ..pretrained.plugins import import_plugins
 from ..pretrained.run_files import TEST
 from ..pretrained.untrusted import printable
 from .parsing.errors import exit_code, explain
+from .parsing.plugins import split_plugins
 from .run_folders.tables import MISSING, number, table
 
 if TYPE_CHECKING:
@@ -21,14 +23,15 @@ if TYPE_CHECKING:
 
 # Options of where and on what device to test. With any other, a release could not repeat the metrics of its card.
 NEUTRAL_OPTIONS = (
-    *("--data.root", "--data.path", "--data.test_path", "--seed_everything", "--trainer.enable_progress_bar"),
-    *("--trainer.accelerator", "--trainer.devices", "--trainer.num_nodes", "--trainer.strategy"),
+    *("--data.root", "--data.path", "--data.test_path", "--data.labels_path", "--data.vocabulary_path"),
+    *("--seed_everything", "--trainer.enable_progress_bar"),
+    *("--plugin", "--trainer.accelerator", "--trainer.devices", "--trainer.num_nodes", "--trainer.strategy"),
 )
 
 DATA_FACTS = ("data set", "binarization")  # without the same ones, metrics are not comparable
 
 
-def measure_sources(command: str, arguments: Sequence[str]) -> None:
+def measure_sources(command: str, arguments: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Run ``gumbelzoo test NAME ... [options]``; a NAME is a release, a hub id, a run or one of its checkpoints.
 
     One that fails does not end the others. The test metrics of each run are written to its ``test.json``, unless an
@@ -38,6 +41,9 @@ def measure_sources(command: str, arguments: Sequence[str]) -> None:
         command: ``test`` or ``validate``.
         arguments: sources, then options.
 
+    Returns:
+        What was measured, as ``measure`` returns it, by source.
+
     Raises:
         ValueError: nothing of one of the names, before anything is measured; or a damaged file.
         RuntimeError: the measurement of some of several sources failed.
@@ -46,9 +52,9 @@ def measure_sources(command: str, arguments: Sequence[str]) -> None:
 
     given = list(takewhile(lambda argument: not argument.startswith("-"), arguments))
     names, options = list(dict.fromkeys(given)), arguments[len(given) :]
+    import_plugins(split_plugins(options)[0])
     if len(names) == 1:
-        _measure_one(command, names[0], options)
-        return
+        return {names[0]: _measure_one(command, names[0], options)}
     for name in names:
         find(name)
     measured: dict[str, dict[str, Any]] = {}
@@ -63,6 +69,7 @@ def measure_sources(command: str, arguments: Sequence[str]) -> None:
     if errors:
         kind = ValueError if all(exit_code(error) == 2 for error in errors) else RuntimeError
         raise kind(f"{len(errors)} of {len(names)} failed: {', '.join(name for name in names if name not in measured)}")
+    return measured
 
 
 def measure(source: Source, rest: Sequence[str] = (), command: str = "test") -> dict[str, Any]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
 from lightning.pytorch import LightningDataModule
+from torch import Tensor
 
 from ..interfaces import Batch
 from ..registry import Registry
 from .keyed_random import Key
 from .licences import licence_of
-from .loader import TensorLoader, Transform
+from .loader import Rows, TensorLoader, Transform
+from .own import name_batches
 
-D = TypeVar("D", bound="type[InMemoryData]")
+D = TypeVar("D", bound="type[LightningDataModule]")
 
 
 class InMemoryData(LightningDataModule):
@@ -107,21 +109,30 @@ class InMemoryData(LightningDataModule):
         """Return batches of every test row once, in order."""
         return self._loader(self.splits.test.tensors(), self.eval_batch_size, self.eval_transform)
 
-    def _loader(self, tensors: Batch, batch_size: int, transform: Transform, shuffle: bool = False) -> TensorLoader:
+    def _loader(
+        self, tensors: Mapping[str, Tensor | Rows], batch_size: int, transform: Transform, shuffle: bool = False
+    ) -> TensorLoader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         return TensorLoader(
             tensors, batch_size, transform, shuffle=shuffle, seed=self.seed, rank=rank, world_size=world_size
         )
 
 
-DATA: Registry[type[InMemoryData]] = Registry("data module")
+DATA: Registry[type[LightningDataModule]] = Registry("data module")
 
 
-def register_data(name: str) -> Callable[[D], D]:
-    """Class decorator that registers a data module under ``name`` and sets its ``registry_name``."""
+def register_data(name: str, keys: Sequence[str] = ()) -> Callable[[D], D]:
+    """Class decorator that registers a data module under ``name`` and sets its ``registry_name``.
+
+    Args:
+        name: in the registry.
+        keys: of the values of a batch, where these are tuples, such as ``("image", "label")``.
+    """
 
     def add(data: D) -> D:
-        data.registry_name = name
+        data.registry_name = name  # type: ignore[attr-defined]
+        if keys:
+            name_batches(data, keys)
         DATA.register(name)(data)
         return data
 

@@ -17,6 +17,7 @@ Key = tuple[int, ...]
 
 SPLIT, FIXED_DRAW, SHUFFLE, FRESH_DRAW = 1, 2, 3, 4
 ORACLE_PARAMETERS, ORACLE_TEXT, GRAMMAR_TEXT = 5, 6, 7
+FLIP = 8
 
 
 def permutation(n: int, key: Key) -> Tensor:

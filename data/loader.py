@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -36,6 +36,20 @@ def evaluation_indices(order: Tensor, batch_size: int, rank: int, world_size: in
     return order[rank::world_size].tensor_split(steps)
 
 
+class Rows:
+    """Some rows of a tensor ``n ...``, by their int64 indices. Each is read when it is selected."""
+
+    def __init__(self, tensor: Tensor, rows: Tensor) -> None:
+        self.tensor, self.rows = tensor, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def index_select(self, dim: int, index: Tensor) -> Tensor:
+        """Return the rows at ``index``, as ``Tensor.index_select`` does along the first axis."""
+        return self.tensor.index_select(dim, self.rows[index])
+
+
 class TensorLoader:
     """Data loader over tensors in memory.
 
@@ -60,7 +74,7 @@ class TensorLoader:
 
     def __init__(
         self,
-        tensors: Batch,
+        tensors: Mapping[str, Tensor | Rows],
         batch_size: int,
         transform: Transform = lambda batch, key: batch,
         *,

@@ -65,9 +65,13 @@ class Folders:
 
     Args:
         root: default ``$GUMBELZOO_DATA``, else the user's cache folder.
+
+    Attributes:
+        given: the root as given, None for the default.
     """
 
     def __init__(self, root: str | None = None) -> None:
+        self.given = root
         self.root = Path(root or os.environ.get("GUMBELZOO_DATA") or user_cache()).expanduser()
 
     def find(self, *names: str, folder: bool = False) -> Path | None:

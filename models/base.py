@@ -84,6 +84,7 @@ class ZooModel(L.LightningModule):
     card: ClassVar[ModelCard] = ModelCard()
     parts: ClassVar[Mapping[str, Part]] = {"optimizer": OptimizerConfig}  # arguments that are specs or dataclasses
     sample_options: ClassVar[frozenset[str]] = frozenset()  # of ``sample``, besides n, temperature and generator
+    networks: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "network")  # submodules that ``--compile`` compiles
     batch_key: ClassVar[str | None] = None  # of the batches that it learns from: image, tokens, or None for any
     monitor: str | None = "val/elbo"  # metric that selects ``best.ckpt``, lower is better; None selects none
     # suggestions for a loss that is not finite

@@ -14,7 +14,10 @@ from torch import Tensor
 
 MEASURED = 10_000  # training images, at least, of which mean and variance are measured
 EXAMPLES = {
-    "image": "return {'image': images, 'label': labels} from the data set",
+    "image": (
+        "return {'image': images, 'label': labels} from the data set, or name what it returns: "
+        "@register_data(NAME, keys=('image', 'label'))"
+    ),
     "tokens": "return {'tokens': tokens, 'length': lengths} from the data set",
 }
 KINDS = {"image": "images", "tokens": "text"}  # data by the key of their batches
@@ -41,6 +44,11 @@ def check_batch(batch: Any, key: str) -> None:
     if key not in batch:
         found = ", ".join(map(str, batch)) or "nothing"
         raise ValueError(f"this model learns from {KINDS[key]}: a batch must have '{key}', and it has {found}")
+
+
+def transferred(source: Any, batch: Any) -> Any:
+    """A batch of a loader as the hooks of its data module give it to a model, on the CPU."""
+    return source.on_after_batch_transfer(source.on_before_batch_transfer(batch, 0), 0)
 
 
 def check_levels(images: Tensor) -> None:
@@ -99,7 +107,7 @@ def training_pixels(source: Any, *needed: str) -> Any:
         return source
     number, total, squares = 0, torch.zeros((), dtype=torch.float64), 0.0
     with isolate_rng():
-        for batch in source.train_dataloader():
+        for batch in (transferred(source, batch) for batch in source.train_dataloader()):
             check_batch(batch, "image")
             check_levels(batch["image"])
             pixels = batch["image"].double()

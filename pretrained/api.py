@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from ..models.base import MODELS, ZooModel
-from ..registry import unknown_arguments, unknown_name
+from ..registry import import_installed, unknown_arguments, unknown_name
 from . import hub
 from .config import CONFIG
 from .paths import user_path
+from .plugins import import_plugins
 from .release import Release
 from .run import Run, is_run
 
@@ -20,7 +22,8 @@ HUB_ID = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?"
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Return the names of the models that ``create_model`` builds, by shell pattern."""
+    """Return the names of the models that ``create_model`` builds, those of plugins included, by shell pattern."""
+    import_installed()
     return MODELS.names(pattern)
 
 
@@ -60,7 +63,7 @@ def create_model(name: str, pretrained: bool = False, **arguments: Any) -> ZooMo
     return model(**arguments)
 
 
-def load(source: str | Path, *, revision: str | None = None) -> ZooModel:
+def load(source: str | Path, *, revision: str | None = None, plugins: Sequence[str] = ()) -> ZooModel:
     """Load a released or trained model in eval mode, on the CPU.
 
     Args:
@@ -68,15 +71,19 @@ def load(source: str | Path, *, revision: str | None = None) -> ZooModel:
             ``list_pretrained()``; or a Hugging Face hub id, ``user/repository`` or ``user/repository@revision``. What
             lies here under that name comes first.
         revision: branch, tag or commit of a hub id.
+        plugins: modules or ``.py`` files that register what the model is built of; they are imported first. No file
+            makes us import one.
 
     Raises:
-        ValueError: no such release or run, or one that is damaged, foreign or of another format.
-        FileNotFoundError: a run without a checkpoint.
+        ValueError: no such release or run, or one that is damaged, foreign or of another format; or a plugin that is
+            needed and not given, or that cannot be imported.
+        FileNotFoundError: a run without a checkpoint, or no such plugin.
 
     Example:
         >>> import gumbelzoo
         >>> images = gumbelzoo.load("catvae-digits").sample(4)  # b c h w
     """
+    import_plugins([plugins] if isinstance(plugins, str) else plugins)
     return find(source, revision).load_model()
 
 

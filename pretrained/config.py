@@ -12,13 +12,20 @@ from typing import Any
 
 from ..models.base import MODELS
 from ..registry import unknown_arguments
-from .untrusted import check_arguments, first_line, parse_json, read_json, resolve_inside
+from .plugins import check_imported, read_names
+from .untrusted import MAX_NUMBERS, check_arguments, first_line, parse_json, read_json, resolve_inside
 
 FORMAT = 2
 MAX_METRIC = 1e100  # a whole number of JSON may be longer than any float
 CONFIG = "config.json"
 PRECISIONS = ("float32", "half")
-PLACES = ("root", "path", "test_path")  # data arguments that name a place on a machine; a release has none
+PLACES = (
+    "root",
+    "path",
+    "test_path",
+    "labels_path",
+    "vocabulary_path",
+)  # data arguments that name a place on a machine; a release has none
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ class ReleaseConfig:
         test: ``{"metrics": {name: value}, "seed": ..., "batches": ..., "metadata": {...}}``, or empty.
         precision: of the stored weights: ``float32``, or ``half`` (float16, bfloat16 where that is too small).
         ema: decay of the moving averages that the weights are; None for weights that are no averages.
+        plugins: modules outside of gumbelzoo that register what the release names.
         format: version of this layout.
     """
 
@@ -41,6 +49,7 @@ class ReleaseConfig:
     test: dict[str, Any] = field(default_factory=dict)
     precision: str = "float32"
     ema: float | None = None
+    plugins: list[str] = field(default_factory=list)
     format: int = FORMAT
 
     @property
@@ -70,8 +79,8 @@ def check_config(content: Mapping[str, Any]) -> ReleaseConfig:
     """Check the content of a ``config.json``.
 
     Raises:
-        ValueError: another format, an unexpected key or type, an unknown model or argument, an import path, numbers or
-            lists beyond reason, data arguments that name a place on a machine.
+        ValueError: another format, an unexpected key or type, a plugin that is not imported, an unknown model or
+            argument, an import path, numbers or lists beyond reason, data arguments that name a place on a machine.
     """
     _check_format(content.get("format"))
     unknown_arguments("a release", ReleaseConfig, content)
@@ -83,6 +92,7 @@ def check_config(content: Mapping[str, Any]) -> ReleaseConfig:
         raise ValueError(f"'precision' must be one of {', '.join(PRECISIONS)}")
     if (ema := content.get("ema")) is not None and not (type(ema) is float and 0 < ema < 1):
         raise ValueError("'ema' must be a number between 0 and 1")
+    check_imported(read_names(content.get("plugins")))
     config = ReleaseConfig(**content)
     check_arguments(config.arguments)
     unknown_arguments(config.model, MODELS[config.model], config.arguments)
@@ -104,11 +114,14 @@ def _check_data(data: dict[str, Any]) -> None:
         raise ValueError("'data' must have a 'class', by name, and its 'arguments'")
     if not isinstance(arguments, dict):
         raise ValueError("'data.arguments' must be a JSON object")
+    if "." in (kind := data.get("class", "")):
+        raise ValueError(f"unknown data module: '{kind}'; in a release data are given by name, not by import path")
     for name, value in arguments.items():
         if name in PLACES:
             raise ValueError(f"'data.arguments.{name}' names a place on a machine; a release has none")
-        if isinstance(value, (dict, list)):
-            raise ValueError(f"'data.arguments.{name}' must be a plain value")
+        items = value if isinstance(value, list) else [value]
+        if len(items) > MAX_NUMBERS or any(isinstance(item, (dict, list)) for item in items):
+            raise ValueError(f"'data.arguments.{name}' must be a plain value or a short list of such")
 
 
 def check_test(test: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +17,8 @@ from . import config as release
 from .budget import Budget
 from .paths import user_path
 from .plain_yaml import read_yaml
-from .run_files import CHECKPOINTS, CONFIG, checkpoint_path
+from .plugins import check_imported, imported_class, read_names, unknown_import
+from .run_files import CHECKPOINTS, CONFIG, DATA, checkpoint_path
 from .untrusted import check_unpacked_size, first_line
 
 PACKAGE = __name__.partition(".")[0]
@@ -55,8 +55,17 @@ class Run:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """Content of ``config.yaml``; errors are those of ``read_yaml``."""
-        return read_yaml(self.folder / CONFIG)
+        """Content of ``config.yaml``.
+
+        Raises:
+            ValueError: it is no such file, or its run needs a plugin that is not imported.
+        """
+        content = read_yaml(self.folder / CONFIG)
+        try:
+            check_imported(read_names(content.get("plugin")))
+        except ValueError as error:
+            raise ValueError(f"{self.folder / CONFIG}: {error}") from None
+        return content
 
     @property
     def model_class(self) -> type[ZooModel]:
@@ -75,18 +84,20 @@ class Run:
                 f"{self.folder / CONFIG} has the layout of an earlier gumbelzoo ('{name}' is now "
                 f"'{renamed[attribute]}'); train the model again, or take a current release"
             )
-        # A user's own class is found if it is imported. Nothing is imported on behalf of a file.
-        found = vars(sys.modules[module]).get(attribute) if module in sys.modules else None
-        if isinstance(found, type) and issubclass(found, ZooModel):
+        if found := imported_class(name, ZooModel):
             return found
-        remedy = f"; or import {module} first" if module else ""
-        raise ValueError(f"{self.folder / CONFIG}: {unknown_name('model', name, MODELS)}{remedy}")
+        said = unknown_import("model", name, MODELS) if module else unknown_name("model", name, MODELS)
+        raise ValueError(f"{self.folder / CONFIG}: {said}")
 
     @property
     def data(self) -> dict[str, Any]:
         """Data of the run, ``{"class": name, "arguments": {...}}``."""
         entry = self._entry("data")
-        return {"class": entry["class_path"], "arguments": dict(entry.get("init_args") or {})}
+        arguments = dict(entry.get("init_args") or {})
+        place, kept = arguments.get("path"), self.folder / DATA
+        if isinstance(place, str) and Path(place).name == DATA and kept.is_file():  # the run may have been moved
+            arguments["path"] = str(kept)
+        return {"class": entry["class_path"], "arguments": arguments}
 
     @property
     def seed(self) -> int:

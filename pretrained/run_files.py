@@ -9,6 +9,7 @@ METRICS = "metrics.csv"
 FIT = "fit.json"
 TEST = "test.json"
 LOCK = "lock"
+DATA = "data.npz"  # arrays that were given in memory
 SLURM_JOB = "slurm_job"  # id of the job that trains the run
 CHECKPOINTS = ("best", "last")
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from ..models.base import ZooModel
 from .config import CONFIG, FORMAT, parse_config
 from .paths import user_path
+from .plugins import plugins_of
 from .release import CARD
 from .weights import WEIGHTS, check_finite, check_types
 
@@ -93,6 +94,7 @@ def _config_text(
     model: ZooModel, data: Mapping[str, Any] | None, test: Mapping[str, Any] | None, half: bool, ema: float | None
 ) -> str:
     """Text of ``config.json``, checked as it is when it is loaded."""
+    plugins = plugins_of(model.registry_name, model.config(), data)
     config = {
         "format": FORMAT,
         "model": model.registry_name,
@@ -101,6 +103,7 @@ def _config_text(
         **({"precision": "half"} if half else {}),
         **({} if ema is None else {"ema": ema}),
         **({"test": dict(test)} if test else {}),
+        **({"plugins": plugins} if plugins else {}),
     }
     for part, content in config.items():
         try:

@@ -6,15 +6,14 @@ import json
 import math
 import os
 import unicodedata
-import zipfile
 from pathlib import Path
 from typing import IO, Any
 
+from ..archives import open_zip
 from .pickles import MAX_PICKLE_BYTES, check_pickle
 
 MAX_CONFIG_BYTES = 1 << 22
 MAX_CHECKPOINT_BYTES = 4 << 31  # the largest weights, their averages, and two moments of each
-MAX_DIRECTORY_BYTES = 1 << 22  # of a zip file: tens of thousands of entries
 MAX_NUMBER = 10**7  # largest whole number in a model's arguments: sizes and counts
 MAX_SAMPLES = 10**5  # of each example
 MAX_NUMBERS = 256  # longest list in a model's arguments, except lists of texts such as a vocabulary
@@ -121,19 +120,6 @@ def _check_json(value: Any, key: str = "", depth: int = 0) -> None:
 def _join(key: str, name: str) -> str:
     """Dotted name, not longer than a message shows: a long key over many values would take quadratic time."""
     return f"{key[:MAX_MESSAGE]}.{name[:MAX_MESSAGE]}"
-
-
-def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
-    """Open a zip file whose directory is small: in memory, each of its entries is ten times as large.
-
-    Raises:
-        ValueError: its directory is too large.
-        zipfile.BadZipFile: no zip file.
-    """
-    end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # what ZipFile itself will read
-    if end and end[zipfile._ECD_SIZE] > MAX_DIRECTORY_BYTES:  # type: ignore[attr-defined]
-        raise ValueError(f"its directory is larger than {MAX_DIRECTORY_BYTES:,} bytes")
-    return zipfile.ZipFile(file)
 
 
 def check_unpacked_size(file: IO[bytes]) -> None:

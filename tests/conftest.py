@@ -8,11 +8,12 @@ install_import_hook("gumbelzoo", "beartype.beartype")
 
 import logging  # noqa: E402
 import os  # noqa: E402
-from collections.abc import Callable  # noqa: E402
+from collections.abc import Callable, Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from gumbelzoo.registry import Registry  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -44,6 +45,18 @@ trainer:
 def seeded() -> None:
     """The same random numbers in any order of the tests, and in any number of processes."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _own_parts() -> Iterator[None]:
+    """Forget the parts from outside of the package that a test has registered."""
+    before = {registry: set(registry) for registry in list(Registry.everyone)}
+    yield
+    for registry, known in before.items():
+        for name in set(registry) - known:
+            if registry[name].__module__.partition(".")[0] != "gumbelzoo":
+                del registry._entries[name]
+                registry.plugins.pop(name, None)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ NAMES = {"images": "digits", "text": "grammar"}
 SMALL = {
     "data.batch_size": 8,
     "data.eval_batch_size": 4,
+    "data.level": "null",
+    "data.max_vocabulary": "null",
     "model.image_shape": [1, 8, 8],
     "model.bound_samples": 2,
     "model.widths": [8, 16],

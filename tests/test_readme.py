@@ -53,6 +53,7 @@ def links() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("page", "block"), blocks("python"), ids=lambda text: text[:20])
 def test_python_runs(page: str, block: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     exec(compile(block, page, "exec"), {})
 
 

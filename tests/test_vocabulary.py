@@ -191,5 +191,5 @@ def test_config_is_plain_json():
     assert again != Vocabulary([EOS, " x", "+"], "lossless_word") != Vocabulary([EOS, " x", "+"])
     with pytest.raises(ValueError, match="2 different ones of 3"):
         Vocabulary(["a", "b", "a"])
-    with pytest.raises(ValueError, match="level must be one of lossless_word, word, character, got 'line'"):
+    with pytest.raises(ValueError, match="level must be one of lossless_word, word, character, bpe, got 'line'"):
         Vocabulary(["a"], "line")

@@ -20,7 +20,9 @@ from torch import Tensor
 
 # network, grid, codebook size, images per batch, turns
 CASES = [
+    ("pixelcnn", (7, 7, 1), 128, 1, 3),
     ("pixelcnn", (7, 7, 1), 128, 16, 3),
+    ("pixelcnn", (7, 7, 1), 128, 64, 3),
     ("transformer", (7, 7, 1), 128, 16, 3),
     ("transformer", (8, 8, 4), 128, 1, 3),
 ]

@@ -6,16 +6,20 @@ Nothing is cached. These forms of registration are understood, and a test compar
     @PARTS.register("name")             also      PARTS.register("name")(entry)
     @helper("name")                     where a function ``helper(name)`` calls ``PARTS.register(name)``
     for name, ... in TABLE.items():     where TABLE is a dictionary, then ``PARTS.register(name)(entry)``
+
+Plugins are read in the same way, where they name registries as ``from gumbelzoo.models.quantizers import QUANTIZERS``
+does. What they register in another form works as well, and is not listed.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from ...pretrained.plugins import plugin_files
 from ...registry import unknown_name
 from .entries import Entry, Kind
 from .syntax import Definition, Module, Source, assigned, is_dataclass, literal
@@ -28,12 +32,19 @@ SHORT = {"data": "data module"}  # words that are not the last one of a kind
 class Catalogue:
     """Every registry of the package, and every dataclass that is an option of some part.
 
+    Args:
+        plugins: modules or files whose parts are entries as well; they are not imported.
+
     Attributes:
         registries: by the name of their variable, such as ``ESTIMATORS``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: there is no such module, or it cannot be read.
     """
 
-    def __init__(self) -> None:
-        self._source = Source(PACKAGE, FOLDERS)
+    def __init__(self, plugins: Iterable[str] = ()) -> None:
+        self._source = Source(PACKAGE, FOLDERS, __name__.partition(".")[0], _files(plugins))
         self.registries: dict[str, Kind] = {}
         self._kinds: dict[ast.AST, Kind] = {}  # by the expression that makes the registry
         for module in self._source.modules.values():
@@ -152,3 +163,14 @@ class Catalogue:
         lineage = self._source.lineage(definition)
         name = getattr(definition.node, "name", "").removesuffix("Config").lower()
         return Kind(name, (), {"": Entry("", (), lineage, self._parts(lineage))})
+
+
+def _files(plugins: Iterable[str]) -> Iterator[tuple[Path, Path]]:
+    """Files of plugins, each with the folder that its package lies in; ValueError for one that is no Python."""
+    for plugin in plugins:
+        for file, folder in plugin_files(plugin):
+            try:
+                ast.parse(file.read_text(encoding="utf-8"))
+            except (OSError, SyntaxError, ValueError) as error:
+                raise ValueError(f"the plugin '{plugin}' cannot be read: {file}: {error}") from None
+            yield file, folder

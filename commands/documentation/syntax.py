@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,21 +14,28 @@ ITEM = re.compile(r"^ {4}([\w, ]+?):[ \n](.*(?:\n {8}.*)*)", flags=re.MULTILINE)
 
 
 class Module:
-    """Definitions and imports of one file, by name."""
+    """Definitions and imports of one file, by name.
 
-    def __init__(self, path: Path, root: Path) -> None:
+    Args:
+        path: of the file.
+        root: folder below which its path names it.
+        package: name of that folder, if it is a package.
+    """
+
+    def __init__(self, path: Path, root: Path, package: tuple[str, ...] = ()) -> None:
         text = path.read_text(encoding="utf-8")
         self.file = path.relative_to(root)
         self.tree, self.lines = ast.parse(text), text.splitlines()
-        package = self.file.parent.parts
+        package = (*package, *self.file.parent.parts)
         self.name = package if path.stem == "__init__" else (*package, path.stem)
         self.definitions: dict[str, ast.AST] = {}
         self.imports: dict[str, tuple[tuple[str, ...], str]] = {}  # module, and name there
         for node in self.tree.body:
             if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
                 self.definitions[node.name] = node
-            elif isinstance(node, ast.ImportFrom) and node.level:
-                home = (*package[: len(package) + 1 - node.level], *filter(None, (node.module or "").split(".")))
+            elif isinstance(node, ast.ImportFrom):
+                above = package[: len(package) + 1 - node.level] if node.level else ()
+                home = (*above, *filter(None, (node.module or "").split(".")))
                 self.imports.update({alias.asname or alias.name: (home, alias.name) for alias in node.names})
             else:
                 self.definitions.update({name: value for name, value in assigned(node) if value is not None})
@@ -47,19 +54,24 @@ class Definition:
 
 
 class Source:
-    """The files of a package.
+    """The files of a package, and of modules outside of it.
 
     Args:
         root: folder of the package.
         folders: which of its folders are read, beside the files in ``root`` itself.
+        name: of the package.
+        others: files of other modules, each with the folder that its package lies in.
     """
 
-    def __init__(self, root: Path, folders: tuple[str, ...]) -> None:
+    def __init__(
+        self, root: Path, folders: tuple[str, ...], name: str, others: Iterable[tuple[Path, Path]] = ()
+    ) -> None:
         paths = [*root.glob("*.py"), *(path for folder in folders for path in sorted((root / folder).rglob("*.py")))]
-        self.modules = {module.name: module for module in (Module(path, root) for path in paths)}
+        modules = [Module(path, root, (name,)) for path in paths] + [Module(path, folder) for path, folder in others]
+        self.modules = {module.name: module for module in modules}
 
     def resolve(self, module: Module, node: ast.AST) -> Definition | None:
-        """What a name means in a module, followed through relative imports; None for what is not in the package."""
+        """What a name means in a module, followed through imports; None for what is in none of the files."""
         if not isinstance(node, ast.Name):
             return None
         if node.id in module.definitions:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...pretrained.untrusted import first_line, open_zip
+from ...archives import open_zip
+from ...data.images.levels import Levels
+from ...data.npy import array_names, open_array, read_header, read_values
+from ...pretrained.untrusted import first_line
 
 MAX_VALUES = 1 << 27  # as codes, of 8 bytes each, 1 GiB
 MAX_BYTES = 1 << 30
-PART = 1 << 22  # bytes
 LARGEST = float(np.finfo(np.float32).max)
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-KINDS = {"c": "complex numbers", "m": "time spans", "M": "dates", "O": "objects", "S": "bytes", "U": "texts"}
 
 
 def read_codes(path: Path, limit: int | None = None) -> Tensor:
@@ -38,7 +37,7 @@ def read_codes(path: Path, limit: int | None = None) -> Tensor:
         raise ValueError(f"{path}: 'codes' is {codes.dtype} of shape {codes.shape}, no codes")
     if codes.dtype.kind == "u" and codes.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{path}: 'codes' has values beyond 64 bits with a sign, no codes")
-    if codes.dtype.kind == "f" and not -LARGEST <= codes.min() <= codes.max() <= LARGEST:  # false for NaN as well
+    if codes.dtype.kind == "f" and not -LARGEST <= float(codes.min()) <= float(codes.max()) <= LARGEST:  # NaN too
         raise ValueError(f"{path}: 'codes' has values that are not finite in 32 bits, no codes")
     return torch.from_numpy(codes.astype(np.int64 if codes.dtype.kind in "iu" else np.float32, copy=False))
 
@@ -69,15 +68,8 @@ def array_parts(path: Path, name: str, limit: int | None = None, rows: int | Non
         raise FileNotFoundError(f"{found}; give an .npz file with '{name}'")
     try:
         with path.open("rb") as stream, open_zip(stream) as archive:
-            names = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
-            if name not in names:
-                raise KeyError(name)
-            member = names[name]
-            if member.flag_bits & 1:
-                raise ValueError("it is encrypted")
-            if member.compress_type not in METHODS:
-                raise ValueError("its compression is none of NumPy's")
-            with archive.open(member) as file:
+            member = array_names(archive)[name]
+            with open_array(archive, member) as file:
                 yield from _parts(file, member.file_size, name, limit, rows)
     except KeyError:
         raise ValueError(f"{path} has no array '{name}'") from None
@@ -88,43 +80,24 @@ def array_parts(path: Path, name: str, limit: int | None = None, rows: int | Non
 
 def _parts(file: Any, size: int, name: str, limit: int | None, rows: int | None) -> Iterator[np.ndarray]:
     """Yield an array of an opened .npy file of ``size`` bytes; ValueError for one that a command cannot take."""
-    version = np.lib.format.read_magic(file)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in readers:
-        raise ValueError(f"'{name}' has version {version[0]}.{version[1]} of the format")
-    shape, by_columns, dtype = readers[version](file)
-    if dtype.kind not in "biuf":
-        raise ValueError(f"'{name}' holds {KINDS.get(dtype.kind, 'records')}, not real numbers")
-    if min(shape, default=0) < 0 or size - file.tell() != math.prod(shape) * dtype.itemsize:
-        raise ValueError(f"'{name}' claims the shape {shape}, and the file has other than so many values")
-    if limit is not None and shape and not by_columns:
+    header = read_header(file, size, name)
+    shape = header.shape
+    if limit is not None and shape and not header.by_columns:
         shape = (min(limit, shape[0]), *shape[1:])
     count = math.prod(shape)
-    if count > MAX_VALUES or count * dtype.itemsize > MAX_BYTES:
+    size = count * header.dtype.itemsize
+    if count > MAX_VALUES or size > MAX_BYTES:
         raise ValueError(
-            f"'{name}' has {count:,} values in {count * dtype.itemsize:,} bytes; at most {MAX_VALUES:,} values in "
-            f"{MAX_BYTES:,} bytes are read: give a part with -n, or split the file"
+            f"'{name}' has {count:,} values in {size:,} bytes; at most {MAX_VALUES:,} values in {MAX_BYTES:,} bytes "
+            "are read: give a part with -n, or split the file"
         )
-    if rows is None or by_columns or not count or not shape:
-        array = np.frombuffer(_read_bytes(file, count * dtype.itemsize), dtype)
-        array = array.reshape(shape[::-1]).T if by_columns else array.reshape(shape)
+    if rows is None or header.by_columns or not count or not shape:
+        array = read_values(file, header._replace(shape=shape))
         yield array[:limit] if shape else array
         return
     for first in range(0, shape[0], rows):
         part = (min(rows, shape[0] - first), *shape[1:])
-        yield np.frombuffer(file.read(math.prod(part) * dtype.itemsize), dtype).reshape(part)
-
-
-def _read_bytes(file: Any, size: int) -> bytearray:
-    """Read ``size`` bytes of a zip's member in parts: its own ``read`` copies all that it has so far for each part."""
-    found, filled = bytearray(size), 0
-    while filled < size:
-        part = file.read(min(PART, size - filled))
-        if not part:
-            raise ValueError("it is cut short")
-        found[filled : filled + len(part)] = part
-        filled += len(part)
-    return found
+        yield read_values(file, header._replace(shape=part))
 
 
 class LevelCheck:
@@ -140,41 +113,22 @@ class LevelCheck:
 
     def __init__(self, place: str, shape: Sequence[int]) -> None:
         self.place, self.shape = place, tuple(shape)
-        self.images, self.least, self.most = 0, math.inf, -math.inf
-        self.whole = False  # integers
+        self.images = 0
+        self._levels = Levels(place)
 
     def add(self, part: np.ndarray) -> None:
         """See one part; ValueError for no images, another shape, or NaN."""
         images = self._by_channel(part)
-        least, most = float(images.min()), float(images.max())
-        if math.isnan(least):
-            raise ValueError(f"{self.place} has NaN among its values; images are in [0, 1]")
-        self.images, self.whole = self.images + len(images), images.dtype.kind in "iu"
-        self.least, self.most = min(self.least, least), max(self.most, most)
+        self._levels.add(images)
+        self.images += len(images)
 
     def finish(self) -> None:
         """Check the values of all parts; ValueError for such as are no levels."""
-        least, most, place = self.least, self.most, self.place
-        if self.whole and most == 1 and least == 0:
-            raise ValueError(
-                f"{place} has the whole numbers 0 and 1 only; whole numbers are levels 0 to 255: multiply them by 255, "
-                "or store them as floats"
-            )
-        if self.whole and (least < 0 or most > 255):
-            raise ValueError(f"{place} has values outside [0, 1]; integers are levels 0 to 255")
-        if not self.whole and (least < 0 or most > 1):
-            remedy = "(images + 1) / 2" if -1 <= least < 0 and most <= 1 else "images / 255"
-            raise ValueError(
-                f"{place} has values outside [0, 1], from {least:.4g} to {most:.4g}; levels 0 to 255 as floats become "
-                f"images with `/ 255`: store {remedy}"
-            )
+        self._levels.finish()
 
     def convert(self, part: np.ndarray) -> Tensor:
         """Convert a part to float32 in [0, 1], ``b c h w``; integers are levels 0 to 255."""
-        levels = self._by_channel(part).astype(np.float32)
-        if self.whole:
-            levels /= 255
-        return torch.from_numpy(levels)
+        return torch.from_numpy(self._levels.to_float(self._by_channel(part)))
 
     def _by_channel(self, images: np.ndarray) -> np.ndarray:
         """Images ``b c h w`` from such, or from ``b h w`` for c = 1."""

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ...data.images.decoding import FORMATS, SUFFIXES, is_picture, open_picture, reason, upright, without_warnings
 from ...pretrained.untrusted import first_line, printable
 from .arrays import MAX_VALUES, LevelCheck, array_parts
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pbm", ".pgm", ".ppm")
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")  # by content; no other decoder is started
-MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
-TILE_WIDTH, TILE_LENGTH = 322, 323  # tags of TIFF
-MAX_FILE = 1 << 24  # bytes; a file of many small parts takes a second for each two million
-MAX_TILE = 1 << 22  # pixels; a decoder takes memory for a whole tile
 ROWS = 500  # images read at a time
 
 
@@ -80,7 +68,7 @@ def _picture_files(folder: Path, shape: Sequence[int], limit: int | None) -> lis
     others: list[Path] = []
     for file in sorted(folder.iterdir()):
         if not file.name.startswith("."):
-            (files if file.suffix.lower() in SUFFIXES or _is_picture(file) else others).append(file)
+            (files if file.suffix.lower() in SUFFIXES or is_picture(file) else others).append(file)
     if others:
         names = ", ".join(file.name for file in others[:5]) + (", ..." if len(others) > 5 else "")
         print(printable(f"{folder}: {len(others)} left out, no pictures: {names}"), file=sys.stderr)
@@ -95,87 +83,19 @@ def _picture_files(folder: Path, shape: Sequence[int], limit: int | None) -> lis
     return files
 
 
-def _is_picture(file: Path) -> bool:
-    """True for the content of a picture, whatever the name."""
-    try:
-        with _open(file):
-            return True
-    except Exception:  # what Pillow raises has many types
-        return False
-
-
-@contextmanager
-def _open(file: Path) -> Iterator[Image.Image]:
-    """Open a picture, its pixels unread, without Pillow's warnings.
-
-    Raises:
-        ValueError: no regular file, or too large.
-        Exception: what Pillow raises for other content.
-    """
-    from PIL import Image
-
-    if not file.is_file():
-        raise ValueError("no regular file")
-    if file.stat().st_size > MAX_FILE:
-        raise ValueError(f"more than {MAX_FILE:,} bytes")
-    # Not by its path: Pillow would map an uncompressed TIFF, and scramble one that is to be turned.
-    with warnings.catch_warnings(), file.open("rb") as stream:
-        warnings.simplefilter("ignore")
-        with Image.open(stream, formats=FORMATS) as picture:
-            yield picture
-
-
 def _read_picture(file: Path, shape: Sequence[int]) -> np.ndarray:
     """Read a picture upright, on black, grey or in colour, ``c h w``; ValueError naming the file."""
     try:
-        with _open(file) as picture:
+        with without_warnings(), open_picture(file) as picture:
             if sorted(picture.size) == sorted(shape[1:]):
-                pixels = _pixels(picture, "L" if shape[0] == 1 else "RGB")
+                pixels = np.asarray(upright(picture, "L" if shape[0] == 1 else "RGB"))
                 if pixels.shape[:2] == tuple(shape[1:]):
                     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
             width, height = picture.size
     except Exception as error:  # what Pillow raises for damaged content has many types
-        said = "more pixels than a picture may have" if "decompression bomb" in str(error) else first_line(error)
+        said = first_line(ValueError(reason(error)))
         raise ValueError(f"{file} is no picture that can be read ({said}); save it as 8-bit PNG") from None
     raise ValueError(
         f"{file} is {width} x {height} pixels, the model takes {shape[2]} x {shape[1]}; all pictures must be of that "
         "size"
     )
-
-
-def _load(picture: Image.Image) -> None:
-    """Read the pixels, and turn a TIFF; its library prints messages of its own, which are dropped."""
-    tags = getattr(picture, "tag_v2", None)
-    if tags is None or picture.format != "TIFF":
-        picture.load()
-        return
-    if int(tags.get(TILE_WIDTH, 0)) * int(tags.get(TILE_LENGTH, 0)) > MAX_TILE:
-        raise ValueError("tiles far larger than the picture")
-    with Path(os.devnull).open("wb") as nothing:
-        sys.stderr.flush()
-        kept = os.dup(2)
-        try:
-            os.dup2(nothing.fileno(), 2)
-            picture.load()
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
-def _pixels(picture: Image.Image, mode: str) -> np.ndarray:
-    """Pixels ``h w`` or ``h w c`` as a viewer shows them; ValueError for several frames or other than 8 bits."""
-    from PIL import Image, ImageOps
-
-    frames = getattr(picture, "n_frames", 1)
-    if frames > 1 and picture.format != "MPO":  # a camera's second picture is a preview
-        raise ValueError(f"{frames} frames; save each as a picture of its own")
-    if picture.mode.startswith(("I", "F")):
-        raise ValueError("more than 8 bits a channel")
-    if picture.mode not in MODES:
-        raise ValueError(f"colours of the kind {picture.mode}")
-    _load(picture)
-    upright = ImageOps.exif_transpose(picture)
-    if upright.has_transparency_data:
-        opaque = upright.convert("RGBA")
-        upright = Image.alpha_composite(Image.new("RGBA", opaque.size, (0, 0, 0, 255)), opaque).convert("RGB")
-    return np.asarray(upright.convert(mode))

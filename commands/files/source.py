@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -12,9 +12,12 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from ...data import DATA
+from ...models import MODELS
+from ...models.inputs import transferred
 from ...pretrained.api import find
+from ...pretrained.plugins import imported_class, unknown_import
 from ...pretrained.run import Run
-from ...registry import unknown_arguments
+from ...registry import Registry, unknown_arguments
 
 METHODS = ("sample", "reconstruct", "encode", "decode", "interpolate")
 
@@ -88,7 +91,7 @@ def with_options(model: Any, options: Mapping[str, Any]) -> Any:
 
 
 def data_class(description: dict[str, Any]) -> type[LightningDataModule]:
-    """Return the registered class of a source's data.
+    """Return the class of a source's data: a registered one, or of a run a user's own that has been imported.
 
     Raises:
         ValueError: no data is named, or an unknown class or argument is, or an argument has another type.
@@ -98,10 +101,34 @@ def data_class(description: dict[str, Any]) -> type[LightningDataModule]:
     if not description:
         raise ValueError("this release does not say which data it belongs to")
     name = str(description.get("class"))
-    found = DATA[name]
+    found = imported_class(name, LightningDataModule) if "." in name else DATA[name]
+    if found is None:
+        raise ValueError(unknown_import("data module", name, DATA))
     unknown_arguments(name, found, description.get("arguments", {}))
     Constructor(found).check(description.get("arguments", {}), "data", ())
     return found
+
+
+def named_source(source: Source) -> Source:
+    """Return a source whose model and data have registry names, as a release needs them.
+
+    Raises:
+        ValueError: one of them is in no registry.
+    """
+    data = data_class(source.data)
+    _require_name("model", type(source.model), MODELS)
+    return replace(source, data={**source.data, "class": _require_name("data", data, DATA)})
+
+
+def _require_name(section: str, kind: type, registry: Registry[Any]) -> str:
+    """Return the registry name of a class; ValueError if it has none, or only that of a class which it extends."""
+    name = str(getattr(kind, "registry_name", ""))
+    if name not in registry or registry[name] is not kind:
+        raise ValueError(
+            f"{kind.__module__}.{kind.__qualname__} is in no registry, and a release names no import path: put "
+            f'@register_{section}("NAME") above the class'
+        )
+    return name
 
 
 def build_data(description: dict[str, Any], **overrides: Any) -> LightningDataModule:
@@ -121,7 +148,7 @@ def read_test_images(source: Source, n: int, root: str | None = None) -> tuple[T
     datamodule = build_data(source.data, root=root)
     datamodule.prepare_data()
     datamodule.setup("test")
-    batches = list(datamodule.test_dataloader())
+    batches = [transferred(datamodule, batch) for batch in datamodule.test_dataloader()]
     if "image" not in batches[0]:
         raise ValueError(f"a {source.model.registry_name} model has no images")
     images = torch.cat([batch["image"] for batch in batches])

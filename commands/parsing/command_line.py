@@ -30,6 +30,7 @@ class CommandLine:
         typed: options with their values, in their order; None without a value.
         classes: names of model and data, as registered or as import paths.
         choices: names of parts by path, such as ``("model", "estimator")``; empty for a number in its place.
+        names_plugins: True if a configuration names plugins, which may register anything.
     """
 
     command: str
@@ -37,6 +38,7 @@ class CommandLine:
     typed: list[Typed] = field(default_factory=list)
     classes: dict[str, str] = field(default_factory=dict)
     choices: dict[tuple[str, ...], str] = field(default_factory=dict)
+    names_plugins: bool = False
 
     @classmethod
     def read(cls, command: str, tokens: Sequence[str]) -> CommandLine:
@@ -56,6 +58,7 @@ class CommandLine:
                 if not value:
                     raise ValueError("--config needs a value")
                 content = read_yaml(find_config(value))
+                line.names_plugins |= "plugin" in content
                 for section in SECTIONS:
                     line._add([section], content.get(section))
         for option, value in line.typed:
@@ -63,6 +66,11 @@ class CommandLine:
             if path[0] in SECTIONS and value:
                 line._add(path, structure(value))
         return line
+
+    @property
+    def plugins(self) -> list[str]:
+        """Values of ``--plugin``."""
+        return [value for option, value in self.typed if option == "--plugin" and value]
 
     @property
     def asks_for_help(self) -> bool:

@@ -17,10 +17,12 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from ...pretrained.paths import user_path
 from ...pretrained.plain_yaml import dump_yaml, parse_yaml, read_yaml
+from ...pretrained.plugins import check_imported, import_plugins, read_names
 from ...pretrained.run import is_run, run_of
 from ...pretrained.run_files import CONFIG
 from ..run_folders.names import configuration_name
 from .configs import find_config
+from .plugins import split_plugins
 from .sections import SECTIONS, Given, Section, find_class, import_path, registry_names
 
 
@@ -51,10 +53,13 @@ class Configuration:
                 with a wrong option, a class in the arguments of model or data.
         """
         command, *options = arguments
+        plugins, options = split_plugins(options)
+        import_plugins(plugins)
         paths, typed, rest = _split(options, names)
         if names and not paths and not any(option.name for _, option in typed):
             paths = _files_of_run(command, rest)
         files = [(path, _read_file(path, names)) for path in paths]
+        plugins += [name for path, content in files for name in _recorded_plugins(path, content)]
         # All are searched for classes before the first class is imported.
         given = {
             name: [Given.of_entry(name, str(path), content[name]) for path, content in files if name in content]
@@ -66,6 +71,7 @@ class Configuration:
         merged: dict[str, Any] = {}
         for _, content in files:
             merged = _merge(merged, {name: value for name, value in content.items() if name not in names})
+        merged |= {"plugin": list(dict.fromkeys(plugins))} if plugins else {}
         rest = [_full_help(token, sections) for token in rest]
         for name, section in sections.items():
             section.check(known)
@@ -183,6 +189,16 @@ def _read_file(path: Path, names: Sequence[str]) -> dict[str, Any]:
         if dot and first in names:
             raise ValueError(f"{path}: '{name}' must be written as mappings, {first}: {{...}}")
     return content
+
+
+def _recorded_plugins(path: Path, content: dict[str, Any]) -> list[str]:
+    """Take the plugins that a file names; ValueError for one that is not imported."""
+    try:
+        names = read_names(content.pop("plugin", None))
+        check_imported(names)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return names
 
 
 def _merge(base: Any, other: Any) -> Any:

@@ -58,7 +58,8 @@ def unknown_class(section: str, name: str, classes: Mapping[str, str]) -> str:
     known = sorted(classes.values())
     best = difflib.get_close_matches(name, [*known, *classes], n=1, cutoff=0.5)
     hint = f"did you mean '{classes.get(best[0], best[0])}'? " if best else ""
-    return f"unknown {section}: '{name}'; {hint}known: {', '.join(known)}"
+    own = "" if best else "; one of your own needs --plugin FILE"
+    return f"unknown {section}: '{name}'; {hint}known: {', '.join(known)}{own}"
 
 
 def exit_code(error: BaseException) -> int:

@@ -13,7 +13,7 @@ from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
-from ...registry import unknown_name
+from ...registry import installed_plugins, unknown_name
 from ..documentation.catalogue import PACKAGE, Catalogue
 from ..documentation.entries import Entry, Kind, Option
 from ..documentation.syntax import Definition, Module, literal
@@ -37,11 +37,15 @@ class Options:
     """All options of a command line.
 
     Args:
-        line: the command line, which says which model, data and parts are chosen.
+        line: the command line, which says which model, data, parts and plugins are chosen.
+
+    Raises:
+        FileNotFoundError: there is no such plugin.
+        ValueError: a plugin that cannot be read.
     """
 
     def __init__(self, line: CommandLine) -> None:
-        self.line, self.catalogue = line, Catalogue()
+        self.line, self.catalogue = line, Catalogue(line.plugins)
 
     @cached_property
     def general(self) -> list[Option]:
@@ -117,8 +121,16 @@ class Options:
         Raises:
             ValueError: an unknown one; the nearest is named.
         """
-        if any("." in name for name in self.line.classes.values()):
+        own = self.line.plugins or self.line.names_plugins
+        if own or any("." in name for name in self.line.classes.values()):
             return  # the user's module may register anything
+        try:
+            self._check_names()
+        except ValueError:
+            if not installed_plugins():  # one of them may register it
+                raise
+
+    def _check_names(self) -> None:
         for section, name in () if self.line.sources else self.line.classes.items():
             entries = self.classes(section).entries
             if name not in entries:
@@ -166,9 +178,9 @@ def trainer_options() -> list[Option]:
 
 
 def own_options() -> list[Option]:
-    """Options that ``ZooCLI`` adds to Lightning's."""
-    tree = ast.parse((PACKAGE / "commands/training/trainer.py").read_text(encoding="utf-8"))
-    method = next(node for node in ast.walk(tree) if getattr(node, "name", "") == "add_arguments_to_parser")
+    """Options of ``fit`` that are ours."""
+    tree = ast.parse((PACKAGE / "commands/training/run_options.py").read_text(encoding="utf-8"))
+    method = next(node for node in ast.walk(tree) if getattr(node, "name", "") == "add_run_options")
     found = []
     for call in ast.walk(method):
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "parser.add_argument":

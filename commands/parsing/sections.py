@@ -151,7 +151,7 @@ def find_class(section: str, name: str) -> Any:
     registry, base = SECTIONS[section]
     if name in registry:
         return registry[name]
-    if "." not in name:
+    if "." not in name or not all(part.isidentifier() for part in name.split(".")):
         raise ValueError(unknown_class(section, name, {registry[known].__name__: known for known in registry}))
     module, _, attribute = name.rpartition(".")
     try:

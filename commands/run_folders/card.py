@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ def write_card(
     sentences: Sequence[str] = (),
     half: bool = False,
     licence: str | None = None,
+    plugins: Sequence[str] = (),
 ) -> str:
     """Return the card: what the model is, its test metrics, how it was trained, what it is for.
 
@@ -39,9 +41,10 @@ def write_card(
         sentences: samples of a text model.
         half: whether the weights are stored in half precision; ``test`` was measured with these weights.
         licence: identifier of the model's licence; None states none.
+        plugins: modules that register what the release names.
     """
     opening = _opening(name, model, pictures, sentences, half, fit.get("ema"), licence)
-    return f"{opening}\n{_recorded(name, fit, test)}\n{_closing(name, model)}"
+    return f"{opening}\n{_recorded(name, fit, test, plugins)}\n{_closing(name, model, plugins)}"
 
 
 def renew_card(
@@ -102,11 +105,12 @@ A `{model.registry_name}` of gumbelzoo. {overview}
 """
 
 
-def _recorded(name: str, fit: Mapping[str, Any], test: Mapping[str, Any]) -> str:
+def _recorded(name: str, fit: Mapping[str, Any], test: Mapping[str, Any], plugins: Sequence[str]) -> str:
     """Data, test metrics and training, from the records of a run."""
     metrics = "\n".join(f"| {metric} | {value:.4f} |" for metric, value in test["metrics"].items())
     data = "\n".join(printable(f"- {fact}: {value}") for fact, value in test["data"].items())
     versions = ", ".join(f"{package} {version}" for package, version in test["versions"].items())
+    options = "".join(f" --plugin {plugin}" for plugin in plugins)
     name, fitted, tested = (printable(text) for text in (name, portable(fit["command"]), portable(test["command"])))
     return f"""{DATA}
 
@@ -120,7 +124,7 @@ Negative log-likelihoods are in nats, lower is better; `bound` and `elbo` are up
 |---|---|
 {metrics}
 
-To reproduce: `gumbelzoo test {name}` (seed {test["seed"]}; {test["minutes"]} minutes on {test["hardware"]}).
+To reproduce: `gumbelzoo test {name}{options}` (seed {test["seed"]}; {test["minutes"]} minutes on {test["hardware"]}).
 
 ## Training
 
@@ -132,8 +136,9 @@ To reproduce: `gumbelzoo test {name}` (seed {test["seed"]}; {test["minutes"]} mi
 """
 
 
-def _closing(name: str, model: ZooModel) -> str:
+def _closing(name: str, model: ZooModel, plugins: Sequence[str] = ()) -> str:
     """Use, limits, and Python that loads the model."""
+    named = f", plugins={json.dumps(list(plugins))}" if plugins else ""
     return f"""{USE}
 
 {model.card.use}
@@ -145,7 +150,7 @@ def _closing(name: str, model: ZooModel) -> str:
 ```python
 import gumbelzoo
 
-model = gumbelzoo.load("{printable(name)}")
+model = gumbelzoo.load("{printable(name)}"{named})
 {model.card.example}
 ```
 """

@@ -21,7 +21,7 @@ import torch
 
 from ...pretrained.config import PLACES as DATA_PLACES
 from ...pretrained.paths import whole_file
-from ...pretrained.run_files import CONFIG, SLURM_JOB, checkpoint_path
+from ...pretrained.run_files import CONFIG, DATA, SLURM_JOB, checkpoint_path
 from .names import check_name
 
 PLACES = (*DATA_PLACES, "vqvae", "init_from")  # arguments that name files or folders
@@ -78,8 +78,8 @@ def find_run(parent: Path, name: str | None, checkpoint: str) -> Path:
 
 
 def remove_unused(run: Path) -> None:
-    """Remove a new run that ended before training: it has nothing but its configuration and its job."""
-    if run.is_dir() and {path.name for path in run.rglob("*") if path.is_file()} <= {CONFIG, SLURM_JOB}:
+    """Remove a new run that ended before training: it has nothing but its configuration, data and job."""
+    if run.is_dir() and {path.name for path in run.rglob("*") if path.is_file()} <= {CONFIG, DATA, SLURM_JOB}:
         shutil.rmtree(run, ignore_errors=True)
 
 

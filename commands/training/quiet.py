@@ -8,12 +8,13 @@ import warnings
 
 # Lightning's remarks that an option asks for.
 REPORTS = ("lightning.pytorch.profilers.profiler", "lightning.pytorch.callbacks.model_summary")
-# Lightning's warnings that do not apply here.
+# Warnings that do not apply here.
 IGNORED_WARNINGS = (
     ".*smaller than the logging interval.*",  # the interval counts across epochs
     ".*isinstance.treespec, LeafSpec.* is deprecated.*",
     ".*Checkpoint directory .* exists and is not empty.*",  # a resumed run writes to its own folder
     ".*module.s. in eval mode at the start of training.*",  # a frozen part of a model is
+    "Grad strides do not match bucket view strides.*",  # convolutions are channels_last, their weights are not
     ".*callbacks used to create the checkpoint need to be provided.*",  # a test does not need those of the fit
 )
 

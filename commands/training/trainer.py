@@ -7,7 +7,7 @@ import time
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningDataModule, Trainer
@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from ...callbacks import AtomicCheckpointIO, AveragedWeights, ProgressBar, RandomState
+from ...data.own import metadata_of
 from ...models import ZooModel
 from ...pretrained.api import load
 from ...pretrained.paths import user_path
@@ -28,10 +29,13 @@ from ..parsing.options import TRAINER_DEFAULTS
 from ..run_folders import runs
 from ..run_folders.names import ROOT
 from .measured import print_metrics
+from .own_data import FirstBatches
 from .processes import ending_together, is_first, measure_in_one_process
 from .quiet import quiet_lightning
 from .recorder import RunRecorder
 from .requeue import checkpoint_of_this_job
+from .run_options import add_run_options
+from .speed import compile_networks, keep_freed_memory
 from .vouched import check_model, check_options, explain_refusal
 
 
@@ -86,19 +90,8 @@ class ZooCLI(LightningCLI):
         return {"fit": loaders | {"train_dataloaders", "val_dataloaders"}, "validate": loaders, "test": loaders}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add four options to Lightning's."""
-        parser.add_argument("--name", type=str | None, help="Name of the run's folder, in the place of a number.")
-        parser.add_argument(
-            "--ema",
-            type=float | None,
-            help="Average the weights with this decay, such as 0.999, to evaluate and keep the averages.",
-        )
-        parser.add_argument(
-            "--wandb", type=Literal["off", "online", "offline"], default="off", help="Log to Weights & Biases as well."
-        )
-        parser.add_argument(
-            "--checkpoint_every", type=int, default=500, help="Training batches between two writes of last.ckpt."
-        )
+        """Add our options to Lightning's."""
+        add_run_options(parser)
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add a model and data of any class; for a source its own, with their plain values as defaults."""
@@ -184,13 +177,15 @@ class ZooCLI(LightningCLI):
             self.model = model(**model.resolve(arguments["model"], load))
             self.datamodule = data(**arguments["data"])
         check_model(self.config[self.subcommand].trainer, self.model, self.datamodule)
+        if self.subcommand == "fit" and options.compile:
+            compile_networks(self.model)
         self.trainer = self.instantiate_trainer()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add the loggers and callbacks of a run to those of the configuration."""
         options = self.config[self.subcommand]
         given = self._given("callbacks")
-        callbacks: list[Callback] = [RandomState()]
+        callbacks: list[Callback] = [RandomState(), FirstBatches()]
         bars = [callback for callback in given if isinstance(callback, LightningProgressBar)]
         if options.trainer.enable_progress_bar is not False and not bars:
             callbacks.append(ProgressBar())
@@ -217,6 +212,7 @@ class ZooCLI(LightningCLI):
     def fit(self, **kwargs: Any) -> None:
         """Train; the metadata of an interrupted run are written as well."""
         try:
+            keep_freed_memory()
             with ending_together(self.trainer):
                 self.trainer.fit(**kwargs, weights_only=True)
         except (KeyboardInterrupt, SystemExit) as error:
@@ -234,25 +230,23 @@ class ZooCLI(LightningCLI):
 
     def validate(self, **kwargs: Any) -> None:
         """Print the validation metrics, and keep them in ``tested``."""
-        metrics = self._print_metrics(self.trainer.validate(**kwargs, weights_only=True, verbose=False))
-        self.tested = {"metrics": metrics, "data": self.datamodule.metadata()}
+        self.tested = self._print(self.trainer.validate(**kwargs, weights_only=True, verbose=False))
 
     def test(self, **kwargs: Any) -> None:
         """Print the test metrics, and keep them in ``tested``."""
         start = time.monotonic()
-        metrics = self._print_metrics(self.trainer.test(**kwargs, weights_only=True, verbose=False))
         self.tested = {
-            "metrics": metrics,
-            "data": self.datamodule.metadata(),
+            **self._print(self.trainer.test(**kwargs, weights_only=True, verbose=False)),
             "command": self.command,
             "seed": self.config.test.seed_everything,
             "minutes": round((time.monotonic() - start) / 60, 2),
             **runs.environment(),
         }
 
-    def _print_metrics(self, results: Sequence[Mapping[str, float]]) -> dict[str, float]:
-        facts = self.datamodule.metadata()
+    def _print(self, results: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+        """Print metrics, and return them with facts of the data."""
+        facts = shown = metadata_of(self.datamodule)
         if self.recorder is not None:
             checkpoint = self.config[self.subcommand].ckpt_path
-            facts = {"run": str(self.recorder.run or "none"), "checkpoint": checkpoint, **facts}
-        return print_metrics(results, facts)
+            shown = {"run": str(self.recorder.run or "none"), "checkpoint": checkpoint, **facts}
+        return {"metrics": print_metrics(results, shown), "data": facts}

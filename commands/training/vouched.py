@@ -20,6 +20,7 @@ from lightning.pytorch import LightningDataModule, callbacks
 from ...models import ZooModel
 from ...models.inputs import check_source
 from ...models.quantizers.codebook import Codebook
+from .own_data import check_data_module
 
 RIGHT, UNTESTED = "", "untested"
 # RIGHT, UNTESTED, or the reason of a refusal; by the value given where it decides.
@@ -171,6 +172,7 @@ def check_model(trainer: Namespace, model: ZooModel, data: LightningDataModule) 
     """Check data and options that are right for some models only; the ValueError names the model's own way."""
     if model.batch_key is not None:
         check_source(data, model.batch_key)  # before anything is downloaded
+    check_data_module(data, model, trainer.limit_val_batches)
     if not model.automatic_optimization:
         if trainer.gradient_clip_val is not None:
             raise ValueError(

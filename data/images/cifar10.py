@@ -31,9 +31,10 @@ def decode_binary(content: bytes) -> Split:
 
 
 def decode_pickle(content: bytes) -> Split:
-    """Decode a pickled dictionary of ``data`` and ``labels``."""
+    """Decode a pickled dictionary of ``data`` and ``labels``, or ``fine_labels`` in CIFAR-100."""
     batch = unpickle_arrays(content)
-    return Split.from_numpy(batch["data"].reshape(-1, 3, 32, 32), np.asarray(batch["labels"]))
+    labels = batch["labels" if "labels" in batch else "fine_labels"]
+    return Split.from_numpy(batch["data"].reshape(-1, 3, 32, 32), np.asarray(labels))
 
 
 def read_folder(folder: Path, checksums: dict[str, str], decode: Callable[[bytes], Split]) -> list[Split]:
@@ -57,7 +58,7 @@ def read_archive(path: Path, md5: str, names: list[str]) -> list[Split]:
         raise ValueError(f"{path} is not the archive of CIFAR-10 ({error}); delete it and run again") from error
 
 
-@image_set("cifar10", (3, 32, 32))
+@image_set("cifar10", (3, 32, 32), binarization="none")
 def cifar10(folders: Folders, published: bool = False) -> Splits:
     """Read 45,000 training, 5,000 validation (the last tenth) and 10,000 test images in colour."""
     from torchvision.datasets import CIFAR10

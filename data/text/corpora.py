@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from ...vocabulary import Tokenization
 from ..storage import Folders, read_verified
+from .rules import Rules
 from .splits import TextSplits, text_set
 from .text_file import FILE_OPTIONS, text_splits
 from .tokenization import read_sentences
@@ -83,6 +83,7 @@ NAMED_CORPORA = {
 def read_corpus(
     corpus: NamedCorpus,
     folders: Folders,
+    vocabulary_path: str | None = None,
     level: str | None = None,
     min_count: int = 2,
     max_vocabulary: int | None = None,
@@ -93,18 +94,16 @@ def read_corpus(
     Args:
         corpus: files and tokenization.
         folders: where data sets lie.
+        vocabulary_path, min_count, max_vocabulary, longest_line: see ``Rules``.
         level: tokenization instead of the corpus' own.
-        min_count: a token that training has less often is unknown.
-        max_vocabulary: most tokens in the vocabulary, ``<eos>`` and ``<unk>`` included.
-        longest_line: most tokens in a line.
     """
-    tokenization = Tokenization(level or corpus.level)
+    rules = Rules(level or corpus.level, min_count, max_vocabulary, longest_line, vocabulary_path)
     parts = []
     for file in filter(None, (corpus.train, corpus.test)):
         path = folders.fetch(file.name, [file.url], file.md5)
         read_verified(path, file.md5)
-        parts.append(read_sentences(path, tokenization, longest_line, file.header))
-    return text_splits(parts[0], parts[1] if corpus.test else None, min_count, max_vocabulary)
+        parts.append(read_sentences(path, rules.tokenization, longest_line, file.header))
+    return text_splits(parts[0], parts[1] if corpus.test else None, rules.vocabulary_of)
 
 
 for name, corpus in NAMED_CORPORA.items():

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ...vocabulary import Vocabulary
 from ..base import InMemoryData, register_data
 from ..storage import Folders
-from . import corpora, grammar, oracle, text_file  # noqa: F401  (importing a reader registers its text sets)
+from . import corpora, grammar, oracle  # noqa: F401  (importing a reader registers its text sets)
+from .ids import Ids, ids_splits
+from .own_text import dataset_in_memory, text_in_memory
+from .rules import Rules
 from .splits import TEXT_SETS, TextSplits
 
 
@@ -20,17 +26,28 @@ class TextData(InMemoryData):
 
     Args:
         name: oracle (SeqGAN's synthetic benchmark, drawn), oracle_published (its authors' oracle), grammar
-            (arithmetic strings, drawn), text (any file), captions, tinyshakespeare, names, smiles or smiles_qm9.
-        path: training file, for name=text: UTF-8, one sentence a line. At most 128 MiB and 1 million lines.
-        test_path: test file, for name=text; default: a tenth of the lines of ``path``. Validation is a tenth of the
-            remaining lines of ``path``.
+            (arithmetic strings, drawn), text (your own), captions, tinyshakespeare, names, smiles or smiles_qm9.
+        path: training text, for name=text: a UTF-8 file of one sentence a line; a folder of such .txt files; an .npy
+            file of ids ``n t``, or an .npz file with ``tokens`` and perhaps ``label``; or the folder of a data set that
+            the library ``datasets`` saved. At most 128 MiB and 1 million lines.
+        test_path: test text of the same kind, for name=text; default: a tenth of the lines of ``path``. Validation is a
+            tenth of the remaining lines of ``path``. A saved data set may have both, ``test`` and ``validation``.
+        labels: where the class of each line is, for name=text; default: there are none. tab: each line is
+            label<TAB>text. files: in the name of the file, or of the folder within ``path`` that it is in. Of a saved
+            data set, the column of the labels.
+        labels_path: file with a label a line, for the lines of ``path``.
+        column: column of the text in a saved data set. Default text.
+        vocabulary_path: file of one token a line, for files, in the place of the tokens of training. Of ids, the token
+            of each; default: an id stands for itself.
         level: rule that splits a line into tokens, for files. lossless_word, the default for name=text: words of any
             script with their marks, single characters elsewhere, each with the space before it, so that samples are
             spaced as the text is. word: ASCII hyphens and apostrophes, no combining marks; spaces around punctuation
-            are lost. character: every code point. Each named corpus has its own default. A model's vocabulary
-            records the rule; that of name=text also the normal form, NFC.
-        min_count: fewest occurrences in the training split, for files; rarer tokens become ``<unk>``. Default 2.
-        max_vocabulary: most tokens in the vocabulary, for files, with ``<eos>`` and ``<unk>``.
+            are lost. character: every code point. bpe: byte pairs, learned from the training split by the library
+            ``tokenizers``; nothing is unknown. Each named corpus has its own default. A model's vocabulary records the
+            rule; that of name=text also the normal form, NFC.
+        min_count: fewest occurrences in the training split, for files; rarer tokens become ``<unk>``, rarer byte pairs
+            are not merged. Default 2.
+        max_vocabulary: most tokens in the vocabulary, for files, with ``<eos>`` and ``<unk>``. Of level bpe 4096.
         longest_line: most tokens in a line, for files; a longer line is an error. Default 200.
         batch_size: sequences in a training batch, per process; the remainder of an epoch is dropped.
         eval_batch_size: most sequences in a validation or test batch, per process.
@@ -58,6 +75,10 @@ class TextData(InMemoryData):
         name: str = "oracle",
         path: str | None = None,
         test_path: str | None = None,
+        labels: str | None = None,
+        labels_path: str | None = None,
+        column: str | None = None,
+        vocabulary_path: str | None = None,
         level: str | None = None,
         min_count: int | None = None,
         max_vocabulary: int | None = None,
@@ -68,9 +89,13 @@ class TextData(InMemoryData):
         seed: int = 0,
     ) -> None:
         super().__init__(name, batch_size, eval_batch_size, root, seed)
-        optional = {
+        optional: dict[str, Any] = {
             "path": path,
             "test_path": test_path,
+            "labels": labels,
+            "labels_path": labels_path,
+            "column": column,
+            "vocabulary_path": vocabulary_path,
             "level": level,
             "min_count": min_count,
             "max_vocabulary": max_vocabulary,
@@ -80,6 +105,70 @@ class TextData(InMemoryData):
         self._options = {key: value for key, value in optional.items() if value is not None}
         if unknown := [key for key in self._options if key not in self._set.options]:
             raise ValueError(f"the text set '{name}' takes no {unknown[0]}; leave it out, or use name='text'")
+
+    @classmethod
+    def from_lines(
+        cls,
+        lines: Sequence[str],
+        test_lines: Sequence[str] | None = None,
+        labels: Any = None,
+        test_labels: Any = None,
+        vocabulary: Sequence[str] | None = None,
+        **options: Any,
+    ) -> TextData:
+        """Make a data module of lists of text; ``options`` are arguments of the constructor.
+
+        Args:
+            lines: training text, one sentence each; without ``test_lines`` a tenth is held out for test.
+            test_lines: test text.
+            labels, test_labels: class of each line, by name or number, as a list, an array or a tensor.
+            vocabulary: tokens in the place of those of training.
+
+        Raises:
+            ValueError: what a file of these lines would raise.
+
+        Example:
+            >>> data = TextData.from_lines([f"{i} is not {i + 1}." for i in range(200)], level="character")
+            >>> data.vocabulary.decode(data.splits.train.tokens[0])
+            '0 is not 1.'
+        """
+        data = cls("text", **options)
+        data.splits = text_in_memory(lines, test_lines, labels, test_labels, vocabulary=vocabulary, **data._options)
+        return data
+
+    @classmethod
+    def from_dataset(cls, dataset: Any, column: str = "text", labels: str | None = None, **options: Any) -> TextData:
+        """Make a data module of a ``Dataset`` or ``DatasetDict`` of the library ``datasets``.
+
+        Args:
+            dataset: the training text, or a mapping with ``train`` and perhaps ``validation`` and ``test``.
+            column, labels: columns of text and labels.
+            options: arguments of the constructor.
+        """
+        data = cls("text", **options)
+        data.splits = dataset_in_memory(dataset, column, labels, **data._options)
+        return data
+
+    @classmethod
+    def from_ids(
+        cls,
+        tokens: Any,
+        labels: Any = None,
+        vocabulary: Sequence[str] | None = None,
+        level: str = "word",
+        **options: Any,
+    ) -> TextData:
+        """Make a data module of an array of ids ``n t`` and of classes ``n``.
+
+        Args:
+            tokens, labels: whole numbers, as a tensor, an array or lists.
+            vocabulary, level: token of each id, and the rule that joins them; None makes each id its own token.
+            options: arguments of the constructor.
+        """
+        data = cls("text", **options)
+        ids = Ids("ids in memory", np.asarray(tokens), None if labels is None else np.asarray(labels))
+        data.splits = ids_splits(ids, None, Rules(level, vocabulary=vocabulary, **data._options))
+        return data
 
     @cached_property
     def splits(self) -> TextSplits:
@@ -95,6 +184,11 @@ class TextData(InMemoryData):
     def max_length(self) -> int:
         """Width t of every batch."""
         return self.splits.train.tokens.shape[1]
+
+    @property
+    def classes(self) -> int:
+        """Number of classes: labels are in [0, classes). 0 without labels."""
+        return self.splits.classes
 
     def test_sequences(self) -> tuple[Tensor, Tensor]:
         """Return token ids ``b t`` and lengths ``b`` of the test split."""

@@ -18,7 +18,7 @@ MAX_LINE_BYTES = 1 << 20
 MAX_MARKS = 30  # combining marks in a row, as in Unicode's stream-safe text; normalization is quadratic in them
 
 WANTED = "give the path of a UTF-8 text file of one sentence a line"
-LINE_ENDS = {"\r": "CR", "\v": "VT", "\f": "FF", "\x85": "NEL", "\u2028": "LS", "\u2029": "PS"}
+LINE_ENDS = {"\n": "LF", "\r": "CR", "\v": "VT", "\f": "FF", "\x85": "NEL", "\u2028": "LS", "\u2029": "PS"}
 CONTROL = regex.compile(r"[^\P{Cc}\t]|[\u2028\u2029]")
 INVISIBLE = regex.compile(r"[\s\p{Default_Ignorable_Code_Point}\p{Cf}\u2800]*")
 STACKED = regex.compile(rf"\p{{M}}{{{MAX_MARKS + 1}}}")
@@ -61,12 +61,22 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             if not content:
                 return
             place = f"{path} line {number}"
-            line = _decode(content, place).lstrip("\N{ZERO WIDTH NO-BREAK SPACE}").strip()  # without byte order mark
-            _check(line, place)
+            line = clean_line(_decode(content, place), place)
             if len(content) > MAX_LINE_BYTES:
                 raise ValueError(f"{place} is longer than {MAX_LINE_BYTES:,} bytes; put one sentence on each line")
-            if not INVISIBLE.fullmatch(line):
+            if line:
                 yield number, line
+
+
+def clean_line(line: str, place: str) -> str:
+    """Return a line without a byte order mark and white space at its ends; empty if nothing in it is visible.
+
+    Raises:
+        ValueError: line ends within it, control characters or too many combining marks; ``place`` is named.
+    """
+    line = line.lstrip("\N{ZERO WIDTH NO-BREAK SPACE}").strip()
+    _check(line, place)
+    return "" if INVISIBLE.fullmatch(line) else line
 
 
 def _decode(content: bytes, place: str) -> str:
@@ -87,7 +97,8 @@ def _check(line: str, place: str) -> None:
         letter, code = found[0], f"U+{ord(found[0]):04X}"
         if letter in LINE_ENDS:
             ends = f"{line.count(letter):,} line ends {LINE_ENDS[letter]} ({code})"
-            raise ValueError(f"{place} has {ends} within it; convert them to LF")
+            fix = "split it there" if letter == "\n" else "convert them to LF"  # a file has no LF within a line
+            raise ValueError(f"{place} has {ends} within it; {fix}")
         raise ValueError(f"{place} has the control character {code}; remove it, or convert the file to UTF-8")
     if STACKED.search(line):
         raise ValueError(f"{place} has more than {MAX_MARKS} combining marks in a row; remove them")

@@ -20,10 +20,11 @@ from ...vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Sequences:
-    """Padded sequences: token ids ``b t`` and lengths ``b``, both int64."""
+    """Padded sequences: token ids ``b t``, lengths ``b`` and classes ``b``, all int64; None without classes."""
 
     tokens: Tensor
     lengths: Tensor
+    labels: Tensor | None = None
 
     @classmethod
     def from_tokens(cls, tokens: Tensor, vocabulary: Vocabulary) -> Sequences:
@@ -31,17 +32,20 @@ class Sequences:
         return cls(tokens, vocabulary.lengths(tokens))
 
     @classmethod
-    def from_sentences(cls, sentences: Iterable[Sequence[int]], width: int, vocabulary: Vocabulary) -> Sequences:
+    def from_sentences(
+        cls, sentences: Iterable[Sequence[int]], width: int, vocabulary: Vocabulary, labels: Tensor | None = None
+    ) -> Sequences:
         """End each sentence with EOS and pad it to ``width``."""
         sentences = list(sentences)
         tokens = np.full((len(sentences), width), vocabulary.pad, np.int64)
         for row, sentence in zip(tokens, sentences, strict=True):
             row[: len(sentence)] = sentence
-        return cls.from_tokens(torch.from_numpy(tokens), vocabulary)
+        return cls(torch.from_numpy(tokens), vocabulary.lengths(torch.from_numpy(tokens)), labels)
 
     def tensors(self) -> Batch:
         """Return all sequences by batch key."""
-        return {"tokens": self.tokens, "length": self.lengths}
+        labels = {} if self.labels is None else {"label": self.labels}
+        return {"tokens": self.tokens, "length": self.lengths, **labels}
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -58,6 +62,7 @@ class TextSplits:
         score: metrics of padded samples ``b t``, by name.
         reference_samples: up to ``n`` sequences ``n t`` from each source that a model is compared with, by name.
         metadata: further facts printed with results.
+        classes: number of classes; 0 for sequences without labels.
     """
 
     vocabulary: Vocabulary
@@ -68,6 +73,7 @@ class TextSplits:
     score: Callable[[Tensor], dict[str, float]]
     reference_samples: Callable[[int, torch.Generator], dict[str, Tensor]]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    classes: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,19 @@
-"""Sentences of a file as tokens, and as token ids. Errors are one line that names the file and the line number."""
+"""Sentences as tokens, and as token ids. Errors are one line that names the file and the line number."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
-from ...vocabulary import EOS, UNKNOWN, Tokenization, Vocabulary
-from .lines import read_lines, regular_file
+from ...vocabulary import BPE, EOS, UNKNOWN, Tokenization, Vocabulary
+from .bpe import learn_tokens
+from .documents import Line, file_lines
+from .lines import regular_file
 
 # Bounds of a file, so that its sentences take less than 1 GiB of memory.
 MAX_LINES = 1 << 20
@@ -18,26 +21,54 @@ MAX_TOKENS = 1 << 25  # in all lines
 MAX_TYPES = 1 << 20  # different ones
 MAX_STORED = 3 << 20  # bytes of a vocabulary in config.json, which has at most 4 MiB
 MAX_UNKNOWN = 0.5  # share of unknown words in a split; with more, models would learn to write <unk>
+BPE_TOKENS = 4096  # of a vocabulary of level bpe, unless another number is asked for
+FEWEST = 257  # of them: EOS, and one for each byte
 
 
 @dataclass(frozen=True)
 class Sentences:
-    """Lines of a file that are not blank, as tokens, with their line numbers."""
+    """Lines that are not blank, as tokens (of level ``bpe`` as words).
 
-    path: Path
+    Attributes:
+        source: file, folder or other place that they come from, as messages name it.
+        files, numbers: file and line number of each.
+        tokens: tokens of each.
+        tokenization: rule that split them.
+        longest_line: most tokens in each.
+        labels: label of each; None without labels.
+    """
+
+    source: str
+    files: list[str]
     numbers: list[int]
     tokens: list[list[str]]
     tokenization: Tokenization
+    longest_line: int
+    labels: list[str] | None = None
 
     @cached_property
     def counts(self) -> Counter[str]:
         """Number of occurrences of each token."""
         return Counter(chain.from_iterable(self.tokens))
 
+    @property
+    def name(self) -> str:
+        """Last part of the source."""
+        return Path(self.source).name
+
+    def place(self, row: int) -> str:
+        """File and line number of a sentence."""
+        return f"{self.files[row]} line {self.numbers[row]}"
+
     def select(self, rows: list[int]) -> Sentences:
         """Return these sentences only."""
-        numbers, tokens = [self.numbers[row] for row in rows], [self.tokens[row] for row in rows]
-        return Sentences(self.path, numbers, tokens, self.tokenization)
+        return replace(
+            self,
+            files=[self.files[row] for row in rows],
+            numbers=[self.numbers[row] for row in rows],
+            tokens=[self.tokens[row] for row in rows],
+            labels=None if self.labels is None else [self.labels[row] for row in rows],
+        )
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -54,69 +85,106 @@ def read_sentences(path: Path, tokenization: Tokenization, longest_line: int, he
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is empty, has a line that is too long or contains ``<eos>``, or has too many lines or tokens;
-            errors of ``regular_file`` and ``read_lines``.
+        ValueError: errors of ``regular_file``, ``read_lines`` and ``split_sentences``.
     """
     path = regular_file(path)
+    lines = (line for line in file_lines(path) if not (header and line.number == 1))
+    return split_sentences(lines, str(path), tokenization, longest_line)
+
+
+def split_sentences(lines: Iterable[Line], source: str, tokenization: Tokenization, longest_line: int) -> Sentences:
+    """Split lines into tokens.
+
+    Raises:
+        ValueError: there are none; one is too long or contains ``<eos>``; there are too many lines or tokens.
+    """
+    files: list[str] = []
     numbers: list[int] = []
     sentences: list[list[str]] = []
+    labels: list[str] = []
     types: dict[str, str] = {}  # one copy of each token
     total = 0
-    for number, line in read_lines(path):
-        if header and number == 1:
-            continue
+    for file, number, line, label in lines:
+        place = f"{file} line {number}"
         if EOS in line:
-            raise ValueError(f"{path} line {number} contains {EOS}, which is added to every line; remove it")
+            raise ValueError(f"{place} contains {EOS}, which is added to every line; remove it")
         tokens = [types.setdefault(token, token) for token in tokenization.split(line)]
-        if len(tokens) > longest_line:
-            raise ValueError(
-                f"{path} line {number} has {len(tokens)} tokens ({tokenization.level} level), more than "
-                f"longest_line={longest_line}; raise longest_line or split the line"
-            )
+        check_length(len(tokens), longest_line, place, tokenization.level)
         total += len(tokens)
+        files.append(file)
         numbers.append(number)
         sentences.append(tokens)
+        if label is not None:
+            labels.append(types.setdefault(label, label))
         for found, most, what in (
             (len(numbers), MAX_LINES, "lines of text"),
             (total, MAX_TOKENS, "tokens"),
             (len(types), MAX_TYPES, "different tokens"),
         ):
             if found > most:
-                raise ValueError(f"{path} has more than {most:,} {what} up to line {number}; give a part of it")
+                raise ValueError(f"{source} has more than {most:,} {what} up to line {number}; give a part of it")
     if not sentences:
-        raise ValueError(f"{path} has no text in it from line 1 on; give a file of one sentence a line")
-    return Sentences(path, numbers, sentences, tokenization)
+        raise ValueError(f"{source} has no text in it from line 1 on; give a file of one sentence a line")
+    return Sentences(source, files, numbers, sentences, tokenization, longest_line, labels or None)
 
 
-def build_vocabulary(train: Sentences, min_count: int, max_vocabulary: int | None) -> Vocabulary:
+def check_length(tokens: int, longest_line: int, place: str, level: str) -> None:
+    """Check that a line has at most ``longest_line`` tokens, else ValueError."""
+    if tokens > longest_line:
+        raise ValueError(
+            f"{place} has {tokens} tokens ({level} level), more than longest_line={longest_line}; raise longest_line "
+            "or split the line"
+        )
+
+
+def build_vocabulary(
+    train: Sentences, min_count: int = 2, max_vocabulary: int | None = None, given: Sequence[str] | None = None
+) -> Vocabulary:
     """Build a vocabulary: ``<eos>``, ``<unk>``, then tokens by falling frequency, ties in alphabetical order.
+
+    Of level ``bpe``: ``<eos>``, the bytes, then the pairs that were merged, in that order.
 
     Args:
         train: training sentences.
-        min_count: fewest occurrences; rarer tokens become ``<unk>``.
-        max_vocabulary: most tokens, including the two special ones.
+        min_count: fewest occurrences; rarer tokens become ``<unk>``, rarer pairs are not merged.
+        max_vocabulary: most tokens, including the special ones.
+        given: tokens in the place of those of training.
 
     Raises:
-        ValueError: min_count < 1 or max_vocabulary < 3, or a vocabulary that is too large for a release.
+        ValueError: a number out of range; a vocabulary that is too large for a release.
     """
-    if min_count < 1 or (max_vocabulary is not None and max_vocabulary < 3):
-        raise ValueError(f"min_count must be >= 1 and max_vocabulary >= 3, got {min_count} and {max_vocabulary}")
-    frequent = sorted((-count, token) for token, count in train.counts.items() if count >= min_count)
-    known = [token for _, token in frequent if token != UNKNOWN][: max_vocabulary and max_vocabulary - 2]
+    rule = train.tokenization
+    fewest = FEWEST if rule.level == BPE else 3
+    if min_count < 1 or (max_vocabulary is not None and max_vocabulary < fewest):
+        raise ValueError(f"min_count must be >= 1 and max_vocabulary >= {fewest}, got {min_count} and {max_vocabulary}")
+    special = [EOS] if rule.level == BPE else [EOS, UNKNOWN]
+    if given is not None:
+        known = [token for token in given if token not in special]
+    elif rule.level == BPE:
+        known = learn_tokens(train.tokens, (max_vocabulary or BPE_TOKENS) - 1, min_count)
+    else:
+        frequent = sorted((-count, token) for token, count in train.counts.items() if count >= min_count)
+        known = [token for _, token in frequent if token != UNKNOWN][: max_vocabulary and max_vocabulary - 2]
     if sum(len(json.dumps(token)) + 10 for token in known) > MAX_STORED:  # each on a line of its own, indented
         raise ValueError(
-            f"{train.path}: the {len(known):,} tokens of the vocabulary fill more than {MAX_STORED:,} bytes; raise "
+            f"{train.source}: the {len(known):,} tokens of the vocabulary fill more than {MAX_STORED:,} bytes; raise "
             "min_count or set max_vocabulary"
         )
-    return Vocabulary([EOS, UNKNOWN, *known], train.tokenization.level, train.tokenization.normal_form)
+    return Vocabulary([*special, *known], rule.level, rule.normal_form)
 
 
 def encode(sentences: Sentences, vocabulary: Vocabulary) -> tuple[list[list[int]], float]:
     """Return the token ids of every sentence, and the share of unknown tokens.
 
     Raises:
-        ValueError: more than half of the words are unknown.
+        ValueError: more than half of the words are unknown; a line that is too long once its words are split.
     """
+    if vocabulary.pairs is not None:
+        words = {word: [vocabulary.ids[part] for part in vocabulary.pairs.split(word)] for word in sentences.counts}
+        ids = [[number for word in sentence for number in words[word]] for sentence in sentences.tokens]
+        for row, sentence in enumerate(ids):
+            check_length(len(sentence), sentences.longest_line, sentences.place(row), vocabulary.level)
+        return ids, 0.0
     unknown = vocabulary.ids[UNKNOWN]
     ids = [[vocabulary.ids.get(token, unknown) for token in sentence] for sentence in sentences.tokens]
     check_known(sentences, vocabulary)
@@ -132,12 +200,11 @@ def check_known(sentences: Sentences, vocabulary: Vocabulary) -> None:
     missing = {token: n for token, n in words.items() if token == UNKNOWN or token not in vocabulary.ids}
     share = sum(missing.values()) / sum(words.values())
     if share > MAX_UNKNOWN:
-        rows = zip(sentences.numbers, sentences.tokens, strict=True)
-        line = next(number for number, row in rows if not missing.keys().isdisjoint(row))
+        row = next(row for row, tokens in enumerate(sentences.tokens) if not missing.keys().isdisjoint(tokens))
         level = vocabulary.level
         spaces = "" if level == "character" else "use level=character for text without spaces between words, "
         raise ValueError(
-            f"{sentences.path}: {share:.0%} of the tokens (punctuation aside, from line {line} on) are not among the "
-            f"{len(vocabulary) - 2} known ones; {spaces}lower min_count, raise max_vocabulary, or give more or other "
-            "text"
+            f"{sentences.source}: {share:.0%} of the tokens (punctuation aside, from line {sentences.numbers[row]} on) "
+            f"are not among the {len(vocabulary) - 2} known ones; {spaces}lower min_count, raise max_vocabulary, or "
+            "give more or other text"
         )

@@ -15,6 +15,7 @@ from ...ranges import check_dropout, check_sizes
 from ..base import ModelCard, OptimizerConfig, register_model
 from ..inputs import check_image_shape, check_images
 from ..networks.image_classifier import ImageClassifier
+from ..networks.upsampling import channels_last
 
 
 @register_model("classifier")
@@ -76,7 +77,7 @@ class Classifier(ImageClassifier):
     def features(self, x: Tensor) -> Tensor:
         """Return features of images, ``b c h w -> b d``; ValueError for images of another shape."""
         check_images(x, self.image_shape)
-        return self.network(x - 0.5)
+        return self.network(channels_last(x - 0.5))
 
     def logits(self, x: Tensor) -> Tensor:
         """Return unnormalised log-probabilities of the classes, ``b c h w -> b y``."""

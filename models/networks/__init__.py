@@ -1,1 +1,3 @@
-"""Deterministic networks that several families share."""
+"""Networks that several families share; importing this package registers encoders and decoders."""
+
+from . import convolutional, image, on_grid, residual  # noqa: F401  (importing registers)

@@ -9,19 +9,14 @@ Axes: ``b`` batch, ``c h w`` image, ``d h' w'`` grid of vectors, ``o`` outputs p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from ...ranges import check_sizes
-from ...registry import Registry, Spec
-
-# Modules ``b c h w -> b d h' w'`` with an attribute ``grid``, (h', w'); ``dim`` is d.
-GRID_ENCODERS: Registry[Callable[..., nn.Module]] = Registry("grid encoder", context=("image_shape", "dim"))
-# Modules ``b d h' w' -> b o h w``; ``outputs`` is o.
-GRID_DECODERS: Registry[Callable[..., nn.Module]] = Registry("grid decoder", context=("image_shape", "dim", "outputs"))
+from .grid import GRID_DECODERS, GRID_ENCODERS
+from .upsampling import TransposedConv2d, channels_last
 
 
 class ResidualBlock(nn.Module):
@@ -63,9 +58,6 @@ class ConvEncoder(nn.Sequential):
         batch_norm: batch norm after every convolution but the last. In training, the vectors of an image then depend on
             the other images of its batch.
 
-    Attributes:
-        grid: (h/f, w/f).
-
     Raises:
         ValueError: no width, a size below its least, an image whose sides are not divisible by f, a kernel other than
             3 and 4.
@@ -98,7 +90,10 @@ class ConvEncoder(nn.Sequential):
             layers += [*_norm(after, batch_norm), nn.ReLU(inplace=True)]
         layers += _residual_stack(widths[-1], widths[-1], residual_blocks, residual_width, batch_norm)
         super().__init__(*layers, nn.Conv2d(widths[-1], dim, kernel_size=1))
-        self.grid = (height // factor, width // factor)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the grid of vectors, ``b c h w -> b d h' w'``."""
+        return super().forward(channels_last(x))
 
 
 @GRID_DECODERS.register("conv")
@@ -143,34 +138,17 @@ class ConvDecoder(nn.Sequential):
         layers = _residual_stack(dim, widths[0], residual_blocks, residual_width, batch_norm)
         stages = [widths[0] if layers else dim, *(widths if top_kernel else widths[1:])]
         for before, after in pairwise(stages):
-            layers.append(_double(before, after, kernel, bias=not batch_norm))
+            layers.append(TransposedConv2d(before, after, kernel, bias=not batch_norm))
             layers += [*_norm(after, batch_norm), nn.ReLU(inplace=True)]
         if top_kernel:
             layers.append(nn.Conv2d(stages[-1], outputs, top_kernel, padding=top_kernel // 2))
         else:
-            layers.append(_double(stages[-1], outputs, kernel))
+            layers.append(TransposedConv2d(stages[-1], outputs, kernel))
         super().__init__(*layers)
 
-
-def grid_of(encoder: Spec, decoder: Spec, image_shape: Sequence[int], dim: int, outputs: int) -> tuple[int, int]:
-    """Return the grid ``h w`` of an encoder, and check that a decoder maps it to the size of the image.
-
-    Raises:
-        ValueError: it does not; errors of the networks.
-    """
-    # The quantizer needs the grid, and is built before the networks: seeds draw its codebook first. Networks on the
-    # meta device have shapes, but take no memory and draw no random numbers.
-    with torch.device("meta"):
-        grid = GRID_ENCODERS.build(encoder, image_shape=image_shape, dim=dim).grid
-        network = GRID_DECODERS.build(decoder, image_shape=image_shape, dim=dim, outputs=outputs).eval()
-        made = tuple(network(torch.empty(1, dim, *grid)).shape[1:])
-    expected = (outputs, *image_shape[1:])
-    if made != expected:
-        raise ValueError(
-            f"the decoder maps the grid {grid[0]} x {grid[1]} to outputs of shape {made}, and images need {expected}; "
-            "give --model.decoder as many widths as --model.encoder"
-        )
-    return grid
+    def forward(self, z: Tensor) -> Tensor:
+        """Compute the outputs of all pixels, ``b d h' w' -> b o h w``."""
+        return super().forward(channels_last(z))
 
 
 def _residual_stack(before: int, width: int, blocks: int, inner: int, batch_norm: bool) -> list[nn.Module]:
@@ -178,11 +156,6 @@ def _residual_stack(before: int, width: int, blocks: int, inner: int, batch_norm
         return []
     first = [nn.Conv2d(before, width, kernel_size=3, padding=1, bias=not batch_norm), *_norm(width, batch_norm)]
     return [*first, *(ResidualBlock(width, inner, batch_norm) for _ in range(blocks)), nn.ReLU()]
-
-
-def _double(before: int, after: int, kernel: int, bias: bool = True) -> nn.ConvTranspose2d:
-    # Without output padding an odd kernel leaves out the last row and column.
-    return nn.ConvTranspose2d(before, after, kernel, stride=2, padding=1, output_padding=kernel % 2, bias=bias)
 
 
 def _norm(width: int, batch_norm: bool) -> list[nn.Module]:

@@ -1,20 +1,23 @@
 """Small image encoders and decoders, by name.
 
 An encoder maps images ``b c h w`` to features ``b d``. A decoder maps features ``b d`` to one logit per pixel
-``b c h w``, and its last layer has no bias: the model adds one per pixel. Both get ``image_shape`` and ``features``
+``b c h w``, and its last layer needs no bias: the model adds one per pixel. Both get ``image_shape`` and ``features``
 from the model; their other arguments are options of a spec such as ``{name: mlp, hidden: [512, 256]}``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 from einops.layers.torch import Rearrange
-from torch import nn
+from torch import Tensor, nn
 
 from ...ranges import check_sizes
-from ...registry import Registry
+from ...registry import Registry, Spec
+from .shapes import output_shape
+from .upsampling import TransposedConv2d, channels_last
 
 ENCODERS: Registry[Callable[..., nn.Module]] = Registry("encoder", context=("image_shape", "features"))
 DECODERS: Registry[Callable[..., nn.Module]] = Registry("decoder", context=("image_shape", "features"))
@@ -105,6 +108,10 @@ class ConvEncoder(nn.Sequential):
         flat = channels[-1] * h * w
         super().__init__(*layers, Rearrange("b c h w -> b (c h w)"), *mlp([flat, width, features], activation))
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the features of images, ``b c h w -> b d``."""
+        return super().forward(channels_last(x))
+
 
 @DECODERS.register("conv")
 class ConvDecoder(nn.Sequential):
@@ -132,10 +139,25 @@ class ConvDecoder(nn.Sequential):
         layers: list[nn.Module] = mlp([features, width, channels[0] * h * w], activation)
         layers += [ACTIVATIONS[activation](), Rearrange("b (c h w) -> b c h w", h=h, w=w)]
         for before, after in pairwise(channels):
-            layers.append(nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1))
+            layers.append(TransposedConv2d(before, after, kernel=4))
             layers.append(ACTIVATIONS[activation]())
-        last = nn.ConvTranspose2d(channels[-1], image_shape[0], kernel_size=4, stride=2, padding=1, bias=False)
-        super().__init__(*layers, last)
+        super().__init__(*layers, TransposedConv2d(channels[-1], image_shape[0], kernel=4, bias=False))
+
+
+def check_networks(encoder: Spec, decoder: Spec, image_shape: Sequence[int], features: int, latents: int) -> None:
+    """Check that an encoder maps images to ``features`` numbers, and a decoder ``latents`` numbers to images.
+
+    Raises:
+        ValueError: one does not; errors of the networks.
+    """
+    for registry, spec, width, given, expected in (
+        (ENCODERS, encoder, features, tuple(image_shape), (features,)),
+        (DECODERS, decoder, latents, (latents,), tuple(image_shape)),
+    ):
+        label = f"{registry.kind} '{registry.read(spec)[0]}'"
+        build = partial(registry.build, spec, image_shape=tuple(image_shape), features=width)
+        if (made := output_shape(label, build, given)) != expected:
+            raise ValueError(f"the {label} maps shape {given} to shape {made}, and the model needs {expected}")
 
 
 def mlp(widths: Sequence[int], activation: str, last_bias: bool = True) -> list[nn.Module]:

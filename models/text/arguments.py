@@ -57,7 +57,11 @@ def check_spec(registry: Registry[Any], spec: Spec) -> None:
 
 
 def check_init_from(
-    init_from: Any, vocabulary: Vocabulary | Mapping[str, Any] | None, max_length: int | None, generator: Spec | None
+    init_from: Any,
+    vocabulary: Vocabulary | Mapping[str, Any] | None,
+    max_length: int | None,
+    generator: Spec | None,
+    classes: int = 0,
 ) -> TextModel:
     """Return the trained model to start from.
 
@@ -74,7 +78,11 @@ def check_init_from(
     own_vocabulary = init_from.require_vocabulary()
     if vocabulary is not None and read_vocabulary(vocabulary) != own_vocabulary:
         raise ValueError("init_from brings another vocabulary; leave out vocabulary")
-    own = {"max_length": (max_length, init_from.max_length), "generator": (generator, init_from.generator_spec)}
+    own = {
+        "max_length": (max_length, init_from.max_length),
+        "generator": (generator, init_from.generator_spec),
+        "classes": (classes or None, init_from.classes),
+    }
     for name, (given, brought) in own.items():
         if given not in (None, brought):
             raise ValueError(f"init_from brings the {name} {brought}, and {given} is asked for; leave out {name}")

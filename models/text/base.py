@@ -5,6 +5,7 @@ Axes: ``b`` batch, ``n`` samples, ``t`` time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,9 @@ from ...interfaces import Batch
 from ...registry import Spec, plain
 from ...vocabulary import Vocabulary
 from ..base import ZooModel, check_draws
-from .generators.base import GENERATORS, LanguageModel
+from ..inputs import check_classes
+from .generators.base import GENERATORS, LanguageModel, length_mask
+from .labels import batch_labels, sample_labels
 from .reverse_nll import reverse_nll
 
 ROWS = 500  # samples drawn at a time, to bound the memory of their logits
@@ -31,6 +34,7 @@ class TextModel(ZooModel):
 
     Attributes:
         generator_spec: name of the generator, or ``{name: ..., options}``.
+        classes: number of labels that the generator is conditioned on, 0 for none.
         test_samples: samples that are scored at test.
         reverse_steps: optimizer steps of the model that measures the reverse NLL at test; 0 for none.
         generator: the language model; only after ``build``.
@@ -39,8 +43,9 @@ class TextModel(ZooModel):
 
     batch_key = "tokens"
     monitor: str | None = "val/nll"
-    sample_options = frozenset({"prefix", "top_k", "top_p"})
+    sample_options = frozenset({"prefix", "label", "top_k", "top_p"})
     generator_spec: Spec
+    classes: int = 0
     test_samples: int
     reverse_steps: int
     generator: LanguageModel
@@ -65,9 +70,13 @@ class TextModel(ZooModel):
         """Build the generator and every other part that depends on the text."""
         raise NotImplementedError
 
-    def make_generator(self) -> LanguageModel:
-        """Build a new generator as ``generator_spec`` describes it."""
-        return GENERATORS.build(self.generator_spec, vocabulary=self.require_vocabulary(), max_length=self.max_length)
+    def make_generator(self, classes: int = 0) -> LanguageModel:
+        """Build a new generator as ``generator_spec`` describes it, conditional on labels if there are any."""
+        context = {"vocabulary": self.require_vocabulary(), "max_length": self.max_length}
+        generator: LanguageModel = GENERATORS.build(self.generator_spec, **context)
+        if classes:
+            generator.condition(classes)
+        return generator
 
     def _build(self, vocabulary: Vocabulary, max_length: int) -> None:
         if not 1 <= max_length <= MAX_LENGTH or len(vocabulary) < 2:
@@ -106,6 +115,8 @@ class TextModel(ZooModel):
             self._build(vocabulary, max_length)
         else:
             self.check_data(vocabulary, max_length)
+        if self.classes:
+            check_classes(source, self.classes)
 
     def check_data(self, vocabulary: Vocabulary, max_length: int) -> None:
         """Check that data have the model's vocabulary and length of sentences, else ValueError."""
@@ -130,17 +141,23 @@ class TextModel(ZooModel):
     # -- evaluation ---------------------------------------------------------------------------------------------------
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log nats per token of the validation split."""
+        """Log nats per token of the validation split, and of level bpe bits per character."""
         self._log_nll(batch, "val")
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log nats per token of the test split."""
+        """Log nats per token of the test split, and of level bpe bits per character."""
         self._log_nll(batch, "test")
 
     def _log_nll(self, batch: Batch, stage: str) -> None:
-        tokens = int(batch["length"].sum())
-        nll = -self.generator.log_prob(batch["tokens"], batch["length"]).sum() / tokens
-        self.log(f"{stage}/nll", nll, on_epoch=True, batch_size=tokens, sync_dist=True)
+        tokens, lengths = batch["tokens"], batch["length"]
+        log_prob = self.generator.log_prob(tokens, lengths, label=batch_labels(batch, self.generator.classes))
+        number, nats = int(lengths.sum()), -log_prob.sum()
+        self.log(f"{stage}/nll", nats / number, on_epoch=True, batch_size=number, sync_dist=True)
+        if (characters := self.require_vocabulary().characters()) is not None:
+            counts = torch.tensor(characters, device=tokens.device)[tokens]  # b t
+            letters = int(counts.masked_fill(~length_mask(lengths, tokens.shape[1]), 0).sum())
+            bits = nats / math.log(2) / letters
+            self.log(f"{stage}/bits_per_character", bits, on_epoch=True, batch_size=letters, sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
         """Log the data's metrics of samples, and the reverse NLL, both of the first process; nothing without data."""
@@ -182,6 +199,7 @@ class TextModel(ZooModel):
         top_k: int | None = None,
         top_p: float | None = None,
         prefix: str = "",
+        label: int | Tensor | None = None,
         banned: int | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
@@ -189,8 +207,15 @@ class TextModel(ZooModel):
         vocabulary = self.require_vocabulary()
         ids = torch.tensor(vocabulary.encode(prefix), dtype=torch.int64, device=self.device) if prefix else None
         options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "banned": banned}
+        labels = sample_labels(label, n, self.classes, self.device, generator)
+        parts = [labels[first : first + ROWS] if labels is not None else None for first in range(0, n, ROWS)]
         sizes = [min(ROWS, n - first) for first in range(0, n, ROWS)]
-        return torch.cat([self.generator.sample(size, prefix=ids, generator=generator, **options) for size in sizes])
+        return torch.cat(
+            [
+                self.generator.sample(size, prefix=ids, label=part, generator=generator, **options)
+                for size, part in zip(sizes, parts, strict=True)
+            ]
+        )
 
     def sample(
         self,
@@ -200,6 +225,7 @@ class TextModel(ZooModel):
         top_k: int | None = None,
         top_p: float | None = None,
         prefix: str = "",
+        label: int | Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> list[str]:
         """Draw sentences. They contain no ``<unk>``, which is no word.
@@ -208,16 +234,18 @@ class TextModel(ZooModel):
             n: number of sentences.
             temperature, top_k, top_p: see ``truncate``.
             prefix: text that every sentence starts with.
+            label: class of all sentences, or one each (``n``); None draws them uniformly.
             generator: the source of the noise.
 
         Raises:
-            ValueError: n < 1; a prefix that is too long or has an unknown token; errors of ``truncate``.
+            ValueError: n < 1; a prefix that is too long or has an unknown token; a label that the model does not take;
+                errors of ``truncate``.
         """
         check_draws(n, temperature)
         vocabulary = self.require_vocabulary()
         vocabulary.check(prefix)
         options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "prefix": prefix}
-        tokens = self.sample_tokens(n, banned=vocabulary.unk, generator=generator, **options)
+        tokens = self.sample_tokens(n, label=label, banned=vocabulary.unk, generator=generator, **options)
         return [vocabulary.decode(row) for row in tokens]
 
 

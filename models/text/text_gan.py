@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ...interfaces import Batch
-from ...ranges import check_weights
+from ...ranges import check_sizes, check_weights
 from ...registry import Spec, from_options
 from ...vocabulary import Vocabulary
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, learning_rate_factor, register_model
@@ -41,7 +41,8 @@ class TextGAN(TextModel):
         max_length: longest sentence in tokens, and length of samples; None takes it from the data.
         generator: lstm, transformer, or ``{name: lstm, width: 32, hidden: 32, layers: 1, dropout: 0.0}``; None is lstm.
         init_from: a trained text model, as ``load`` returns it; on the command line its name. It brings the three
-            arguments above, and weights.
+            arguments above, its classes, and weights.
+        classes: number of labels that the generator is conditioned on, 0 for none; for objective mle only.
         objective: mle, scheduled_sampling, gumbel, seqgan, or ``{name: seqgan, rollouts: 16, adversary: {...}}``.
         pretraining: maximum likelihood before the objective; options of ``Pretraining``.
         optimizer: of the generator in the objective's own phase; options of ``OptimizerConfig``. ``weight_decay`` is
@@ -88,6 +89,7 @@ class TextGAN(TextModel):
         generator: Spec | None = None,
         init_from: str | ZooModel | None = None,
         objective: Spec = "mle",
+        classes: int = 0,
         pretraining: Pretraining | dict = NO_PRETRAINING,
         optimizer: OptimizerConfig | dict = ZooModel.optimizer_config,
         clip: float = 10.0,
@@ -95,10 +97,12 @@ class TextGAN(TextModel):
         reverse_steps: int = 0,
     ) -> None:
         super().__init__()
-        start = None if init_from is None else check_init_from(init_from, vocabulary, max_length, generator)
+        start = None if init_from is None else check_init_from(init_from, vocabulary, max_length, generator, classes)
         if start is not None:
             vocabulary, max_length, generator = start.vocabulary, start.max_length, start.generator_spec
+            classes = start.classes
         check_weights(clip=clip)
+        check_sizes(0, classes=classes)
         if reverse_steps < 0 or test_samples < 2:
             raise ValueError(
                 "reverse_steps must be >= 0, and test_samples >= 2, since samples are compared, got "
@@ -109,6 +113,9 @@ class TextGAN(TextModel):
         self.generator_spec, self.objective_spec = generator or "lstm", objective
         check_spec(GENERATORS, self.generator_spec)
         check_spec(OBJECTIVES, objective)
+        if classes and OBJECTIVES.read(objective)[0] != "mle":
+            raise ValueError(f"only objective mle takes labels, got {objective!r} for {classes} classes; use classes=0")
+        self.classes = classes
         self.use_optimizer(optimizer)
         self.pretraining = from_options(Pretraining, pretraining)
         self.clip, self.test_samples, self.reverse_steps = clip, test_samples, reverse_steps
@@ -122,6 +129,10 @@ class TextGAN(TextModel):
     def config(self) -> dict[str, Any]:
         """Plain arguments that rebuild the model; a likelihood model without pretraining records none."""
         config = super().config()
+        if self.classes:
+            config["classes"] = self.classes
+        else:
+            config.pop("classes", None)
         if not self.adversarial and not self.pretraining.steps:
             del config["pretraining"]
         return config
@@ -146,7 +157,7 @@ class TextGAN(TextModel):
 
     def build(self, vocabulary: Vocabulary, max_length: int) -> None:
         """Build the generator and the objective."""
-        self.generator = self.make_generator()
+        self.generator = self.make_generator(self.classes)
         self.objective = OBJECTIVES.build(self.objective_spec, vocabulary=vocabulary, max_length=max_length)
         self.maximum_likelihood = MaximumLikelihood(vocabulary, max_length)
 

@@ -18,7 +18,7 @@ from ...interfaces import Batch
 from ...registry import Spec
 from ..base import OptimizerConfig, Part
 from ..inputs import check_images
-from ..networks.image import DECODERS, ENCODERS
+from ..networks.image import DECODERS, ENCODERS, check_networks
 from ..relaxed.bounds import importance_weighted_bound
 from .binary_images import BinaryImageModel, bernoulli_nll
 
@@ -36,6 +36,9 @@ class VAE(BinaryImageModel):
         decoder: image decoder, a name or ``{name: mlp, hidden: [256, 512]}``.
         optimizer: AdamW and its learning-rate schedule.
         bound_samples: m of the importance-weighted bound at test.
+
+    Raises:
+        ValueError: a network whose output does not fit; errors of the networks.
     """
 
     parts: ClassVar[Mapping[str, Part]] = {**BinaryImageModel.parts, "encoder": ENCODERS, "decoder": DECODERS}
@@ -51,6 +54,7 @@ class VAE(BinaryImageModel):
         bound_samples: int,
     ) -> None:
         super().__init__(image_shape, optimizer, bound_samples)
+        check_networks(encoder, decoder, self.image_shape, posterior_features, latent_features)
         self.encoder = ENCODERS.build(encoder, image_shape=self.image_shape, features=posterior_features)
         self.decoder = DECODERS.build(decoder, image_shape=self.image_shape, features=latent_features)
         self.output_bias = nn.Parameter(torch.zeros(self.image_shape))

@@ -32,7 +32,7 @@ from ...ranges import check_sizes
 from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, lerp_path, register_model
 from ..inputs import check_image_shape, check_images, training_pixels
-from ..networks.convolutional import GRID_DECODERS, GRID_ENCODERS, grid_of
+from ..networks.grid import GRID_DECODERS, GRID_ENCODERS, grid_of
 from ..quantizers import QUANTIZERS, CodebookUsage, Quantized
 from ..relaxed.sampling import categorical_sample
 from .base import CodeModel
@@ -46,8 +46,9 @@ class VQVAE(CodeModel):
     Args:
         image_shape: ``c h w`` of the images.
         dim: width of the vector at each position of the grid.
-        encoder: conv, or ``{name: conv, widths: [32, 64], kernel: 3, residual_blocks: 0}``.
-        decoder: conv, or ``{name: conv, widths: [64, 32], top_kernel: 3}``; widths from the grid to the image.
+        encoder: conv, ``{name: conv, widths: [32, 64]}``, or ``{name: residual, multipliers: [1, 2, 4]}``.
+        decoder: conv, ``{name: conv, widths: [64, 32]}``, or ``{name: residual, multipliers: [4, 2, 1]}``; its lists
+            run from the grid to the image.
         quantizer: gumbel, vector, fsq, sim_vq, product, residual, or ``{name: vector, codebook_size: 128}``.
         likelihood: of pixels: mse, gaussian, bernoulli, categorical, or ``{name: logistic_mixture, components: 10}``.
         optimizer: options of ``OptimizerConfig``.

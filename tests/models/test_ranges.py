@@ -43,7 +43,15 @@ CONTEXTS: list[tuple[Registry[Any], dict[str, Any]]] = [
 MODEL_ARGUMENTS: dict[str, dict[str, Any]] = {"code_prior": {"vqvae": VQVAE}, "text_gan": TEXT}
 # Arguments for which 0 has a meaning: none of it, or no limit.
 ZERO = {
-    *("residual_blocks", "top_kernel", "code_prior.classes", "kmeans_batches", "warmup", "beta_warmup"),
+    *(
+        "residual_blocks",
+        "top_kernel",
+        "code_prior.classes",
+        "text_gan.classes",
+        "kmeans_batches",
+        "warmup",
+        "beta_warmup",
+    ),
     *("reverse_steps", "pretraining.steps", "pretraining.discriminator_steps"),
 }
 ANY_SIGN = {"rebar.scale", "relax.scale"}  # weights of a control variate, which are learned

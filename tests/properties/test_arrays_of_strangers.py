@@ -107,7 +107,7 @@ def test_npz_is_read_or_refused(examples: int, tmp_path: Path) -> None:
             assert found[0].dtype in (torch.int64, torch.float32)
         assert contents(tmp_path) == {"a.npz": content}
 
-    check(examples, holds, NPZ)
+    check(examples, holds, NPZ, [_saved("codes", np.zeros((1, 1, 8, 8), np.float16), False)])
 
 
 @examples(10, 500)

@@ -187,4 +187,5 @@ def test_configuration_is_merged_or_refused(examples: int, workspace: Path) -> N
         {}, optional={"class_path": st.sampled_from([*MODELS, "text", "images"]) | SCALARS, "init_args": PLAIN}
     )
     sections = dict.fromkeys(("model", "data"), entries | PLAIN)
-    check(examples, holds, st.fixed_dictionaries({}, optional={**sections, "trainer": PLAIN, "a": PLAIN}))
+    strategy = st.fixed_dictionaries({}, optional={**sections, "trainer": PLAIN, "a": PLAIN})
+    check(examples, holds, strategy, [{"model": {"class_path": "."}}])

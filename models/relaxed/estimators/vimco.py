@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from ..densities import log_prob
@@ -49,10 +50,14 @@ class VIMCO(REINFORCE):
 
 
 def without_each(log_weights: Tensor) -> Tensor:
-    """Return the bounds with copy j's weight replaced by the geometric mean of the others, ``m b -> m b``."""
-    m = len(log_weights)
-    table = log_weights.expand(m, *log_weights.shape).clone()  # j m b
-    own = table.diagonal(dim1=0, dim2=1)  # b m
-    own.zero_()
-    own.copy_((table.sum(1) / (m - 1)).movedim(0, -1))  # a sum without the own weight, which may be -inf
-    return table.logsumexp(1) - math.log(m)
+    """Return the bounds with copy j's weight replaced by the geometric mean of the others, ``m b -> m b``.
+
+    Sums over the copies before j and after j leave its weight out, which may be -inf. Time and memory are linear in m.
+    """
+    m, first, last = len(log_weights), log_weights[:-1], log_weights[1:].flip(0)
+    zero = torch.zeros_like(log_weights[:1])
+    total = torch.cat([zero, first.cumsum(0)]) + torch.cat([zero, last.cumsum(0)]).flip(0)
+    nothing = torch.full_like(zero, -math.inf)
+    before = torch.cat([nothing, first.logcumsumexp(0)])
+    after = torch.cat([nothing, last.logcumsumexp(0)]).flip(0)
+    return torch.logaddexp(torch.logaddexp(before, after), total / (m - 1)) - math.log(m)

@@ -1,14 +1,15 @@
 """Autoregressive language models: one interface over the networks in ``GENERATORS``.
 
 p(tokens) = prod_t p(token_t | earlier tokens). The first input is ``bos = v``, one extra row of the embedding. EOS is
-absorbing: after it only EOS follows, with probability 1. Axes: ``b`` batch, ``n`` samples, ``t`` time, ``p`` prefix,
+absorbing: after it only EOS follows, with probability 1. With labels, p(tokens | label): the label's embedding is added
+to that of every input. Axes: ``b`` batch, ``n`` samples, ``t`` time, ``p`` prefix,
 ``v`` vocabulary, ``d`` embedding width, ``h`` feature width.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,32 +21,12 @@ from torch import Tensor, nn
 from ....registry import Registry
 from ....vocabulary import Vocabulary
 from ...relaxed import RelaxedCategorical
-from ...relaxed.sampling import argmax, categorical_sample, hard_from_soft, one_hot
-from ...relaxed.surrogate import straight_through
+from ...relaxed.sampling import categorical_sample, one_hot
 from ...relaxed.truncation import truncate
 from ..relaxed_tokens import embed, embed_one_hot, eos_mass
+from .feedback import FEEDBACKS
 
 State = Any  # what a network carries from one position to the next
-
-FEEDBACKS: Registry[Callable[[Tensor], Tensor]] = Registry("feedback", context=("token",))
-
-
-@FEEDBACKS.register("soft")
-def soft(token: Tensor) -> Tensor:
-    """Feed the sample itself, with its gradient."""
-    return token
-
-
-@FEEDBACKS.register("straight_through")
-def hard(token: Tensor) -> Tensor:
-    """Feed the one-hot of the sample's largest entry, with the sample's gradient."""
-    return straight_through(hard_from_soft(token.detach()), token)
-
-
-@FEEDBACKS.register("detached")
-def detached(token: Tensor) -> Tensor:
-    """Feed the id of the sample's largest entry, without gradient, ``... v -> ...``."""
-    return argmax(token)
 
 
 class LanguageModel(nn.Module):
@@ -72,6 +53,16 @@ class LanguageModel(nn.Module):
         self.vocab_size, self.max_length, self.eos_id = len(vocabulary), max_length, vocabulary.eos
         self.embedding = nn.Embedding(self.vocab_size + 1, width)
         self.head = nn.Linear(features, self.vocab_size)
+        self.label_embedding: nn.Embedding | None = None
+
+    def condition(self, classes: int) -> None:
+        """Make the model conditional on labels in [0, classes)."""
+        self.label_embedding = nn.Embedding(classes, self.embedding.embedding_dim)
+
+    @property
+    def classes(self) -> int:
+        """Number of labels; 0 for an unconditional model."""
+        return 0 if self.label_embedding is None else self.label_embedding.num_embeddings
 
     def features(self, x: Tensor) -> Tensor:
         """Features of every position from the embedded inputs up to it, ``b t d -> b t h``."""
@@ -91,20 +82,33 @@ class LanguageModel(nn.Module):
 
     # -- likelihood ---------------------------------------------------------------------------------------------------
 
-    def logits(self, tokens: Tensor) -> Tensor:
-        """Logits of every token given earlier ones, ``b t -> b t v``."""
+    def logits(self, tokens: Tensor, label: Tensor | None = None) -> Tensor:
+        """Logits of every token given earlier ones and the label ``b``, ``b t -> b t v``."""
         bos = torch.full_like(tokens[:, :1], self.vocab_size)
-        return self.head(self.features(self.embedding(torch.cat([bos, tokens[:, :-1]], 1))))
+        x = self.embedding(torch.cat([bos, tokens[:, :-1]], 1))
+        return self.head(self.features(self._add_label(x, label)))
 
-    def log_prob(self, tokens: Tensor, lengths: Tensor | None = None, temperature: float = 1.0) -> Tensor:
+    def _add_label(self, x: Tensor, label: Tensor | None) -> Tensor:
+        """Embedded inputs ``b d`` or ``b t d`` with the embedding of the labels ``b``, if the model has any."""
+        if (label is None) != (self.label_embedding is None):
+            raise ValueError("a conditional language model needs a label, and another takes none")
+        if label is None or self.label_embedding is None:
+            return x
+        shift = self.label_embedding(label)
+        return x + (shift if x.ndim == 2 else shift[:, None])
+
+    def log_prob(
+        self, tokens: Tensor, lengths: Tensor | None = None, temperature: float = 1.0, label: Tensor | None = None
+    ) -> Tensor:
         """Log-probability of each token given earlier ones, ``b t -> b t`` nats.
 
         Args:
             tokens: ``b t``.
             lengths: ``b``; later positions are 0.
             temperature: of the distributions, as in ``sample``.
+            label: ``b``, for a conditional model.
         """
-        logits = self.logits(tokens)
+        logits = self.logits(tokens, label)
         return token_log_prob(logits if temperature == 1 else logits / temperature, tokens, lengths)
 
     # -- samples ------------------------------------------------------------------------------------------------------
@@ -120,6 +124,7 @@ class LanguageModel(nn.Module):
         top_p: float | None = None,
         prefix: Tensor | None = None,
         banned: int | None = None,
+        label: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Draw exact samples, ``-> n t``, padded with EOS.
@@ -130,6 +135,7 @@ class LanguageModel(nn.Module):
             temperature, top_k, top_p: see ``truncate``.
             prefix: first tokens of the samples, ``p`` for all or ``n p``.
             banned: a token id that is never drawn.
+            label: ``n``, for a conditional model.
             generator: the source of the noise.
 
         Raises:
@@ -142,7 +148,7 @@ class LanguageModel(nn.Module):
         with without_dropout(self):
             x, state = self.begin(n)
             for position in range(max_length):
-                features, state = self.step(x, state)
+                features, state = self.step(self._add_label(x, label), state)
                 if position < prefix.shape[1]:
                     token = prefix[:, position]
                 else:

@@ -16,7 +16,8 @@ from ....interfaces import Batch
 from ....registry import Spec
 from ....vocabulary import Vocabulary
 from ...relaxed import RelaxedCategorical
-from ..generators.base import FEEDBACKS, LanguageModel
+from ..generators.base import LanguageModel
+from ..generators.feedback import FEEDBACKS
 from .adversarial import DEFAULT_ADVERSARY, Adversarial, Adversary
 from .base import OBJECTIVES
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from ....interfaces import Batch
 from ...relaxed.distributed import process_mean
 from ..generators.base import LanguageModel
+from ..labels import batch_labels
 from .base import OBJECTIVES, Objective
 
 
@@ -16,7 +17,8 @@ class MaximumLikelihood(Objective):
 
     def generator_metrics(self, generator: LanguageModel, batch: Batch) -> dict[str, Tensor]:
         """``loss`` and ``nll``, nats per token."""
-        nll = mean_nll(generator.log_prob(batch["tokens"], batch["length"]), batch["length"])
+        log_prob = generator.log_prob(batch["tokens"], batch["length"], label=batch_labels(batch, generator.classes))
+        nll = mean_nll(log_prob, batch["length"])
         return {"loss": nll, "nll": nll}
 
 

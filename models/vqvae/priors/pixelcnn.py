@@ -1,8 +1,6 @@
 """A gated PixelCNN over a grid of codes.
 
-van den Oord et al. 2016 (arXiv:1606.05328): the gate (eq. 2), conditioning on a label (eq. 4), and the two stacks
-without a blind spot (section 2.2). Both stacks take shifted codes, so that each convolution may include its own
-position and none needs a mask.
+van den Oord et al. 2016 (arXiv:1606.05328), with the layers of ``gated_layer``.
 
 Axes: ``b`` batch, ``h w`` grid, ``q`` codes per position, which become columns, ``k`` codes of a codebook, ``d`` width.
 """
@@ -18,55 +16,7 @@ from torch import Tensor, nn
 
 from ....ranges import check_dropout, check_sizes
 from .base import CODE_NETWORKS, AutoregressiveNetwork, Draw
-
-
-class GatedLayer(nn.Module):
-    """One layer of both stacks. The label is a bias of each gate.
-
-    Args:
-        width: number of channels d.
-        kernel: side of the full kernel, odd. The layer reaches half of it up and to the left.
-        classes: number of labels.
-        dropout: dropout probability of the gated features, before they are added to the horizontal stack.
-    """
-
-    def __init__(self, width: int, kernel: int, classes: int, dropout: float) -> None:
-        super().__init__()
-        self.reach = kernel // 2
-        self.rows = nn.Conv2d(width, 2 * width, (self.reach + 1, kernel), bias=False)
-        self.columns = nn.Conv2d(width, 2 * width, (1, self.reach + 1), bias=False)
-        self.rows_label, self.columns_label = (nn.Embedding(classes, 2 * width) for _ in range(2))
-        self.rows_to_columns = nn.Conv2d(2 * width, 2 * width, kernel_size=1, bias=False)
-        self.residual = nn.Conv2d(width, width, kernel_size=1)
-        self.dropout = nn.Dropout(dropout)
-        for table in (self.rows_label, self.columns_label):
-            nn.init.zeros_(table.weight)
-
-    def vertical(self, v: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the vertical stack at this layer, and its input to the horizontal stack.
-
-        Args:
-            v: the layer below, with ``reach`` more rows above, ``b d (reach + h) w``.
-            label: ``b``.
-
-        Returns:
-            ``b d h w`` and ``b 2d h w``.
-        """
-        v = self.rows(F.pad(v, (self.reach, self.reach)))
-        v = v + rearrange(self.rows_label(label), "b d -> b d 1 1")
-        return gate(v), self.rows_to_columns(v)
-
-    def horizontal(self, h: Tensor, from_above: Tensor, label: Tensor) -> Tensor:
-        """Compute the horizontal stack at this layer, ``b d h w``; rows do not mix.
-
-        Args:
-            h: the layer below, with ``reach`` more columns to the left, ``b d h (reach + w)``.
-            from_above: input from the vertical stack, ``b 2d h w``.
-            label: ``b``.
-        """
-        x = self.columns(h) + from_above
-        x = x + rearrange(self.columns_label(label), "b d -> b d 1 1")
-        return h[..., self.reach :] + self.residual(self.dropout(gate(x)))
+from .gated_layer import GatedLayer, GatedLayerSteps
 
 
 @CODE_NETWORKS.register("pixelcnn")
@@ -120,47 +70,39 @@ class PixelCNN(AutoregressiveNetwork):
         # The vertical stack starts with the codes one row up, the horizontal one with those one column to the left.
         v, h = F.pad(v, (0, 0, 1, -1)), F.pad(h, (1, -1)) + self.position
         for layer in self._layers():
-            v, from_above = layer.vertical(F.pad(v, (0, 0, layer.reach, 0)), label)
-            h = layer.horizontal(F.pad(h, (layer.reach, 0)), from_above, label)
+            v, from_above = layer.vertical(v, label)
+            h = layer.horizontal(h, from_above, label)
         return rearrange(self.head(h), "b k h (w q) -> b h w q k", q=self.shape[-1])
 
+    @torch.no_grad()
     def sample(self, label: Tensor, draw: Draw, generator: torch.Generator | None = None) -> Tensor:
-        """Sample a grid for each label, ``b -> b h w q``.
+        """Sample a grid for each label, ``b -> b h w q``, without dropout.
 
         Each row of the vertical stack and each column of the horizontal stack is evaluated once.
         """
-        rows, columns, q = self.shape
-        offsets = self.tokens(label.new_zeros(1, *self.shape)).flatten(2)  # 1 h (w q)
-        line = self.embedding.weight.new_zeros(len(label), self.embedding.embedding_dim, 1, columns * q)
-        above = [F.pad(line, (0, 0, layer.reach - 1, 0)) for layer in self._layers()]  # cached rows of each layer
+        _, columns, q = self.shape
+        steps = [GatedLayerSteps(layer, label, columns * q) for layer in self._layers()]
+        offsets = columns * self.tokens(label.new_zeros(q)).tolist()  # of each column's codebook
+        embedded = self.position.new_zeros(len(label), columns * q, len(self.position))  # codes of the row above
         codes = []
-        for row in range(rows):
-            # Vertical stack: one new row, from the embedded codes of the row above and each layer's cached rows.
-            from_above, v = [], line
-            for i, layer in enumerate(self._layers()):
-                above[i] = torch.cat([above[i][:, :, -layer.reach :], v], 2)
-                v, passed = layer.vertical(above[i], label)
-                from_above.append(passed)
-            # Horizontal stack: one new column at a time, from the latest code and each layer's cached columns.
-            x = torch.zeros_like(line[..., :1])
-            left = [F.pad(x, (layer.reach - 1, 0)) for layer in self._layers()]  # cached columns of each layer
-            embedded = []
-            for column in range(columns * q):
-                h = x + self.position[:, row, None, column, None]
-                for i, layer in enumerate(self._layers()):
-                    left[i] = torch.cat([left[i][..., -layer.reach :], h], 3)
-                    h = layer.horizontal(left[i], from_above[i][..., column, None], label)
-                codes.append(draw(rearrange(self.head(h), "b k 1 1 -> b k")))
-                x = rearrange(self.embedding(codes[-1] + offsets[0, row, column]), "b d -> b d 1 1")
-                embedded.append(x)
-            line = torch.cat(embedded, 3)
+        for positions in rearrange(self.position, "d h w -> h w d").contiguous():
+            v = embedded
+            for step in steps:
+                v = step.next_row(v)
+            x = torch.zeros_like(embedded[:, 0])
+            for column, (position, offset) in enumerate(zip(positions, offsets, strict=True)):
+                h = x + position
+                for step in steps:
+                    h = step.next_column(h, column)
+                codes.append(draw(self._head(h)))
+                x = embedded[:, column] = self.embedding(codes[-1] + offset)
         return torch.stack(codes, 1).unflatten(1, self.shape)
+
+    def _head(self, h: Tensor) -> Tensor:
+        """``head`` at one position, ``b d -> b k``."""
+        first, last = (layer for layer in self.head if isinstance(layer, nn.Conv2d))
+        h = F.linear(h.relu(), first.weight.flatten(1), first.bias)
+        return F.linear(h.relu(), last.weight.flatten(1), last.bias)
 
     def _layers(self) -> list[GatedLayer]:
         return [layer for layer in self.layers if isinstance(layer, GatedLayer)]
-
-
-def gate(x: Tensor) -> Tensor:
-    """Compute tanh(first half of the channels) * sigmoid(second half), ``b 2d h w -> b d h w`` (eq. 2)."""
-    first, second = x.chunk(2, 1)
-    return first.tanh() * second.sigmoid()

@@ -65,7 +65,8 @@ def test_unknown_name_suggests_the_nearest():
         ImageData("fashion-mnist")
     with pytest.raises(ValueError, match=r"binarization.*'dinamic'; did you mean 'dynamic'"):
         ImageData(binarization="dinamic")
-    assert IMAGE_SETS.names() == ["cifar10", "digits", "fashion_mnist", "mnist", "omniglot"]
+    ours = ["arrays", "cifar10", "digits", "fashion_mnist", "folder", "mnist", "omniglot"]
+    assert IMAGE_SETS.names() == sorted([*ours, "cifar100", "emnist", "kmnist", "qmnist", "svhn", "usps"])
 
 
 def test_static_is_one_draw_for_every_seed():

@@ -80,7 +80,7 @@ def test_other_mistakes_raise(write, tmp_path):
         TextData("text").setup()
     with pytest.raises(FileNotFoundError, match=r"nothing\.txt is no file"):
         TextData("text", path=str(tmp_path / "nothing.txt")).setup()
-    with pytest.raises(ValueError, match="level must be one of lossless_word, word, character, got 'words'"):
+    with pytest.raises(ValueError, match="level must be one of lossless_word, word, character, bpe, got 'words'"):
         TextData("text", path=path, level="words").setup()
     for limits in ({"min_count": 0}, {"max_vocabulary": 2}):
         with pytest.raises(ValueError, match="min_count must be >= 1 and max_vocabulary >= 3"):

@@ -139,6 +139,8 @@ def test_networks_share_image_shape(network: str) -> None:
     assert DECODERS.names() == ENCODERS.names()
     shape = (2, 8, 12)
     encoder, decoder = {"name": network, "hidden": (6, 5, 9)}, {"name": network, "hidden": (9, 5, 6)}
+    if network == "grid":
+        encoder, decoder = ({"name": network, "network": {"name": "conv", "widths": [4]}} for _ in range(2))
     model = CategoricalVAE(image_shape=shape, latents=3, categories=4, encoder=encoder, decoder=decoder)
     x = images(3, shape)
     assert model.reconstruct(x).shape == x.shape

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gumbelzoo
 import pytest
 import torch
-from gumbelzoo.models.vqvae.priors.pixelcnn import PixelCNN, gate
+from gumbelzoo.models.vqvae.priors.gated_layer import gate
+from gumbelzoo.models.vqvae.priors.pixelcnn import PixelCNN
 from torch import Tensor
 
 
@@ -46,6 +48,29 @@ def test_one_layer_sees_its_kernel() -> None:
     """Above, the rows of the kernel, shifted up by one; to the left, its columns, shifted left by one."""
     seen = sees(small((5, 7, 1), depth=1, kernel=3), 4, 3)
     assert seen.nonzero().tolist() == [[2, 2], [2, 3], [2, 4], [3, 2], [3, 3], [3, 4], [4, 1], [4, 2]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 7, 1), (5, 1, 2)])
+@pytest.mark.parametrize("kernel", [3, 7])
+def test_stepwise_logits_equal_whole_grid(shape: tuple[int, int, int], kernel: int, dtype: torch.dtype) -> None:
+    """On grids smaller than the kernel, for several labels, and in training mode without a gradient or dropout."""
+    model, seen = small(shape, kernel=kernel, classes=3).to(dtype), []
+    for parameter in model.parameters():  # far from uniform
+        parameter.data.add_(0.3 * torch.randn_like(parameter))
+    label = torch.arange(6) % 3
+    codes = model.train().sample(label, lambda logits: (seen.append(logits), logits.argmax(-1))[1])
+    whole = model.eval().logits(codes, label).flatten(1, 3)
+    exact = 0.05 * float(whole.detach().abs().max()) if dtype == torch.bfloat16 else 1e-5
+    torch.testing.assert_close(torch.stack(seen, 1), whole, atol=exact, rtol=1e-5)
+
+
+def test_released_prior_keeps_its_codes() -> None:
+    """The codes of a seed and label are those of the release, however they are computed."""
+    prior = gumbelzoo.load("vqvae-mnist-labels")
+    codes = prior.sample_codes(10, label=torch.arange(10), generator=torch.Generator().manual_seed(0))
+    assert codes[3, -2:].flatten().tolist() == [6, 73, 86, 36, 17, 99, 114, 6, 10, 116, 33, 69, 114, 114]
+    assert codes.sum() == 28487
 
 
 def test_gate() -> None:

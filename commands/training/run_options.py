@@ -1,0 +1,30 @@
+"""Options of ``fit`` that are ours, beside Lightning's. ``--help`` reads them from here without importing this file."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lightning.pytorch.cli import LightningArgumentParser
+
+
+def add_run_options(parser: LightningArgumentParser) -> None:
+    """Add our options to a parser of ``fit``, ``validate`` or ``test``."""
+    parser.add_argument("--name", type=str | None, help="Name of the run's folder, in the place of a number.")
+    parser.add_argument(
+        "--ema",
+        type=float | None,
+        help="Average the weights with this decay, such as 0.999, to evaluate and keep the averages.",
+    )
+    parser.add_argument(
+        "--compile",
+        type=bool,
+        default=False,
+        help="Compile encoder, decoder or network when training starts; it needs a C++ compiler.",
+    )
+    parser.add_argument(
+        "--wandb", type=Literal["off", "online", "offline"], default="off", help="Log to Weights & Biases as well."
+    )
+    parser.add_argument(
+        "--checkpoint_every", type=int, default=500, help="Training batches between two writes of last.ckpt."
+    )
+    parser.add_argument("--plugin", type=list[str] | None, help="Module or .py file of your own; repeatable.")

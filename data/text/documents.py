@@ -1,0 +1,140 @@
+"""Lines of text with their labels, from a file, a folder of files, or lists in memory."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .lines import MAX_BYTES, MAX_LINE_BYTES, clean_line, read_lines, regular_file
+
+MEMORY = "text in memory"
+SUFFIX = ".txt"
+MAX_FILES = 1 << 16
+NAMED = 5  # files that a message names
+LABELS = ("tab", "files")  # where a line's label is: before it, or its file's name
+WANTED_LABELS = "labels is tab, for lines of label<TAB>text, or files, for a folder with a file or folder of each class"
+
+
+class Line(NamedTuple):
+    """Line of text: what it comes from, its number there, and its label."""
+
+    file: str
+    number: int
+    text: str
+    label: str | None = None
+
+
+def file_lines(path: Path, labels: str | None = None, labels_path: str | None = None) -> Iterator[Line]:
+    """Yield the lines of a file that are not blank.
+
+    Args:
+        path: the file.
+        labels: ``tab`` for lines of a label, a TAB and the text.
+        labels_path: file with the label of each line, blank ones included.
+
+    Raises:
+        ValueError: a line without its label; errors of ``read_lines``.
+    """
+    lines = (Line(str(path), number, text) for number, text in read_lines(path))
+    if labels_path:
+        return _with_labels(lines, Path(labels_path))
+    return map(split_label, lines) if labels == "tab" else lines
+
+
+def _with_labels(lines: Iterator[Line], path: Path) -> Iterator[Line]:
+    """Add the label of the same number to each line."""
+    labels = read_lines(regular_file(path))
+    number, label = 0, ""
+    for line in lines:
+        while number < line.number:
+            number, label = next(labels, (sys.maxsize, ""))
+        if number != line.number:
+            raise ValueError(f"{path} has no label in line {line.number}, and {line.file} has text there")
+        yield line._replace(label=label)
+    if left := next(labels, None):
+        raise ValueError(f"{path} goes on with line {left[0]}, after the last text; give a label for each line")
+
+
+def split_label(line: Line) -> Line:
+    """Take the label before a TAB off a line; ValueError if there is none."""
+    label, tab, text = line.text.partition("\t")
+    if not tab or not label.strip() or not text.strip():
+        raise ValueError(f"{line.file} line {line.number} is no label<TAB>text; add the label, or leave out labels")
+    return line._replace(text=text.strip(), label=label.strip())
+
+
+def text_files(folder: Path) -> tuple[list[Path], list[str]]:
+    """Return the .txt files in a folder and below it, sorted, and the names of all others but hidden ones.
+
+    Raises:
+        ValueError: none, too many, or too large ones.
+    """
+    walk = os.walk(folder, onerror=_unreadable)
+    files = sorted(Path(place, name) for place, _, names in walk for name in names if not name.startswith("."))
+    texts = [file for file in files if file.suffix.lower() == SUFFIX]
+    others = [_printable(str(file.relative_to(folder))) for file in files if file.suffix.lower() != SUFFIX]
+    if not texts:
+        found = f"; it has {some(others)}" if others else ""
+        raise ValueError(f"{folder} has no {SUFFIX} file in it{found}; give UTF-8 text files of one sentence a line")
+    if len(texts) > MAX_FILES:
+        raise ValueError(f"{folder} has {len(texts):,} {SUFFIX} files, more than {MAX_FILES:,}; join them")
+    if (size := sum(regular_file(file).stat().st_size for file in texts)) > MAX_BYTES:
+        raise ValueError(f"the {SUFFIX} files of {folder} have {size:,} bytes, more than {MAX_BYTES:,}; give a part")
+    return texts, others
+
+
+def _unreadable(error: OSError) -> None:
+    raise ValueError(f"{error.filename} cannot be read ({error.strerror}); make it readable, or move it away")
+
+
+def folder_lines(folder: Path, files: Sequence[Path], labels: str | None = None) -> Iterator[Line]:
+    """Yield the lines of several files.
+
+    Args:
+        folder: where they are.
+        files: from ``text_files``.
+        labels: ``tab`` as in a file; ``files`` for the first part of each path: ``pos/1.txt`` and ``pos.txt`` are of
+            class pos.
+    """
+    for file in files:
+        label = file.relative_to(folder).parts[0].removesuffix(file.suffix) if labels == "files" else None
+        for line in file_lines(file, labels if labels == "tab" else None):
+            yield line if label is None else line._replace(label=label)
+
+
+def given_lines(texts: Iterable[Any], labels: Any, source: str) -> Iterator[Line]:
+    """Yield the texts of a list that are not blank.
+
+    Raises:
+        ValueError: something else than text, more or fewer labels than texts, a text that is too long; errors of
+            ``clean_line``.
+    """
+    missing = object()
+    labels = labels.tolist() if hasattr(labels, "tolist") else labels  # numbers of an array or tensor
+    pairs = ((text, None) for text in texts) if labels is None else zip_longest(texts, labels, fillvalue=missing)
+    for number, (text, label) in enumerate(pairs, 1):
+        place = f"{source} line {number}"
+        if text is missing or label is missing:
+            raise ValueError(f"{place} has {'no text' if text is missing else 'no label'}; give as many of both")
+        if not isinstance(text, str):
+            raise ValueError(f"{place} is a {type(text).__name__}, no text; give a list of strings")
+        if len(text) > MAX_LINE_BYTES:
+            raise ValueError(f"{place} is longer than {MAX_LINE_BYTES:,} characters; split it")
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise ValueError(f"{place} has half a character; decode it again from its bytes")
+        if line := clean_line(text, place):
+            yield Line(source, number, line, None if label is None else str(label))
+
+
+def _printable(name: str) -> str:
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
+
+
+def some(names: Sequence[str]) -> str:
+    """Name a few of several files, and count the others."""
+    rest = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + rest

@@ -1,0 +1,50 @@
+"""Labels that a text model is conditioned on. Axes: ``b`` batch, ``n`` samples."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...interfaces import Batch
+from ..inputs import check_labels
+from ..relaxed.sampling import categorical_sample
+
+
+def batch_labels(batch: Batch, classes: int) -> Tensor | None:
+    """Return the labels ``b`` of a batch of text; None for an unconditional model, which has 0 classes.
+
+    Raises:
+        ValueError: data without labels; errors of ``check_labels``.
+    """
+    if not classes:
+        return None
+    if "label" not in batch:
+        raise ValueError("this model depends on labels, and the data has none: set --data.labels, or --model.classes=0")
+    return check_labels(batch["label"], classes)
+
+
+def sample_labels(
+    label: int | Tensor | None, n: int, classes: int, device: torch.device, generator: torch.Generator | None
+) -> Tensor | None:
+    """Return a label for each of n samples, ``-> n``; None for an unconditional model.
+
+    Args:
+        label: one for all samples, or one each (``n``); None draws them uniformly.
+        n: number of samples.
+        classes: number of labels, 0 for an unconditional model.
+        device: where the labels go.
+        generator: source of randomness.
+
+    Raises:
+        ValueError: a label for an unconditional model, another number of labels; errors of ``check_labels``.
+    """
+    if not classes:
+        if label is not None:
+            raise ValueError("this model depends on no label; train one with --model.classes")
+        return None
+    if label is None:
+        return categorical_sample(torch.zeros(n, classes, device=device), generator=generator)
+    labels = torch.as_tensor(label, device=device)
+    if labels.shape not in ((), (1,), (n,)):
+        raise ValueError(f"give one label, or one for each of the {n} samples, got {tuple(labels.shape)}")
+    return check_labels(labels.expand(n), classes)
