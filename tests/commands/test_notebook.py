@@ -97,6 +97,7 @@ def test_command_of_a_notebook_repeats_the_run(fitted: Fitted) -> None:
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
+@pytest.mark.slow
 def test_interrupted_run_goes_on(fitted: Fitted, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     """Ctrl-C is no exception; the run goes on to the weights of one that was not interrupted."""
     data = ImageData.from_arrays(pictures(), batch_size=20)
