@@ -8,6 +8,8 @@ install_import_hook("gumbelzoo", "beartype.beartype")
 
 import logging  # noqa: E402
 import os  # noqa: E402
+import sys  # noqa: E402
+import tempfile  # noqa: E402
 from collections.abc import Callable, Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 
@@ -48,11 +50,16 @@ def seeded() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _own_parts() -> Iterator[None]:
-    """Forget the parts from outside of the package that a test has registered."""
-    before = {registry: set(registry) for registry in list(Registry.everyone)}
+def _own_modules() -> Iterator[None]:
+    """Forget what a test imported from its own folder, the parts that it registered, and where it looked for modules."""
+    modules, places = set(sys.modules), list(sys.path)
+    parts = {registry: set(registry) for registry in list(Registry.everyone)}
     yield
-    for registry, known in before.items():
+    sys.path[:] = places
+    for name in set(sys.modules) - modules:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(tempfile.gettempdir()):
+            del sys.modules[name]
+    for registry, known in parts.items():
         for name in set(registry) - known:
             if registry[name].__module__.partition(".")[0] != "gumbelzoo":
                 del registry._entries[name]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...data.images.decoding import FORMATS, SUFFIXES, is_picture, open_picture, reason, upright, without_warnings
-from ...pretrained.untrusted import first_line, printable
+from ...pretrained.untrusted import printable
 from .arrays import MAX_VALUES, LevelCheck, array_parts
 
 ROWS = 500  # images read at a time
@@ -93,7 +93,7 @@ def _read_picture(file: Path, shape: Sequence[int]) -> np.ndarray:
                     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
             width, height = picture.size
     except Exception as error:  # what Pillow raises for damaged content has many types
-        said = first_line(ValueError(reason(error)))
+        said = printable(reason(error))
         raise ValueError(f"{file} is no picture that can be read ({said}); save it as 8-bit PNG") from None
     raise ValueError(
         f"{file} is {width} x {height} pixels, the model takes {shape[2]} x {shape[1]}; all pictures must be of that "

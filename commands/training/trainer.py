@@ -132,8 +132,9 @@ class ZooCLI(LightningCLI):
         if self.subcommand != "fit":
             measure_in_one_process(options.trainer)
         if self.source is not None:
-            if self.averages:
-                raise ValueError("--ema is an option of `fit`; what is tested has the weights that it was kept with")
+            if self.averages or options.compile:
+                option = "--ema" if self.averages else "--compile"
+                raise ValueError(f"{option} is an option of `fit`; what is tested is as it was kept, leave it out")
             if options.ckpt_path or options.name:
                 raise ValueError(
                     "what is tested says which weights: leave --ckpt_path out, and --name, or name a checkpoint in "

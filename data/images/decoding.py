@@ -23,6 +23,7 @@ SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 TILE_WIDTH, TILE_LENGTH = 322, 323  # tags of TIFF
 MAX_FILE = 1 << 24  # bytes; a file of many small parts takes a second for each two million
 MAX_TILE = 1 << 22  # pixels; a decoder takes memory for a whole tile
+MAX_REASON = 200  # characters
 _STDERR = threading.Lock()
 
 
@@ -100,7 +101,7 @@ def reason(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     if "decompression bomb" in str(error):
         return "more pixels than a picture may have"
-    return lines[0] if lines else type(error).__name__
+    return lines[0][:MAX_REASON] if lines else type(error).__name__
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -163,6 +164,6 @@ def draw_noise(like: Tensor, *, noise: Tensor | None = None, generator: torch.Ge
     return noise
 
 
-def is_drawn(noise_fn: NoiseFn) -> bool:
+def is_drawn(noise_fn: Tensor | NoiseFn) -> TypeGuard[partial[Tensor]]:
     """Return True if a function is ``partial(draw_noise, ...)`` that draws its noise."""
     return isinstance(noise_fn, partial) and noise_fn.func is draw_noise and noise_fn.keywords.get("noise") is None

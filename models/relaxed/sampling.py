@@ -133,7 +133,7 @@ def gumbel_softmax(
     if noise is None:
         noise = partial(draw_noise, generator=generator)
     soft = None
-    if isinstance(noise, partial) and is_drawn(noise) and not learns(temperature):
+    if is_drawn(noise) and not learns(temperature):
         soft = drawn_softmax(_compute(logits), temperature, noise.keywords.get("generator"))
     if soft is None:
         soft = _softmax(logits, temperature, noise if isinstance(noise, Tensor) else noise(logits))

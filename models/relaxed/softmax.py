@@ -158,12 +158,11 @@ class _PerturbedSoftmax(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
         (soft,) = ctx.saved_tensors
-        gradient = (
-            # Differentiable, for second derivatives.
-            torch.ops.gumbelzoo.softmax_gradient(grad, soft, torch.as_tensor(ctx.temperature, dtype=soft.dtype))
-            if torch.is_grad_enabled()
-            else _backward(grad, soft, ctx.temperature)
-        )
+        if torch.is_grad_enabled():  # for second derivatives
+            temperature = torch.as_tensor(ctx.temperature, dtype=soft.dtype)
+            gradient = torch.ops.gumbelzoo.softmax_gradient(grad, soft, temperature)
+        else:
+            gradient = _backward(grad, soft, ctx.temperature)
         return gradient, gradient if ctx.needs_input_grad[1] else None, None, None
 
 

@@ -162,6 +162,7 @@ def test_other_averages_are_refused(trained: Path, capfd: pytest.CaptureFixture[
         ([*FIT, "--ckpt_path=elsewhere.ckpt"], "is of a run that averages its weights; give its --ema"),
         ([*FIT, "--ema=1"], "(--ema) must be > 0 and < 1"),
         (["test", str(RUN), "--ema=0.9"], "--ema is an option of `fit`"),
+        (["test", str(RUN), "--compile=true"], "--compile is an option of `fit`"),
     ):
         capfd.readouterr()
         assert main(arguments) == 2
