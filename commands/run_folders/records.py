@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...archives import open_zip
 from ...pretrained.plain_yaml import read_yaml
 from ...pretrained.run_files import CHECKPOINTS, CONFIG, FIT, METRICS, TEST, checkpoint_path
 from ...pretrained.untrusted import first_line, printable, read_json
@@ -201,11 +202,11 @@ def _read_monitor(folder: Path) -> Metric | None:
         if not path.is_file():
             continue
         try:
-            with zipfile.ZipFile(path) as archive:
+            with path.open("rb") as stream, open_zip(stream) as archive:
                 entry = next(entry for entry in archive.infolist() if entry.filename.endswith("/data.pkl"))
                 with archive.open(entry) as file:
                     found = MONITOR.search(file.read(MAX_PICKLE_BYTES))
-        except (zipfile.BadZipFile, StopIteration, NotImplementedError, RuntimeError):
+        except (zipfile.BadZipFile, StopIteration, NotImplementedError, RuntimeError, ValueError):  # damaged
             continue
         return Metric(found[1].decode(), found[2] == b"min") if found else None
     return None

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import pty
+import select
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -86,6 +90,44 @@ def test_bash_completes_with_the_script(tmp_path: Path) -> None:
     registered, *completed = done.stdout.splitlines()
     assert registered.endswith("-F _gumbelzoo gumbelzoo")
     assert completed == ["sample|", "catvae_digits|", r"runs/tiny/my\ run|", "|"]
+
+
+def test_zsh_completes_by_the_tab_key(tmp_path: Path) -> None:
+    """In an interactive shell on a terminal, the only way to see what its line editor makes of a completion."""
+    if not shutil.which("zsh"):
+        pytest.skip("needs zsh")
+    run = tmp_path / "runs/tiny/my run"
+    run.mkdir(parents=True)
+    (run / "config.yaml").write_text("")
+    process, terminal = pty.fork()
+    if not process:  # the child
+        os.chdir(tmp_path)
+        os.execvpe("zsh", ["zsh", "-f", "-i"], {**os.environ, "TERM": "dumb", "PS1": "$ "})
+    try:
+        type_and_wait(terminal, "autoload -U compinit; compinit -u; PS1='rea''dy> '\n", "ready> ")
+        type_and_wait(terminal, f"gumbelzoo() {{ '{sys.executable}' -m gumbelzoo \"$@\" }}\n", "ready> ")
+        type_and_wait(terminal, "source <(gumbelzoo completion zsh); PS1='se''t> '\n", "set> ")
+        for typed, completed in (
+            ("gumbelzoo samp", "gumbelzoo sample "),
+            ("gumbelzoo fit --config=catvae_dig", "gumbelzoo fit --config=catvae_digits "),
+            ("gumbelzoo test runs/tiny/my", "gumbelzoo test runs/tiny/my\\ run "),
+        ):
+            type_and_wait(terminal, f"{typed}\t", completed)
+            type_and_wait(terminal, "\x15", "")  # clear the line
+    finally:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        os.close(terminal)
+
+
+def type_and_wait(terminal: int, keys: str, expected: str, seconds: float = 60.0) -> None:
+    """Type into a terminal, and read on until the expected text has been seen."""
+    os.write(terminal, keys.encode())
+    seen, end = "", time.monotonic() + seconds
+    while expected not in seen:
+        assert time.monotonic() < end, f"expected {expected!r}, saw {seen!r}"
+        if select.select([terminal], [], [], 0.1)[0]:
+            seen += os.read(terminal, 1 << 12).decode(errors="replace")
 
 
 @pytest.mark.parametrize("shell", SCRIPTS)

@@ -14,6 +14,7 @@ from typing import Any
 import gumbelzoo
 import pytest
 import torch
+from gumbelzoo import archives
 from gumbelzoo.commands.run_folders import runs
 from gumbelzoo.commands.run_folders.lock import RunLock, is_held
 from gumbelzoo.commands.run_folders.names import check_name, configuration_name
@@ -265,6 +266,14 @@ def test_odd_rows_and_checkpoints_are_left_out(made_run: Callable[..., Path]) ->
     record = read_record(run)
     assert (record.problem, record.state, record.monitor, record.batches) == ("", "ended", None, None)
     assert record.best(Metric("val/elbo")) == (20, 20.0)
+
+
+def test_large_checkpoint_directory_is_not_read(made_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = made_run("tiny/1")
+    assert read_record(run).monitor is not None
+    monkeypatch.setattr(archives, "MAX_DIRECTORY_BYTES", 10)
+    record = read_record(run)
+    assert record.monitor is None and not record.problem
 
 
 # -- list runs --------------------------------------------------------------------------------------------------------
