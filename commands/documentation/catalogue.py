@@ -1,6 +1,7 @@
 """What the package's registries hold, read from its source: ``gumbelzoo list`` imports no torch and answers at once.
 
-Nothing is cached. These forms of registration are understood, and a test compares the result with every registry:
+The package's files are read once in a process, plugins each time. These forms of registration are understood, and a
+test compares the result with every registry:
 
     PARTS = Registry("part", context=("dim",))
     @PARTS.register("name")             also      PARTS.register("name")(entry)

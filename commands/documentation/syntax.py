@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,7 @@ class Source:
     def __init__(
         self, root: Path, folders: tuple[str, ...], name: str, others: Iterable[tuple[Path, Path]] = ()
     ) -> None:
-        paths = [*root.glob("*.py"), *(path for folder in folders for path in sorted((root / folder).rglob("*.py")))]
-        modules = [Module(path, root, (name,)) for path in paths] + [Module(path, folder) for path, folder in others]
+        modules = _package_modules(root, folders, name) + [Module(path, folder) for path, folder in others]
         self.modules = {module.name: module for module in modules}
 
     def resolve(self, module: Module, node: ast.AST) -> Definition | None:
@@ -88,6 +88,12 @@ class Source:
             found += self.lineage(parent) if parent else []
         # A base that several classes share comes after all of them.
         return [item for index, item in enumerate(found) if item not in found[index + 1 :]]
+
+
+@cache  # as imports are: a package's files are read once in a process
+def _package_modules(root: Path, folders: tuple[str, ...], name: str) -> list[Module]:
+    paths = [*root.glob("*.py"), *(path for folder in folders for path in sorted((root / folder).rglob("*.py")))]
+    return [Module(path, root, (name,)) for path in paths]
 
 
 def assigned(node: ast.AST) -> Iterator[tuple[str, ast.AST | None]]:
