@@ -9,7 +9,6 @@ install_import_hook("gumbelzoo", "beartype.beartype")
 import logging  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
-import tempfile  # noqa: E402
 from collections.abc import Callable, Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 
@@ -50,14 +49,17 @@ def seeded() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _own_modules() -> Iterator[None]:
+def _own_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Forget what a test imported from its own folder, the parts that it registered, and where it looked for modules."""
     modules, places = set(sys.modules), list(sys.path)
     parts = {registry: set(registry) for registry in list(Registry.everyone)}
+    place = str(tmp_path_factory.getbasetemp())
     yield
     sys.path[:] = places
     for name in set(sys.modules) - modules:
-        if (getattr(sys.modules[name], "__file__", None) or "").startswith(tempfile.gettempdir()):
+        where = getattr(sys.modules[name], "__file__", None) or ""
+        # The package itself may lie there too: an unpacked sdist does.
+        if where.startswith(tempfile.gettempdir()) and name.partition(".")[0] != "gumbelzoo":
             del sys.modules[name]
     for registry, known in parts.items():
         for name in set(registry) - known:
