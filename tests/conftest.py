@@ -57,9 +57,7 @@ def _own_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     yield
     sys.path[:] = places
     for name in set(sys.modules) - modules:
-        where = getattr(sys.modules[name], "__file__", None) or ""
-        # The package itself may lie there too: an unpacked sdist does.
-        if where.startswith(tempfile.gettempdir()) and name.partition(".")[0] != "gumbelzoo":
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(place):
             del sys.modules[name]
     for registry, known in parts.items():
         for name in set(registry) - known:
