@@ -48,13 +48,13 @@ class Catalogue:
         self._source = Source(PACKAGE, FOLDERS, __name__.partition(".")[0], _files(plugins))
         self.registries: dict[str, Kind] = {}
         self._kinds: dict[ast.AST, Kind] = {}  # by the expression that makes the registry
-        for module in self._source.modules.values():
+        for module in self._source.registering:
             for variable, node in module.definitions.items():
                 if isinstance(node, ast.Call) and ast.unparse(node.func) == "Registry":
                     context = next((keyword.value for keyword in node.keywords if keyword.arg == "context"), None)
                     kind = Kind(literal(node.args[0]), tuple(literal(context, ())), {})
                     self._kinds[node] = self.registries[variable] = kind
-        for module in self._source.modules.values():
+        for module in self._source.registering:
             for kind, name, node in self._registrations(module):
                 kind.entries[name] = self._entry(kind, name, module, node)
 

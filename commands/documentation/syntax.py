@@ -6,11 +6,12 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 SECTION = re.compile(r"^(\w+):\n((?:(?: {4}.*)?\n)*)", flags=re.MULTILINE)
+REGISTERING = re.compile(r"^@\w+\(|\bregister\(|\bRegistry\(", flags=re.MULTILINE)  # a decorator may register
 ITEM = re.compile(r"^ {4}([\w, ]+?):[ \n](.*(?:\n {8}.*)*)", flags=re.MULTILINE)
 
 
@@ -24,26 +25,40 @@ class Module:
     """
 
     def __init__(self, path: Path, root: Path, package: tuple[str, ...] = ()) -> None:
-        text = path.read_text(encoding="utf-8")
-        self.file = path.relative_to(root)
-        self.tree, self.lines = ast.parse(text), text.splitlines()
-        package = (*package, *self.file.parent.parts)
-        self.name = package if path.stem == "__init__" else (*package, path.stem)
-        self.definitions: dict[str, ast.AST] = {}
-        self.imports: dict[str, tuple[tuple[str, ...], str]] = {}  # module, and name there
+        self.text, self.file = path.read_text(encoding="utf-8"), path.relative_to(root)
+        self._package = (*package, *self.file.parent.parts)
+        self.name = self._package if path.stem == "__init__" else (*self._package, path.stem)
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """Parsed at first use, since most files are never asked for what they define."""
+        return ast.parse(self.text)
+
+    @cached_property
+    def definitions(self) -> dict[str, ast.AST]:
+        """Classes, functions and assigned values."""
+        found: dict[str, ast.AST] = {}
         for node in self.tree.body:
             if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
-                self.definitions[node.name] = node
-            elif isinstance(node, ast.ImportFrom):
-                above = package[: len(package) + 1 - node.level] if node.level else ()
-                home = (*above, *filter(None, (node.module or "").split(".")))
-                self.imports.update({alias.asname or alias.name: (home, alias.name) for alias in node.names})
+                found[node.name] = node
             else:
-                self.definitions.update({name: value for name, value in assigned(node) if value is not None})
+                found.update({name: value for name, value in assigned(node) if value is not None})
+        return found
+
+    @cached_property
+    def imports(self) -> dict[str, tuple[tuple[str, ...], str]]:
+        """Module, and name there, of each imported name."""
+        found = {}
+        for node in self.tree.body:
+            if isinstance(node, ast.ImportFrom):
+                above = self._package[: len(self._package) + 1 - node.level] if node.level else ()
+                home = (*above, *filter(None, (node.module or "").split(".")))
+                found.update({alias.asname or alias.name: (home, alias.name) for alias in node.names})
+        return found
 
     def comment(self, node: ast.AST) -> str:
         """The comment that ends the last line of a statement."""
-        return self.lines[(getattr(node, "end_lineno", 0) or 1) - 1].partition("  # ")[2]
+        return self.text.splitlines()[(getattr(node, "end_lineno", 0) or 1) - 1].partition("  # ")[2]
 
 
 @dataclass(frozen=True)
@@ -62,13 +77,18 @@ class Source:
         folders: which of its folders are read, beside the files in ``root`` itself.
         name: of the package.
         others: files of other modules, each with the folder that its package lies in.
+
+    Attributes:
+        modules: all of them by name.
+        registering: those that may make a registry or register something.
     """
 
     def __init__(
         self, root: Path, folders: tuple[str, ...], name: str, others: Iterable[tuple[Path, Path]] = ()
     ) -> None:
-        modules = _package_modules(root, folders, name) + [Module(path, folder) for path, folder in others]
-        self.modules = {module.name: module for module in modules}
+        modules, outside = _package_modules(root, folders, name), [Module(path, folder) for path, folder in others]
+        self.modules = {module.name: module for module in (*modules, *outside)}
+        self.registering = [module for module in modules if REGISTERING.search(module.text)] + outside
 
     def resolve(self, module: Module, node: ast.AST) -> Definition | None:
         """What a name means in a module, followed through imports; None for what is in none of the files."""
