@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .commands.notebook import export, fit, test
     from .models.relaxed import RelaxedCategorical
-    from .pretrained.api import create_model, list_models, list_pretrained, load
+    from .pretrained.api import create_model, from_pretrained, list_models, list_pretrained, load
     from .pretrained.hub import push_to_hub
     from .pretrained.saving import save_pretrained
 
@@ -21,6 +21,7 @@ _HOMES = {
     "create_model": ".pretrained.api",
     "export": ".commands.notebook",
     "fit": ".commands.notebook",
+    "from_pretrained": ".pretrained.api",
     "list_models": ".pretrained.api",
     "list_pretrained": ".pretrained.api",
     "load": ".pretrained.api",
@@ -33,6 +34,7 @@ __all__ = [
     "create_model",
     "export",
     "fit",
+    "from_pretrained",
     "list_models",
     "list_pretrained",
     "load",

@@ -9,6 +9,11 @@ image     float32  ``b c h w``    levels in [0, 1], or exactly 0 and 1 if binari
 label     int64    ``b``          class
 tokens    int64    ``b t``        token ids, padded with EOS
 length    int64    ``b``          tokens of each row that count, at least 1
+codes     int64    ``b h w q``    codes of images, in the place of ``image``
+user      float32  ``b d``        vector of a user who is shown a slate
+source    int64    ``b s``        token ids that a target is written from; ``source_length`` of each row, ``b``
+target    int64    ``b t``        token ids to write; ``target_length`` of each row, ``b``
+alignment int64    ``b t``        place in the source of each target token, -1 for none; of some data only
 ========  =======  =============  ==========================================
 
 A model reads the attributes below from ``trainer.datamodule``. Of an image source it needs none: without ``mean`` and
@@ -18,7 +23,8 @@ have ``vocabulary`` and ``max_length``.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -59,6 +65,26 @@ class ImageSource(DataSource, Protocol):
         """Number of classes: labels are in [0, classes)."""
 
 
+class CodeSource(DataSource, Protocol):
+    """Data module of the codes of images, for a prior over them."""
+
+    @property
+    def code_shape(self) -> tuple[int, ...]:
+        """Shape of the codes of an image, ``h w q``."""
+
+    @property
+    def codebook_size(self) -> int | None:
+        """Number of codes k of each codebook; None for latents that are no codes."""
+
+    @property
+    def encoder(self) -> Mapping[str, str]:
+        """``name`` of the model that made the codes, and ``sha256`` of its weights."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes: labels are in [0, classes)."""
+
+
 class TextSource(DataSource, Protocol):
     """Data module of token sequences.
 
@@ -85,3 +111,59 @@ class TextSource(DataSource, Protocol):
 
     def test_sequences(self) -> tuple[Tensor, Tensor]:
         """Return token ids ``b t`` and lengths ``b`` of the test split."""
+
+
+class PairSource(DataSource, Protocol):
+    """Data module of pairs of sequences, a source and a target.
+
+    Both end in EOS, id 0, which counts in their lengths, and are padded with EOS to the same width in every batch.
+    """
+
+    @property
+    def source_vocabulary(self) -> Vocabulary:
+        """The tokens of the sources by id."""
+
+    @property
+    def target_vocabulary(self) -> Vocabulary:
+        """The tokens of the targets by id."""
+
+    @property
+    def max_lengths(self) -> tuple[int, int]:
+        """Places s of a source and t of a target, EOS included."""
+
+    @property
+    def entropy(self) -> float | None:
+        """Nats per target token that no model can be below; None if it is not known."""
+
+    def score(self, source: Tensor, written: Tensor) -> dict[str, float]:
+        """Return errors of targets ``b t`` that were written for test sources ``b s``, by name."""
+
+
+@runtime_checkable
+class SlateSource(DataSource, Protocol):
+    """Data module of users who are shown slates: k different items of n, one slot after the other.
+
+    Batches of validation and test have the rewards ``b`` of known policies for each user, the float32 keys ``random``,
+    ``greedy`` and ``best``, between which an agent is placed.
+    """
+
+    @property
+    def items(self) -> int:
+        """Number n of items: codes are in [0, items)."""
+
+    @property
+    def slots(self) -> int:
+        """Number k of items in a slate."""
+
+    @property
+    def user_width(self) -> int:
+        """Width d of a user vector."""
+
+    def reward(self, user: Tensor, slate: Tensor) -> Tensor:
+        """Return the expected reward of slates, ``...``: of codes ``... k``, or of points of the simplex ``... k n``.
+
+        Users are ``... d``; their leading axes broadcast against those of the slates. Points have a gradient.
+        """
+
+    def feedback(self, user: Tensor, codes: Tensor) -> Tensor:
+        """Return drawn rewards, 0 or 1 for each slot, ``... k``, of codes ``... k`` and users ``... d``."""

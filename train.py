@@ -16,7 +16,7 @@ COMMANDS = {
     "test": "metrics on the test set, of a run or a released model",
     "sample": "draw samples: images into a picture, or lines of text",
     "reconstruct": "pairs of test image and reconstruction, into a picture",
-    "encode": "codes of images, into an .npz file",
+    "encode": "codes of images, into an .npz file, or of a whole data set into a folder",
     "decode": "images of codes",
     "interpolate": "images between test images, decoded from a path between their codes",
     "export": "write a release folder from a tested run",

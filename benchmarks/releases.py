@@ -62,16 +62,16 @@ def agree(found: str | None, stated: str | None) -> bool:
 
 
 def differences(name: str, folder: Path) -> list[str]:
-    """Test a release, and list the metrics that differ from its card.
+    """Test a release, and list the metrics of its card that differ; the card may be older than a metric of ``test``.
 
     Raises:
         FileNotFoundError: its data are not there.
     """
     found, stated = printed(measure(resolve_source(name))["metrics"]), card_metrics(folder)
     return [
-        f"{name}: {metric} is {found.get(metric, 'missing')}, the card says {stated.get(metric, 'nothing')}"
-        for metric in sorted(found.keys() | stated.keys())
-        if not agree(found.get(metric), stated.get(metric))
+        f"{name}: {metric} is {found.get(metric, 'missing')}, the card says {stated[metric]}"
+        for metric in sorted(stated)
+        if not agree(found.get(metric), stated[metric])
     ]
 
 
@@ -86,7 +86,8 @@ def renew(name: str, folder: Path) -> None:
     figures = draw_figures(source)
     half, pictures = config.precision == "half", [f"{figure}.png" for figure in figures]
     sentences = draw_sentences(source.model)
-    text = renew_card(card.read_text(encoding="utf-8"), name, source.model, pictures, sentences, half, config.ema)
+    old, facts = card.read_text(encoding="utf-8"), (config.ema, config.data, config.test)
+    text = renew_card(old, name, source.model, pictures, sentences, half, *facts)
     for figure, picture in zip(figures.values(), pictures, strict=True):
         save_image(figure, folder / picture)
     for other in folder.glob("*.png"):

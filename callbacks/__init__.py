@@ -1,8 +1,9 @@
-"""Callbacks of training: averaged weights, checkpoints, random state, pictures, progress, logs, NaN guard and more."""
+"""Callbacks of training and test: averaged weights, checkpoints, pictures, progress, logs, image metrics and more."""
 
 from .averaged_weights import AveragedWeights
 from .checkpoints import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint
 from .figures import Figures
+from .image_metrics import ImageMetrics
 from .loggers import run_loggers
 from .nan_guard import NanGuard, TrainingDiverged
 from .progress import ProgressBar
@@ -14,6 +15,7 @@ __all__ = [
     "AveragedWeights",
     "BestCheckpoint",
     "Figures",
+    "ImageMetrics",
     "LastCheckpoint",
     "NanGuard",
     "ProgressBar",

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from ..pretrained.paths import whole_file
+from ..pretrained.run import read_checkpoint
 from .stop_signals import StopSignals
 
 
@@ -28,6 +29,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         torch.save(checkpoint, content)
         with whole_file(Path(path)) as file:
             file.write(content.getbuffer())
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Read ``path`` as tensors and plain values, also one that is split over processes."""
+        return read_checkpoint(Path(path))
 
 
 class BestCheckpoint(ModelCheckpoint):

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 from torchvision.utils import save_image
 
@@ -32,15 +33,18 @@ def image_figures(model: Any, images: Tensor, classes: Sequence[int] = ()) -> di
 
     Args:
         model: an image model. The noise is the same at each call.
-        images: ``b c h w`` of a data set.
+        images: ``b c h w`` of a data set; none for a data set of codes, of which there are samples only.
         classes: of the images, if they are known.
     """
     generator = torch.Generator(images.device).manual_seed(0)
-    reconstructions = model.reconstruct(images)
-    name = reconstruction_name(model)
-    figures = {"reconstructions": reconstruction_grid(images, reconstructions, classes=classes, name=name)}
+    figures: dict[str, Tensor] = {}
     if hasattr(model, "sample"):
         figures["samples"] = _draw_samples(model, generator)
+    if not len(images):
+        return figures
+    reconstructions = model.reconstruct(images)
+    name = reconstruction_name(model)
+    figures["reconstructions"] = reconstruction_grid(images, reconstructions, classes=classes, name=name)
     if hasattr(model, "complete"):
         chosen = images[:: max(1, len(images) // COMPLETED)][:COMPLETED]  # the set may be sorted by class
         completions = model.complete(chosen, COMPLETIONS, generator=generator)  # s b c h w
@@ -87,10 +91,15 @@ class Figures(Callback):
         if self._images is None and isinstance(batch, dict) and "image" in batch:
             self._images = batch["image"][:IMAGES].clone()
             self._classes = batch["label"][:IMAGES].tolist() if "label" in batch else []
+        elif self._images is None and isinstance(batch, dict) and "codes" in batch:
+            self._images = torch.zeros(0, device=batch["codes"].device)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw, unless it was done less than ``seconds`` ago."""
-        if not trainer.sanity_checking and time.monotonic() - self._drawn >= self.seconds:
+        due = time.monotonic() - self._drawn >= self.seconds
+        if _is_split(trainer):
+            due = trainer.strategy.broadcast(due)
+        if not trainer.sanity_checking and due:
             self._draw(trainer, pl_module)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -126,12 +135,15 @@ class Figures(Callback):
                 logger.log_image(name, [str(path)])
 
     def _draw(self, trainer: Trainer, model: LightningModule) -> None:
+        images = self._images if hasattr(model, "reconstruct") else None
         if not trainer.is_global_zero:
+            if images is not None and _is_split(trainer):  # the first process samples with the parts of the others
+                image_figures(model, images, self._classes)
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self._images is None or not hasattr(model, "reconstruct"):
+        if images is None:
             return
-        for name, figure in image_figures(model, self._images, self._classes).items():
+        for name, figure in image_figures(model, images, self._classes).items():
             with whole_file(self.folder / f"{name}.png") as file:
                 save_image(figure, file, format="png")
             self._log_to_wandb(trainer, name)
@@ -142,3 +154,8 @@ class Figures(Callback):
             save_codebook_usage(usage.last, self.folder / "codes.png")
             self._log_to_wandb(trainer, "codes")
         self._drawn = time.monotonic()
+
+
+def _is_split(trainer: Trainer) -> bool:
+    """True where parameters are split over processes, which then compute everything together."""
+    return isinstance(trainer.strategy, ModelParallelStrategy)

@@ -1,4 +1,4 @@
-"""Decode codes into images: one picture, or an .npz file with all values."""
+"""Decode codes, of an .npz file or a folder that `encode` wrote, into one picture or an .npz file with all values."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PART = 500  # codes decoded at a time
+SPLITS = ("train", "valid", "test")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("source", help="released name, release folder, hub id, run folder or .ckpt file")
-    parser.add_argument("codes", type=path, help=".npz file with 'codes', as `encode` writes it")
+    parser.add_argument("codes", type=path, help=".npz file with 'codes', or folder, as `encode` writes them")
+    parser.add_argument("--split", choices=SPLITS, help="of a folder (default: test, or the one that it has)")
     parser.add_argument("-n", type=int, metavar="N", help="only the first N (default: 64 in a picture, all in an .npz)")
     parser.add_argument(
         "--out", type=path, default=Path("decoded.png"), help="picture, or .npz with 'images' (default: decoded.png)"
@@ -47,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from ..callbacks.pictures import sample_columns, sample_grid
-    from .files.arrays import MAX_VALUES, read_codes
+    from .files.arrays import MAX_VALUES
     from .files.source import require_method, resolve_source
     from .files.terminal import with_progress
 
@@ -57,27 +59,41 @@ def run(options: argparse.Namespace) -> None:
     check_output(options.out, [*ARRAYS, *PICTURES], [options.codes])
     model = resolve_source(options.source).model
     require_method(model, "decode")
-    codes = read_codes(options.codes, options.n or (None if arrays else 64))
+    n, parts = _read(options, model, options.n or (None if arrays else 64))
     limit = MAX_VALUES // math.prod(model.image_shape)
-    if arrays and len(codes) > limit:
-        raise ValueError(f"{options.codes} has codes of {len(codes)} images; at most {limit} are decoded with -n")
+    if arrays and n > limit:
+        raise ValueError(f"{options.codes} has codes of {n} images; at most {limit} are decoded with -n")
     if not arrays:
-        check_picture(len(codes), sample_columns(len(codes), view), model.image_shape, view)
-    images = with_progress(_decode(model, codes, options.codes), len(codes), "images")
+        check_picture(n, sample_columns(n, view), model.image_shape, view)
+    images = with_progress(_decode(model, parts, options.codes), n, "images")
     if arrays:
-        write_rows(options.out, "images", len(codes), (part.numpy() for part in images))
+        write_rows(options.out, "images", n, (part.numpy() for part in images))
     else:
-        title = f"{len(codes)} images decoded from codes"
-        write_picture(sample_grid(torch.cat(list(images)), view, title), options.out)
+        write_picture(sample_grid(torch.cat(list(images)), view, f"{n} images decoded from codes"), options.out)
 
 
-def _decode(model: Any, codes: Tensor, place: Path) -> Iterator[Tensor]:
-    """Decode codes, ``PART`` at a time; ValueError for codes whose first axis is not the images."""
-    for part in codes.split(PART):
-        images = model.decode(part) if codes.ndim > 1 else part
+def _read(options: argparse.Namespace, model: Any, limit: int | None) -> tuple[int, Iterator[Tensor]]:
+    """Number of images and their codes, ``PART`` at a time."""
+    from .files.arrays import read_codes
+
+    if options.codes.is_dir():
+        from ..data import CodeFolder
+        from .files.code_folders import read_code_parts
+
+        return read_code_parts(CodeFolder(options.codes), model, options.split, limit, PART)
+    if options.split is not None:
+        raise ValueError(f"'{options.codes}' is no folder of codes, and has no --split; leave it out")
+    codes = read_codes(options.codes, limit)
+    return len(codes), iter(codes.split(PART))
+
+
+def _decode(model: Any, parts: Iterator[Tensor], place: Path) -> Iterator[Tensor]:
+    """Decode codes part by part; ValueError for codes whose first axis is not the images."""
+    for part in parts:
+        images = model.decode(part) if part.ndim > 1 else part
         if images.ndim != 4:
             raise ValueError(
-                f"{place}: 'codes' has shape {tuple(codes.shape)}; its first axis must be the images, as `encode` "
+                f"{place}: 'codes' has shape {tuple(part.shape)}; its first axis must be the images, as `encode` "
                 "writes them"
             )
         yield images

@@ -1,8 +1,12 @@
-"""Export a tested run as a release folder: config.json, model.safetensors, and a card with the measured metrics."""
+"""Export a tested run as a release folder: config.json, model.safetensors, and a card with the measured metrics.
+
+With --onnx, export any model as ONNX files instead, which run without gumbelzoo and without torch.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import tempfile
 from dataclasses import replace
@@ -21,9 +25,22 @@ LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,63}")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    parser.add_argument("source", help="run folder, or one of its .ckpt files")
     parser.add_argument(
-        "folder", type=path, help="folder to write; its last part names the release, as in checkpoints/catvae-mnist"
+        "source",
+        help="run folder, or one of its .ckpt files; for --onnx also a released name, folder or hub id",
+    )
+    parser.add_argument(
+        "folder",
+        type=path,
+        nargs="?",
+        help="folder to write; its last part names the release, as in checkpoints/catvae-mnist",
+    )
+    parser.add_argument(
+        "--onnx",
+        type=path,
+        metavar="OUT",
+        help="folder of ONNX files to write in the place of a release: encoder, decoder, prior, text generator. They "
+        "take any batch, and are compared with the model before they are written; no test is needed",
     )
     parser.add_argument(
         "--half",
@@ -38,8 +55,13 @@ def run(options: argparse.Namespace) -> None:
 
     Raises:
         ValueError: not a run, not tested, tested with another checkpoint, no name of a licence, the folder exists, or
-            a model or data that are in no registry.
+            a model or data that are in no registry; no folder; options of a release with ``--onnx``, and the errors of
+            ``export_onnx``.
     """
+    if options.onnx is not None:
+        return _write_onnx(options)
+    if options.folder is None:
+        raise ValueError("name the folder to write: FOLDER for a release of a tested run, or --onnx OUT for ONNX files")
     from ..pretrained.untrusted import printable
     from .files.source import named_source, resolve_source
     from .run_folders.provenance import read_provenance
@@ -61,6 +83,24 @@ def run(options: argparse.Namespace) -> None:
         test |= _measure_half(source, test["seed"])
     folder = _write_release(source, options.folder, fit, test, options.half, options.licence)
     print(printable(str(folder)))
+
+
+def _write_onnx(options: argparse.Namespace) -> None:
+    """Write ONNX files, and print the folder and what each of them computes."""
+    from ..pretrained.onnx.folder import check_libraries, check_new, export_onnx
+    from ..pretrained.untrusted import printable
+    from .files.source import resolve_source
+
+    released = {"FOLDER": options.folder, "--half": options.half, "--licence": options.licence}
+    if given := [name for name, value in released.items() if value]:
+        raise ValueError(f"--onnx writes no release, and takes no {given[0]}; leave it out, or leave out --onnx")
+    check_libraries()
+    check_new(options.onnx)
+    folder = export_onnx(resolve_source(options.source).model, options.onnx)
+    print(printable(str(folder)))
+    for file, graph in json.loads((folder / "model.json").read_text(encoding="utf-8"))["graphs"].items():
+        names = [", ".join(value["name"] for value in graph[key]) for key in ("inputs", "outputs")]
+        print(f"{file:20s} {' -> '.join(names)}")
 
 
 def _measure_half(source: Source, seed: int) -> dict[str, Any]:
@@ -93,7 +133,9 @@ def _write_release(
         return save_pretrained(
             source.model,
             folder,
-            card=write_card(folder.name, source.model, fit, test, list(pictures), sentences, half, licence, plugins),
+            card=write_card(
+                folder.name, source.model, fit, test, list(pictures), sentences, half, licence, plugins, data
+            ),
             data=data,
             test={key: test[key] for key in ("metrics", "seed", "batches")} | {"metadata": test["data"]},
             pictures=pictures,

@@ -129,7 +129,7 @@ def export(source: Fitted | str | Path, folder: str | Path, half: bool = False, 
     from .export import run
 
     target = user_path(folder)
-    run(argparse.Namespace(source=_source(source), folder=target, half=half, licence=licence))
+    run(argparse.Namespace(source=_source(source), folder=target, onnx=None, half=half, licence=licence))
     return target
 
 

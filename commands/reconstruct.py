@@ -28,6 +28,8 @@ def run(options: argparse.Namespace) -> None:
     source = resolve_source(options.source)
     require_method(source.model, "reconstruct")
     images, classes = read_test_images(source, options.n, options.root)
+    if not len(images):
+        raise ValueError("the data of this prior are codes, without the images; `gumbelzoo decode` shows them")
     columns = reconstruction_columns(len(images), view)
     check_picture(2 * -(-len(images) // columns) * columns, columns, source.model.image_shape, view)
     made, name = source.model.reconstruct(images), reconstruction_name(source.model)

@@ -21,10 +21,11 @@ from .run_folders.tables import MISSING, number, table
 if TYPE_CHECKING:
     from .files.source import Source
 
-# Options of where and on what device to test. With any other, a release could not repeat the metrics of its card.
+# Options of where and on what device to test, and what to add. With any other, a release could not repeat its metrics.
 NEUTRAL_OPTIONS = (
     *("--data.root", "--data.path", "--data.test_path", "--data.labels_path", "--data.vocabulary_path"),
     *("--seed_everything", "--trainer.enable_progress_bar"),
+    *("--fid", "--fid_samples", "--lpips"),  # add metrics, which are not kept
     *("--plugin", "--trainer.accelerator", "--trainer.devices", "--trainer.num_nodes", "--trainer.strategy"),
 )
 
@@ -76,7 +77,8 @@ def measure(source: Source, rest: Sequence[str] = (), command: str = "test") -> 
     """Test or validate the model as it is in memory, on its data and with its seed, and print the metrics.
 
     Returns:
-        ``metrics`` and ``data``, and of a test ``seed``, ``minutes`` and the environment.
+        ``metrics`` and ``data``, and of a test ``added`` (metrics that only options add), ``seed``, ``minutes`` and
+        the environment.
 
     Raises:
         ValueError: no data or unknown data, or an option that neither trainer, data nor model has.
@@ -137,7 +139,8 @@ def _write_record(source: Source, tested: dict[str, Any], arguments: list[str]) 
         print(f"\nnot kept, because of {', '.join(others)}: a release could not repeat these metrics")
         return
     content = {
-        **tested,
+        **{name: value for name, value in tested.items() if name != "added"},
+        "metrics": {name: value for name, value in tested["metrics"].items() if name not in tested["added"]},
         "checkpoint": source.checkpoint.name,
         "batches": source.batches,
         "command": runs.command_line(arguments),
@@ -149,5 +152,7 @@ def _write_record(source: Source, tested: dict[str, Any], arguments: list[str]) 
         return
     run = shlex.quote(str(source.run))
     print()
+    if tested["added"]:
+        print(f"not kept: {', '.join(tested['added'])}; a release repeats what `test` measures without options")
     print(printable(f"written to {source.run / TEST}; next:"))
     print(printable(f"  {runs.program()} export {run} checkpoints/NAME"))

@@ -1,10 +1,13 @@
-"""Data modules, by name in ``DATA``: ``images`` and ``text``.
+"""Data modules, by name in ``DATA``: ``codes``, ``images``, ``pairs``, ``slates`` and ``text``.
 
 The keys of a batch, the conventions of text and the attributes that models read are those of ``interfaces.py``.
 """
 
 from .base import DATA
+from .codes import CodeData, CodeFolder
 from .images.datamodule import ImageData
+from .pairs.datamodule import PairData
+from .slates.datamodule import SlateData
 from .text.datamodule import TextData
 
-__all__ = ["DATA", "ImageData", "TextData"]
+__all__ = ["DATA", "CodeData", "CodeFolder", "ImageData", "PairData", "SlateData", "TextData"]

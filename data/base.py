@@ -13,7 +13,7 @@ from ..interfaces import Batch
 from ..registry import Registry
 from .keyed_random import Key
 from .licences import licence_of
-from .loader import Rows, TensorLoader, Transform
+from .loader import Selectable, TensorLoader, Transform
 from .own import name_batches
 
 D = TypeVar("D", bound="type[LightningDataModule]")
@@ -71,6 +71,10 @@ class InMemoryData(LightningDataModule):
         """Finish a validation or test batch."""
         return batch
 
+    def plain_transform(self, batch: Batch, key: Key) -> Batch:
+        """Finish a training batch without augmentation."""
+        return self.train_transform(batch, key)
+
     def details(self) -> dict[str, str]:
         """Return the metadata that only this kind of data has."""
         return {}
@@ -109,8 +113,15 @@ class InMemoryData(LightningDataModule):
         """Return batches of every test row once, in order."""
         return self._loader(self.splits.test.tensors(), self.eval_batch_size, self.eval_transform)
 
+    def rows(self, split: str, index: Tensor) -> Batch:
+        """Return rows of ``train``, ``valid`` or ``test``, int64 ``b``, as a batch without augmentation."""
+        tensors = getattr(self.splits, split).tensors()
+        batch = {name: tensor.index_select(0, index) for name, tensor in tensors.items()}
+        finish = self.plain_transform if split == "train" else self.eval_transform
+        return finish(batch, (self.seed, 0, int(index[0]), 0))
+
     def _loader(
-        self, tensors: Mapping[str, Tensor | Rows], batch_size: int, transform: Transform, shuffle: bool = False
+        self, tensors: Mapping[str, Selectable], batch_size: int, transform: Transform, shuffle: bool = False
     ) -> TensorLoader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         return TensorLoader(

@@ -18,6 +18,8 @@ Key = tuple[int, ...]
 SPLIT, FIXED_DRAW, SHUFFLE, FRESH_DRAW = 1, 2, 3, 4
 ORACLE_PARAMETERS, ORACLE_TEXT, GRAMMAR_TEXT = 5, 6, 7
 FLIP = 8
+SLATE_ITEMS, SLATE_USERS = 20, 21
+CIPHER_KEYS, CIPHER_TEXT = 24, 25
 
 
 def permutation(n: int, key: Key) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from einops import rearrange
@@ -34,6 +34,17 @@ def evaluation_indices(order: Tensor, batch_size: int, rank: int, world_size: in
     """
     steps = -(-len(order) // (batch_size * world_size))
     return order[rank::world_size].tensor_split(steps)
+
+
+@runtime_checkable
+class Selectable(Protocol):
+    """A tensor ``n ...``, or what is read row by row as one."""
+
+    def __len__(self) -> int:
+        """Number of rows n."""
+
+    def index_select(self, dim: int, index: Tensor, /) -> Tensor:
+        """Return the rows at ``index``, int64 ``b``; ``dim`` is 0."""
 
 
 class Rows:
@@ -74,7 +85,7 @@ class TensorLoader:
 
     def __init__(
         self,
-        tensors: Mapping[str, Tensor | Rows],
+        tensors: Mapping[str, Selectable],
         batch_size: int,
         transform: Transform = lambda batch, key: batch,
         *,

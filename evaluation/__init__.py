@@ -1,4 +1,4 @@
-"""Metrics of samples: pure functions of arrays, which import neither data nor models."""
+"""Metrics of samples and reconstructions, computed from arrays; they import neither data nor models."""
 
 from .bleu import bleu, self_bleu
 from .ngrams import Corpus, copied, distinct, novelty

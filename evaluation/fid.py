@@ -8,26 +8,48 @@ upwards. Axes: ``n`` real and ``m`` generated images, ``d`` features.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
 
-CHUNK = 1000  # images compared with all others at a time
+PAIRS = 10_000_000  # distances in memory at a time
+
+
+class _Given(nn.Module):
+    """Features as they are, where torchmetrics has a network."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.double()
+
+
+class FrechetDistance(FrechetInceptionDistance):
+    """|mu - mu'|^2 + Tr(C + C' - 2 (C C')^1/2) from means and covariances of features, in constant memory.
+
+    ``reset`` forgets the generated images only: several sets are compared with the same real images.
+
+    Args:
+        features: number of features d.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__(_Given(features), reset_real_features=False)
 
 
 def frechet_distance(real: Tensor, generated: Tensor) -> float:
-    """Compute |mu - mu'|^2 + Tr(C + C' - 2 (C C')^1/2) from means and covariances of features ``n d`` and ``m d``.
+    """Compute the ``FrechetDistance`` of features ``n d`` and ``m d``.
 
     Raises:
         ValueError: fewer than two images.
     """
     if min(len(real), len(generated)) < 2:
         raise ValueError(f"a covariance needs two images or more, got {len(real)} and {len(generated)}")
-    (mean, covariance), (other_mean, other_covariance) = _moments(real), _moments(generated)
-    # The eigenvalues of C C' are those of the symmetric C^1/2 C' C^1/2.
-    values, vectors = torch.linalg.eigh(covariance)
-    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    overlap = torch.linalg.eigvalsh(root @ other_covariance @ root).clamp(min=0).sqrt().sum()
-    distance = (mean - other_mean).square().sum() + covariance.trace() + other_covariance.trace() - 2 * overlap
-    return float(distance)
+    distance = FrechetDistance(real.shape[1])
+    distance.update(real, real=True)
+    distance.update(generated, real=False)
+    return float(distance.compute())
 
 
 def precision_recall(real: Tensor, generated: Tensor, k: int = 3) -> tuple[float, float]:
@@ -50,14 +72,10 @@ def precision_recall(real: Tensor, generated: Tensor, k: int = 3) -> tuple[float
     return _share_within(generated, real, k), _share_within(real, generated, k)
 
 
-def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    features = features.double()
-    return features.mean(0), torch.cov(features.T).reshape(features.shape[1], -1)
-
-
 def _share_within(images: Tensor, others: Tensor, k: int) -> float:
     """Return the share of ``images`` in a ball around one of ``others`` that reaches to its k-th nearest neighbour."""
+    rows = max(1, PAIRS // len(others))
     # The nearest of all is the image itself, hence k + 1.
-    radii = torch.cat([torch.cdist(chunk, others).kthvalue(k + 1, dim=1).values for chunk in others.split(CHUNK)])
-    within = [(torch.cdist(chunk, others) <= radii).any(1) for chunk in images.split(CHUNK)]
+    radii = torch.cat([torch.cdist(chunk, others).kthvalue(k + 1, dim=1).values for chunk in others.split(rows)])
+    within = [(torch.cdist(chunk, others) <= radii).any(1) for chunk in images.split(rows)]
     return float(torch.cat(within).double().mean())

@@ -1,7 +1,9 @@
 """What learns: LightningModules that are registered by name, each on the one relaxed-sampling layer."""
 
+from .attention.seq2seq import AttentionSeq2Seq
 from .base import MODELS, ZooModel, register_model
 from .classifier.cnn import Classifier
+from .slate.slate_agent import SlateAgent
 from .text.text_gan import TextGAN
 from .vae.categorical import CategoricalVAE
 from .vae.gaussian import GaussianVAE
@@ -12,10 +14,12 @@ from .vqvae.vqvae import VQVAE
 __all__ = [
     "MODELS",
     "VQVAE",
+    "AttentionSeq2Seq",
     "CategoricalVAE",
     "Classifier",
     "CodePrior",
     "GaussianVAE",
+    "SlateAgent",
     "StructuredPrediction",
     "TextGAN",
     "ZooModel",

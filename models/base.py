@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import lightning as L
 import torch
@@ -62,7 +62,8 @@ class ModelCard:
         example: Python that uses ``model``.
         pictures: figures of the model that a card opens with, in this order.
         note: a paragraph after them, with NAME for the release.
-        metrics: test metrics shown in tables, without ``test/``, most important first.
+        metrics: test metrics shown in tables and on the hub, without ``test/``, most important first.
+        task: the hub's name of what it does (``pipeline_tag``), such as text-generation; empty if none fits.
     """
 
     use: str = "Research and teaching."
@@ -71,6 +72,7 @@ class ModelCard:
     pictures: tuple[str, ...] = ("samples", "reconstructions", "completions")
     note: str = ""
     metrics: tuple[str, ...] = ()
+    task: str = ""
 
 
 class ZooModel(L.LightningModule):
@@ -86,12 +88,21 @@ class ZooModel(L.LightningModule):
     sample_options: ClassVar[frozenset[str]] = frozenset()  # of ``sample``, besides n, temperature and generator
     networks: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "network")  # submodules that ``--compile`` compiles
     batch_key: ClassVar[str | None] = None  # of the batches that it learns from: image, tokens, or None for any
+    splits: ClassVar[bool] = False  # parameters over processes: ``configure_model`` does, given a device mesh
     monitor: str | None = "val/elbo"  # metric that selects ``best.ckpt``, lower is better; None selects none
     # suggestions for a loss that is not finite
     divergence_hint: str = (
         "a lower --model.optimizer.learning_rate, a higher temperature, or --trainer.gradient_clip_val=1.0"
     )
     optimizer_config: OptimizerConfig = OptimizerConfig()
+    if TYPE_CHECKING:  # what some models can: without these, torch types an unknown attribute as Tensor | Module
+        encode: Callable[..., Any]
+        decode: Callable[..., Any]
+        reconstruct: Callable[..., Any]
+        sample: Callable[..., Any]
+        interpolate: Callable[..., Any]
+        complete: Callable[..., Any]
+        features: Callable[..., Any]
 
     # -- description --------------------------------------------------------------------------------------------------
 

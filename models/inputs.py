@@ -19,21 +19,25 @@ EXAMPLES = {
         "@register_data(NAME, keys=('image', 'label'))"
     ),
     "tokens": "return {'tokens': tokens, 'length': lengths} from the data set",
+    "user": "return {'user': vectors} from the data set",
+    "source": "return {'source': ids, 'source_length': lengths, 'target': ids, 'target_length': lengths}",
 }
-KINDS = {"image": "images", "tokens": "text"}  # data by the key of their batches
+KINDS = {"image": "images", "tokens": "text", "user": "slates", "source": "pairs"}  # data by the key of their batches
 
 
 def check_source(source: Any, key: str) -> None:
     """Check that a data module is of the kind that a model learns from; nothing is read.
 
     Args:
-        source: an ``ImageSource``, a ``TextSource`` or any other data module.
-        key: of the model's batches, ``image`` or ``tokens``.
+        source: an ``ImageSource``, a ``TextSource``, a ``SlateSource`` or any other data module.
+        key: of the model's batches, ``image``, ``tokens``, ``user`` or ``source``.
 
     Raises:
-        ValueError: text for a model of images, or data without a vocabulary for a model of text.
+        ValueError: text or slates for a model of images, or data without a vocabulary or slots for a model that needs
+            them.
     """
-    if ("vocabulary" in dir(source)) != (key == "tokens"):  # only text has one
+    marks = {"vocabulary": "tokens", "slots": "user", "source_vocabulary": "source"}
+    if any((mark in dir(source)) != (key == needed) for mark, needed in marks.items()):
         raise ValueError(f"this model learns from {KINDS[key]}: use --data={KINDS[key]}")
 
 

@@ -1,4 +1,7 @@
-"""The verbs of the zoo: ``list_models``, ``list_pretrained``, ``create_model``, ``load``, ``find``."""
+"""The verbs of the zoo: ``list_models``, ``list_pretrained``, ``create_model``, ``load``, ``find``.
+
+``from_pretrained`` is another name for ``load``.
+"""
 
 from __future__ import annotations
 
@@ -85,6 +88,9 @@ def load(source: str | Path, *, revision: str | None = None, plugins: Sequence[s
     """
     import_plugins([plugins] if isinstance(plugins, str) else plugins)
     return find(source, revision).load_model()
+
+
+from_pretrained = load  # the name that other libraries have for it
 
 
 def find(source: str | Path, revision: str | None = None) -> Run | Release:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..models.base import ZooModel
 from .config import CONFIG
+from .markdown import python_text, shell_word
 from .paths import user_path
 from .release import CARD, Release
 from .saving import save_pretrained
@@ -78,6 +79,8 @@ def push_to_hub(
 ) -> str:
     """Upload a release in one commit; the repository is created if there is none.
 
+    The uploaded card loads and tests the model by the repository's name.
+
     Args:
         source: a release folder, or a model.
         repository: ``user/repository``.
@@ -104,8 +107,27 @@ def push_to_hub(
     hub = HfApi(endpoint=endpoint, token=token)
     try:
         hub.create_repo(repository, private=private, exist_ok=True)
-        files = [CONFIG, WEIGHTS, CARD, "*.png"]
-        commit = hub.upload_folder(repo_id=repository, folder_path=folder, allow_patterns=files)
+        commit = hub.create_commit(repository, _additions(folder, repository), commit_message="Upload of gumbelzoo")
     except Exception as error:  # HTTP, offline and authentication errors come from several libraries
         raise ValueError(f"the hub did not take '{repository}': {first_line(error)}") from None
     return str(commit.commit_url)
+
+
+def _additions(folder: Path, repository: str) -> list[Any]:
+    """Files of a release for a commit; its card names the repository instead of the folder."""
+    from huggingface_hub import CommitOperationAdd
+
+    files = [folder / CONFIG, folder / WEIGHTS, *sorted(folder.glob("*.png"))]
+    additions = [CommitOperationAdd(file.name, file) for file in files]
+    if (folder / CARD).is_file():
+        card = _renamed((folder / CARD).read_text(encoding="utf-8"), folder.name, repository)
+        additions.append(CommitOperationAdd(CARD, card.encode()))
+    return additions
+
+
+def _renamed(card: str, name: str, repository: str) -> str:
+    """Card whose commands and Python, where ``export`` wrote the release's name, have the repository's."""
+    forms = [("gumbelzoo.load({}", python_text), ("`gumbelzoo test {}", shell_word), ("={}`", shell_word)]
+    for form, quote in forms:
+        card = card.replace(form.format(quote(name)), form.format(quote(repository)))
+    return card

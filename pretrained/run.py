@@ -18,7 +18,7 @@ from .budget import Budget
 from .paths import user_path
 from .plain_yaml import read_yaml
 from .plugins import check_imported, imported_class, read_names, unknown_import
-from .run_files import CHECKPOINTS, CONFIG, DATA, checkpoint_path
+from .run_files import CHECKPOINTS, CONFIG, DATA, SHARDS, checkpoint_path
 from .untrusted import check_unpacked_size, first_line
 
 PACKAGE = __name__.partition(".")[0]
@@ -166,8 +166,12 @@ def run_of(checkpoint: Path) -> Path | None:
     return run.relative_to(Path.cwd()) if run.is_relative_to(Path.cwd()) else run
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path, whole: bool = True) -> dict[str, Any]:
     """Read a Lightning checkpoint, tensors and plain values only; no code in it runs.
+
+    Args:
+        path: of the file.
+        whole: read the weights of one that is split over processes as well; the folder with them lies beside it.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -193,6 +197,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is no checkpoint of `fit`: its weights are larger than the file")
     if not isinstance(arguments, dict) or not all(isinstance(name, str) for name in arguments):
         raise ValueError(f"{path} is no checkpoint of `fit`: its arguments are no mapping of names")
+    if whole and SHARDS in content:
+        from .shards import read_weights, shards_of  # torch.distributed takes its time
+
+        if folder := shards_of(path, content):
+            content["state_dict"] = read_weights(folder)
     return content
 
 

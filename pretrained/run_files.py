@@ -12,6 +12,7 @@ LOCK = "lock"
 DATA = "data.npz"  # arrays that were given in memory
 SLURM_JOB = "slurm_job"  # id of the job that trains the run
 CHECKPOINTS = ("best", "last")
+SHARDS = "shards"  # key of a checkpoint that is split over processes: name of the folder with the parts
 
 
 def checkpoint_path(run: Path, name: str) -> Path:

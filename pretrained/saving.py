@@ -14,6 +14,8 @@ from torch import Tensor
 
 from ..models.base import ZooModel
 from .config import CONFIG, FORMAT, parse_config
+from .markdown import escape_markdown
+from .metadata import card_metadata
 from .paths import user_path
 from .plugins import plugins_of
 from .release import CARD
@@ -36,7 +38,7 @@ def save_pretrained(
     Args:
         model: of a registered class; ``model.config()`` is what is written.
         folder: its last part is the release's name.
-        card: text of ``README.md``; default: a few lines.
+        card: text of ``README.md``; default: the hub's metadata and a line.
         data: ``ReleaseConfig.data``.
         test: ``ReleaseConfig.test``.
         pictures: files to copy into the folder, by their name there.
@@ -70,7 +72,7 @@ def save_pretrained(
         release = Path(scratch) / folder.name
         release.mkdir()
         (release / CONFIG).write_text(config, encoding="utf-8")
-        (release / CARD).write_text(card or _short_card(model, folder.name), encoding="utf-8")
+        (release / CARD).write_text(card or _short_card(model, folder.name, data, test), encoding="utf-8")
         (release / WEIGHTS).write_bytes(save(weights))
         for name, picture in (pictures or {}).items():
             (release / name).write_bytes(Path(picture).read_bytes())
@@ -125,5 +127,6 @@ def _stored_weights(model: ZooModel, half: bool) -> dict[str, Tensor]:
     return half_precision(full) if half else full
 
 
-def _short_card(model: ZooModel, name: str) -> str:
-    return f"---\nlibrary_name: gumbelzoo\n---\n# {name}\n\nA `{model.registry_name}` of gumbelzoo.\n"
+def _short_card(model: ZooModel, name: str, data: Mapping[str, Any] | None, test: Mapping[str, Any] | None) -> str:
+    title = escape_markdown(name)
+    return f"{card_metadata(name, model, data, test)}# {title}\n\nA `{model.registry_name}` of gumbelzoo.\n"

@@ -50,7 +50,7 @@ def seeded() -> None:
 
 @pytest.fixture(autouse=True)
 def _own_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Forget what a test imported from its own folder, the parts that it registered, and where it looked for modules."""
+    """Forget modules that a test imported from its own folder, its parts, and its places to look for modules."""
     modules, places = set(sys.modules), list(sys.path)
     parts = {registry: set(registry) for registry in list(Registry.everyone)}
     place = str(tmp_path_factory.getbasetemp())

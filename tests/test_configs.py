@@ -14,7 +14,7 @@ from gumbelzoo.commands.parsing.configuration import Configuration
 from gumbelzoo.models import MODELS
 from gumbelzoo.train import main
 
-NAMES = {"images": "digits", "text": "grammar"}
+NAMES = {"images": "digits", "text": "grammar", "slates": "slates", "pairs": "cipher"}
 # options of those configurations that have them
 SMALL = {
     "data.batch_size": 8,

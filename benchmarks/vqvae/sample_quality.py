@@ -40,7 +40,7 @@ def main() -> None:
     classifier = gumbelzoo.load(options.features)
 
     def features(batches: Iterable[Tensor]) -> Tensor:
-        return torch.cat([classifier.features(images.clamp(0, 1)) for images in batches])  # type: ignore[operator]
+        return torch.cat([classifier.features(images.clamp(0, 1)) for images in batches])
 
     sources = {name: resolve_source(name) for name in options.sources}
     data = build_data(next(iter(sources.values())).data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -11,13 +11,13 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from ...data import DATA
+from ...data import DATA, CodeData
 from ...models import MODELS
-from ...models.inputs import transferred
 from ...pretrained.api import find
 from ...pretrained.plugins import imported_class, unknown_import
 from ...pretrained.run import Run
 from ...registry import Registry, unknown_arguments
+from .split_images import SplitImages
 
 METHODS = ("sample", "reconstruct", "encode", "decode", "interpolate")
 
@@ -137,21 +137,52 @@ def build_data(description: dict[str, Any], **overrides: Any) -> LightningDataMo
     return data_class(description and {**description, "arguments": arguments})(**arguments)
 
 
+def open_splits(source: Source, splits: Sequence[str], root: str | None = None) -> list[SplitImages]:
+    """Return the images of some of the splits train, valid and test of a source's own data set, none of them read yet.
+
+    Raises:
+        ValueError: no data, data of codes or without images.
+    """
+    if has_codes(source):
+        raise ValueError("the data of this prior are codes already, without the images; `gumbelzoo decode` shows them")
+    datamodule = build_data(source.data, root=root)
+    datamodule.prepare_data()
+    for stage in dict.fromkeys("test" if split == "test" else "fit" for split in splits):
+        datamodule.setup(stage)
+    return [SplitImages(datamodule, split) for split in splits]
+
+
+def has_codes(source: Source) -> bool:
+    """True for a prior that was trained from codes on disk; errors are those of ``data_class``."""
+    return issubclass(data_class(source.data), CodeData)
+
+
 def read_test_images(source: Source, n: int, root: str | None = None) -> tuple[Tensor, list[int]]:
     """Return ``n`` test images ``n c h w``, or all if there are fewer, and their classes, if they are known.
 
-    They are spread evenly over the set: some published sets are sorted by class.
+    They are spread evenly over the set: some published sets are sorted by class. Data of codes have none of them: the
+    images are ``0 c h w``.
 
     Raises:
-        ValueError: the model's data has no images.
+        ValueError: the model's data has neither images nor codes.
     """
-    datamodule = build_data(source.data, root=root)
-    datamodule.prepare_data()
-    datamodule.setup("test")
-    batches = [transferred(datamodule, batch) for batch in datamodule.test_dataloader()]
-    if "image" not in batches[0]:
-        raise ValueError(f"a {source.model.registry_name} model has no images")
-    images = torch.cat([batch["image"] for batch in batches])
-    chosen = torch.linspace(0, len(images) - 1, min(n, len(images))).long()
-    labels = torch.cat([batch["label"] for batch in batches])[chosen].tolist() if "label" in batches[0] else []
-    return images[chosen], labels
+    if has_codes(source):
+        return torch.zeros(0, *source.model.image_shape), []
+    (split,) = open_splits(source, ["test"], root)
+    batches = [*split.batches(split.spread(n))]
+    labels = [label for batch in batches if "label" in batch for label in batch["label"].tolist()]
+    return torch.cat([batch["image"] for batch in batches]), labels
+
+
+# -- devices ----------------------------------------------------------------------------------------------------------
+
+
+def find_device(name: str | None) -> torch.device:
+    """Return the device of a name, by default the accelerator, if there is one; ValueError if it is not there."""
+    try:
+        device = torch.device(name) if name else torch.accelerator.current_accelerator(check_available=True)
+        return torch.zeros((), device=device or "cpu").device
+    except (RuntimeError, AssertionError, NotImplementedError):  # of its backend
+        found = torch.accelerator.current_accelerator(check_available=True)
+        known = "cpu" if found is None else f"cpu, {found.type}"
+        raise ValueError(f"there is no device '{name}' here; --device takes {known}") from None

@@ -34,6 +34,7 @@ USAGE = {
   gumbelzoo test catvae-mnist               a release: a name, a folder or a hub id
   gumbelzoo test runs/catvae_digits/1       a run, or one of its checkpoints; several in a table
   gumbelzoo test --config catvae_digits     the newest run of a configuration
+  gumbelzoo test vqvae-mnist --fid features-mnist --fid_samples 10000    Frechet distances as well
 """,
 }
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ...models import ZooModel
+from ...pretrained.markdown import code_span, escape_markdown, python_text, shell_word
+from ...pretrained.metadata import card_metadata
 from ...pretrained.untrusted import printable
 from ...pretrained.weights import WEIGHTS
 
@@ -29,6 +31,7 @@ def write_card(
     half: bool = False,
     licence: str | None = None,
     plugins: Sequence[str] = (),
+    data: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the card: what the model is, its test metrics, how it was trained, what it is for.
 
@@ -42,9 +45,12 @@ def write_card(
         half: whether the weights are stored in half precision; ``test`` was measured with these weights.
         licence: identifier of the model's licence; None states none.
         plugins: modules that register what the release names.
+        data: of the release, by registry names.
     """
-    opening = _opening(name, model, pictures, sentences, half, fit.get("ema"), licence)
-    return f"{opening}\n{_recorded(name, fit, test, plugins)}\n{_closing(name, model, plugins)}"
+    measured = {"metrics": test["metrics"], "metadata": test["data"]}
+    metadata = card_metadata(name, model, data, measured, licence)
+    opening = _opening(name, model, pictures, sentences, half, fit.get("ema"), licence is not None)
+    return f"{metadata}{opening}\n{_recorded(name, fit, test, plugins)}\n{_closing(name, model, plugins)}"
 
 
 def renew_card(
@@ -55,18 +61,24 @@ def renew_card(
     sentences: Sequence[str] = (),
     half: bool = False,
     ema: float | None = None,
+    data: Mapping[str, Any] | None = None,
+    test: Mapping[str, Any] | None = None,
 ) -> str:
     """Return a card with all that does not come from its run's records as ``write_card`` writes it today.
+
+    The licence is that of the card; ``data`` and ``test`` are those of the release's ``config.json``.
 
     Raises:
         ValueError: the card has not the sections of ``write_card``.
     """
-    found = re.fullmatch(rf"(.*?)\n({DATA}\n.*\n){USE}\n.*", card, flags=re.DOTALL)
+    from huggingface_hub import ModelCard
+
+    found = re.fullmatch(rf".*?\n({DATA}\n.*\n){USE}\n.*", card, flags=re.DOTALL)
     if found is None:
         raise ValueError(f"the card of {name} was not written by `export`")
-    licence = re.search(r"^license: (\S+)$", found[1], flags=re.MULTILINE)
-    opening = _opening(name, model, pictures, sentences, half, ema, licence[1] if licence else None)
-    return f"{opening}\n{found[2]}{_closing(name, model)}"
+    licence = ModelCard(card).data.get("license")
+    opening = _opening(name, model, pictures, sentences, half, ema, licence is not None)
+    return f"{card_metadata(name, model, data, test, licence)}{opening}\n{found[1]}{_closing(name, model)}"
 
 
 def _opening(
@@ -76,13 +88,13 @@ def _opening(
     sentences: Sequence[str],
     half: bool,
     ema: float | None,
-    licence: str | None,
+    licensed: bool,
 ) -> str:
-    """Metadata, the kind of model, its size, pictures and samples."""
+    """The kind of model, its size, pictures and samples."""
     overview = inspect.cleandoc(type(model).__doc__ or "").partition("\nArgs:")[0].strip()
     shown = [f"![{Path(picture).stem}]({picture})" for picture in pictures]
     if note := model.card.note:
-        shown.append(f"\n{note.replace('NAME', printable(name))}")
+        shown.append(f"\n{note.replace('NAME', shell_word(name))}")
     if sentences:
         lines = [printable(sentence) for sentence in sentences]
         fence = "~" * max(4, 1 + max(len(run) for line in lines for run in re.findall("~*", line)))
@@ -90,12 +102,8 @@ def _opening(
     precision = f"half precision in `{WEIGHTS}` (float32 once loaded), with which it was tested" if half else "float32"
     averages = f", exponential moving averages over training with decay {ema}" if ema is not None else ""
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    metadata = ["library_name: gumbelzoo", *([f"license: {licence}"] if licence else [])]
-    stated = "" if licence else f"\n{NO_LICENCE}\n"
-    return f"""---
-{chr(10).join(metadata)}
----
-# {printable(name)}
+    stated = "" if licensed else f"\n{NO_LICENCE}\n"
+    return f"""# {escape_markdown(name)}
 
 A `{model.registry_name}` of gumbelzoo. {overview}
 
@@ -107,11 +115,11 @@ A `{model.registry_name}` of gumbelzoo. {overview}
 
 def _recorded(name: str, fit: Mapping[str, Any], test: Mapping[str, Any], plugins: Sequence[str]) -> str:
     """Data, test metrics and training, from the records of a run."""
-    metrics = "\n".join(f"| {metric} | {value:.4f} |" for metric, value in test["metrics"].items())
-    data = "\n".join(printable(f"- {fact}: {value}") for fact, value in test["data"].items())
-    versions = ", ".join(f"{package} {version}" for package, version in test["versions"].items())
-    options = "".join(f" --plugin {plugin}" for plugin in plugins)
-    name, fitted, tested = (printable(text) for text in (name, portable(fit["command"]), portable(test["command"])))
+    metrics = "\n".join(f"| {escape_markdown(metric)} | {value:.4f} |" for metric, value in test["metrics"].items())
+    data = "\n".join(f"- {escape_markdown(fact)}: {escape_markdown(value)}" for fact, value in test["data"].items())
+    versions = escape_markdown(", ".join(f"{package} {version}" for package, version in test["versions"].items()))
+    again = " ".join(["gumbelzoo test", shell_word(name), *(f"--plugin {shell_word(plugin)}" for plugin in plugins)])
+    fitted, tested = code_span(portable(fit["command"])), code_span(portable(test["command"]))
     return f"""{DATA}
 
 {data}
@@ -124,14 +132,14 @@ Negative log-likelihoods are in nats, lower is better; `bound` and `elbo` are up
 |---|---|
 {metrics}
 
-To reproduce: `gumbelzoo test {name}{options}` (seed {test["seed"]}; {test["minutes"]} minutes on {test["hardware"]}).
+To reproduce: `{again}` (seed {test["seed"]}; {test["minutes"]} minutes on {escape_markdown(test["hardware"])}).
 
 ## Training
 
-- command: `{fitted}`
-- seed {fit["seed"]}, {fit["batches"]} training batches, {fit["minutes"]} minutes on {fit["hardware"]}
+- command: {fitted}
+- seed {fit["seed"]}, {fit["batches"]} training batches, {fit["minutes"]} minutes on {escape_markdown(fit["hardware"])}
 - commit {fit["commit"]}; {versions}
-- tested by `{tested}`, commit {test["commit"]}
+- tested by {tested}, commit {test["commit"]}
 - checkpoint {test["checkpoint"]} after {test["batches"]} batches
 """
 
@@ -150,7 +158,7 @@ def _closing(name: str, model: ZooModel, plugins: Sequence[str] = ()) -> str:
 ```python
 import gumbelzoo
 
-model = gumbelzoo.load("{printable(name)}"{named})
+model = gumbelzoo.load({python_text(name)}{named})
 {model.card.example}
 ```
 """

@@ -73,5 +73,5 @@ def measure_in_one_process(trainer: Namespace) -> None:
     if str(devices) != "0":
         trainer.devices = devices[:1] if isinstance(devices, list) else 1
     trainer.num_nodes = 1
-    if str(trainer.strategy).startswith("ddp"):
+    if str(trainer.strategy).startswith(("ddp", "model_parallel")):
         trainer.strategy = "auto"

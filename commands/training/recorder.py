@@ -26,6 +26,7 @@ from ...pretrained.untrusted import printable
 from ..run_folders import runs
 from ..run_folders.lock import RunLock
 from .requeue import record_job
+from .splitting import check_split_goes_on
 
 SHOWING = ("sample", "reconstruct")  # commands that show what a model does, if it can
 
@@ -88,7 +89,7 @@ class RunRecorder(Callback):
         self.resumes = self.run is not None
         if self.run is not None and not needed and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
             self.lock.acquire(self.run)  # before the checkpoint is read, which its holder may still write
-        content = read_checkpoint(checkpoint)
+        content = read_checkpoint(checkpoint, whole=False)
         batches = batches_trained(content)
         self._rows = rows_before(content, batches, self.run / METRICS) if self.run is not None else None
         return str(checkpoint)
@@ -170,6 +171,7 @@ class RunRecorder(Callback):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Check that averages of the weights go on; a checkpoint that lies in no run has no options to compare."""
         check_averages_go_on(trainer, checkpoint)
+        check_split_goes_on(trainer, checkpoint)
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Begin the part of the run after the checkpoint: by now everything about it has been accepted."""

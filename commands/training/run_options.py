@@ -27,4 +27,15 @@ def add_run_options(parser: LightningArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint_every", type=int, default=500, help="Training batches between two writes of last.ckpt."
     )
+    parser.add_argument(
+        "--fid",
+        type=str | None,
+        help="Of `test`: features of the Frechet distance, a classifier such as features-mnist, or inception.",
+    )
+    parser.add_argument(
+        "--fid_samples", type=int | None, help="Of `test`: samples that are compared with the test images by --fid."
+    )
+    parser.add_argument(
+        "--lpips", type=Literal["alex", "squeeze", "vgg"] | None, help="Of `test`: network of LPIPS of reconstructions."
+    )
     parser.add_argument("--plugin", type=list[str] | None, help="Module or .py file of your own; repeatable.")

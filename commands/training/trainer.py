@@ -28,7 +28,7 @@ from ..parsing.errors import explain
 from ..parsing.options import TRAINER_DEFAULTS
 from ..run_folders import runs
 from ..run_folders.names import ROOT
-from .measured import print_metrics
+from .measured import added_metrics, image_metrics, print_metrics, shown_options
 from .own_data import FirstBatches
 from .processes import ending_together, is_first, measure_in_one_process
 from .quiet import quiet_lightning
@@ -36,6 +36,7 @@ from .recorder import RunRecorder
 from .requeue import checkpoint_of_this_job
 from .run_options import add_run_options
 from .speed import compile_networks, keep_freed_memory
+from .splitting import prepare_strategy
 from .vouched import check_model, check_options, explain_refusal
 
 
@@ -131,6 +132,7 @@ class ZooCLI(LightningCLI):
         self.averages: list[Callback] = [] if options.ema is None else [AveragedWeights(options.ema)]
         if self.subcommand != "fit":
             measure_in_one_process(options.trainer)
+        prepare_strategy(options)
         if self.source is not None:
             if self.averages or options.compile:
                 option = "--ema" if self.averages else "--compile"
@@ -190,10 +192,11 @@ class ZooCLI(LightningCLI):
         bars = [callback for callback in given if isinstance(callback, LightningProgressBar)]
         if options.trainer.enable_progress_bar is not False and not bars:
             callbacks.append(ProgressBar())
+        callbacks += image_metrics(self.subcommand, options, self.model, self.datamodule)
+        kwargs["plugins"] = [*self._given("plugins"), AtomicCheckpointIO()]
         if self.subcommand == "fit" and self.recorder is not None:
             run = self.recorder.prepare(self._dump(options))
             callbacks += self.recorder.callbacks(self.model, options.checkpoint_every, options.trainer.max_time)
-            kwargs["plugins"] = [*self._given("plugins"), AtomicCheckpointIO()]
             if options.trainer.logger is not False:
                 loggers = [logger for logger in self._given("logger") if logger is not True]
                 kwargs["logger"] = [*self.recorder.loggers(options.wandb), *loggers]
@@ -238,6 +241,7 @@ class ZooCLI(LightningCLI):
         start = time.monotonic()
         self.tested = {
             **self._print(self.trainer.test(**kwargs, weights_only=True, verbose=False)),
+            "added": added_metrics(self.trainer),
             "command": self.command,
             "seed": self.config.test.seed_everything,
             "minutes": round((time.monotonic() - start) / 60, 2),
@@ -246,8 +250,8 @@ class ZooCLI(LightningCLI):
 
     def _print(self, results: Sequence[Mapping[str, float]]) -> dict[str, Any]:
         """Print metrics, and return them with facts of the data."""
-        facts = shown = metadata_of(self.datamodule)
+        facts, options = metadata_of(self.datamodule), self.config[self.subcommand]
+        shown = {**facts, **shown_options(options)}
         if self.recorder is not None:
-            checkpoint = self.config[self.subcommand].ckpt_path
-            shown = {"run": str(self.recorder.run or "none"), "checkpoint": checkpoint, **facts}
+            shown = {"run": str(self.recorder.run or "none"), "checkpoint": options.ckpt_path, **shown}
         return {"metrics": print_metrics(results, shown), "data": facts}

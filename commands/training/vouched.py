@@ -19,8 +19,8 @@ from lightning.pytorch import LightningDataModule, callbacks
 
 from ...models import ZooModel
 from ...models.inputs import check_source
-from ...models.quantizers.codebook import Codebook
 from .own_data import check_data_module
+from .splitting import MODEL_PARALLEL, OPTION, check_splits, has_averages
 
 RIGHT, UNTESTED = "", "untested"
 # RIGHT, UNTESTED, or the reason of a refusal; by the value given where it decides.
@@ -34,10 +34,12 @@ PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true", "16-t
 
 
 def _strategy(value: Any) -> str:
-    name = str(value)
+    name = str(getattr(value, "class_path", value))
+    if name.startswith("fsdp") or name.endswith("ModelParallelStrategy") or name.endswith("FSDPStrategy"):
+        return f"splits no model of the zoo; use {OPTION}"
     if any(start in name.lower() for start in ("spawn", "fork", "notebook")):
         return "trains in processes whose results are lost here; use --trainer.strategy=ddp"
-    return RIGHT if name in ("auto", "single_device") or name.startswith("ddp") else UNTESTED
+    return RIGHT if name in ("auto", "single_device", MODEL_PARALLEL) or name.startswith("ddp") else UNTESTED
 
 
 def _length(value: Any) -> str:
@@ -170,6 +172,7 @@ def check_options(trainer: Namespace) -> list[str]:
 
 def check_model(trainer: Namespace, model: ZooModel, data: LightningDataModule) -> None:
     """Check data and options that are right for some models only; the ValueError names the model's own way."""
+    check_splits(trainer.strategy, model)
     if model.batch_key is not None:
         check_source(data, model.batch_key)  # before anything is downloaded
     check_data_module(data, model, trainer.limit_val_batches)
@@ -184,8 +187,7 @@ def check_model(trainer: Namespace, model: ZooModel, data: LightningDataModule) 
                 f"--trainer.accumulate_grad_batches is not for a {model.registry_name} model, which steps its "
                 "optimizers by itself; use a larger --data.batch_size"
             )
-    averages = any(isinstance(module, Codebook) and module.ema for module in model.modules())
-    if averages and trainer.accumulate_grad_batches > 1:
+    if has_averages(model) and trainer.accumulate_grad_batches > 1:
         raise ValueError(
             "--trainer.accumulate_grad_batches is not for a codebook of moving averages, which would move with every "
             "batch that is accumulated; use a larger --data.batch_size, or --model.quantizer.update=loss"

@@ -229,6 +229,10 @@ class ImageData(InMemoryData):
         """Flip, then scale or binarize a batch of uint8 levels, as float32."""
         if self.flip:
             batch = batch | {"image": flip_half(batch["image"], key)}
+        return self.plain_transform(batch, key)
+
+    def plain_transform(self, batch: Batch, key: Key) -> Batch:
+        """Scale or binarize a batch of uint8 training levels, as float32."""
         return self._rule.transform(batch, key)
 
     def eval_transform(self, batch: Batch, key: Key) -> Batch:

@@ -47,6 +47,7 @@ class Classifier(ImageClassifier):
         "other features.",
         example="features = model.features(images)  # b d, for images b c h w in [0, 1]",
         metrics=("accuracy", "loss"),
+        task="image-classification",
     )
 
     def __init__(

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ...ranges import check_dropout, check_sizes
 
@@ -111,6 +112,8 @@ class Transformer(nn.Module):
         length: number of learned positions, the longest sequence; None for rotary positions and any length.
         causal: each position attends to itself and earlier ones; otherwise to all.
         dropout: dropout probability of embeddings, attention weights and branches, in training.
+        gradient_checkpointing: keep the inputs of blocks only, and compute what is inside again in the backward pass
+            (Chen et al. 2016, arXiv:1604.06174), for the same gradients. Nothing where a cache is used.
 
     Raises:
         ValueError: a size below 1, a dropout outside [0, 1), a width that is not divisible by heads or, for rotary
@@ -132,6 +135,7 @@ class Transformer(nn.Module):
         length: int | None = None,
         causal: bool = True,
         dropout: float = 0.0,
+        gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__()
         check_sizes(width=width)
@@ -141,6 +145,7 @@ class Transformer(nn.Module):
         if width % heads or (length is None and width // heads % 2):
             raise ValueError(f"width must be divisible by heads, into even parts if rotary, got {width} and {heads}")
         self.causal, self.head_width = causal, width // heads
+        self.gradient_checkpointing = gradient_checkpointing
         self.positions = None if length is None else nn.Parameter(0.02 * torch.randn(length, width))
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(Block(width, heads, dropout, depth) for _ in range(depth))
@@ -170,8 +175,12 @@ class Transformer(nn.Module):
         x, angles = self._add_positions(x, start)
         mask = attention_mask(n, start + n, self.causal, valid, x.device)
         x = self.dropout(x)
+        again = self.gradient_checkpointing and cache is None and torch.is_grad_enabled()
         for i, block in enumerate(self.blocks):
-            x = block(x, mask, angles, cache[i] if cache else None)
+            if again:
+                x = checkpoint(block, x, mask, angles, use_reentrant=False)  # dropout draws the same again
+            else:
+                x = block(x, mask, angles, cache[i] if cache else None)
         return self.norm(x)
 
     def _add_positions(self, x: Tensor, start: int) -> tuple[Tensor, Tensor | None]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 
 from ...registry import Registry
-from ..relaxed.checks import check_codes, eager, readable, refuse_recomputation
+from ..relaxed.checks import check_code_range, readable, refuse_recomputation
 from .codebook import Codebook
 
 Cost = Callable[[Tensor], Tensor]
@@ -112,15 +112,7 @@ class Quantizer(nn.Module):
         Raises:
             ValueError: floating-point or boolean codes, another number q of codes, or codes outside [0, k).
         """
-        codes = check_codes(codes)
-        known = eager()
-        outside = known and bool(((codes < 0) | (codes >= self.codebook_size)).any())
-        if not codes.ndim or codes.shape[-1] != self.codebooks or outside:
-            values = f"[{codes.min()}, {codes.max()}]" if known and codes.numel() else "[]"
-            raise ValueError(
-                f"codes must have shape (..., {self.codebooks}) with values in [0, {self.codebook_size}), got shape "
-                f"{tuple(codes.shape)} with values in {values}"
-            )
+        codes = check_code_range(codes, self.codebooks, self.codebook_size)
         with without_autocast(codes):
             return self.embed_codes(codes)
 

@@ -24,6 +24,24 @@ def check_codes(codes: Tensor) -> Tensor:
     return codes.long()
 
 
+def check_code_range(codes: Tensor, n: int, k: int) -> Tensor:
+    """Return codes ``... n`` in [0, k) as int64.
+
+    Values are read in eager calls only: an exported program has none to read. ``torch.export`` leaves the check out.
+
+    Raises:
+        ValueError: codes that are not whole numbers, another number n of them, or values outside [0, k).
+    """
+    whole = check_codes(codes)  # k may exceed the range of the given integers: uint8 has no 256
+    known = eager()
+    if not codes.ndim or codes.shape[-1] != n or (known and bool(((whole < 0) | (whole >= k)).any())):
+        values = f" with values in [{codes.min()}, {codes.max()}]" if known and codes.numel() else ""
+        raise ValueError(
+            f"codes must have shape (..., {n}) with whole values in [0, {k}), got shape {tuple(codes.shape)}{values}"
+        )
+    return whole
+
+
 def check_finite(per_row: Tensor, logits: Tensor) -> None:
     """Check a result that is finite for every valid row of ``logits``; else ValueError with the reason."""
     # One pass over the values; the second test is for finite ones whose sum overflows.

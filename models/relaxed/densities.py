@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from .checks import check_codes, check_logits
+from .checks import check_codes, check_finite, check_logits
 from .shapes import Float, Int
 from .softmax import log_softmax
 from .temperature import align_temperature
@@ -48,6 +48,34 @@ def categorical_kl(
         return (log_p.exp() * (_zero_masked(log_p) + math.log(logits.shape[-1]))).sum(-1)
     ratio = log_p - log_softmax(check_logits(prior_logits))
     return (log_p.exp() * ratio.masked_fill(log_p.isneginf(), 0.0)).sum(-1)
+
+
+def log_marginal(logits: Float[Tensor, "... k"], log_likelihood: Float[Tensor, "... k"]) -> Float[Tensor, ...]:
+    """Compute log p(x) = log sum_i q_i p(x | i) in nats per row, ``... k`` twice ``-> ...``, exact over one variable.
+
+    Its gradient for the log-likelihoods are the responsibilities r_i = q_i p(x | i) / p(x), and for the logits r - q. A
+    masked category gets no gradient, and its log-likelihood may be anything. A row that is impossible is -inf, without
+    gradient.
+
+    Args:
+        logits: logits of q, ``... k``.
+        log_likelihood: log p(x | i) in nats, broadcastable to ``... k``; -inf is impossible.
+
+    Raises:
+        ValueError: a row without an allowed class or with a NaN, likelihoods of another number of classes.
+    """
+    check_logits(logits), check_logits(log_likelihood, "log_likelihood")
+    if log_likelihood.shape[-1] != logits.shape[-1]:
+        raise ValueError(
+            f"log_marginal needs one log-likelihood per class, got {tuple(log_likelihood.shape)} for logits of shape "
+            f"{tuple(logits.shape)}"
+        )
+    log_q = log_softmax(logits)
+    check_finite(log_q.detach().amax(-1), logits)
+    masked = log_q.isneginf()
+    joint = (_zero_masked(log_q) + log_likelihood.masked_fill(masked, 0.0)).masked_fill(masked, -math.inf)
+    impossible = joint.isneginf().all(-1)  # the gradient of logsumexp would be NaN
+    return joint.masked_fill(impossible[..., None], 0.0).logsumexp(-1).masked_fill(impossible, -math.inf)
 
 
 def concrete_log_prob(

@@ -35,6 +35,7 @@ class Estimator(nn.Module):
     pathwise: ClassVar[bool]  # ``layer(logits)`` works, not only ``layer.expectation``
     exact_value: ClassVar[bool] = True  # the value is unbiased, and so is the gradient for the cost's own parameters
     one_hot_forward: ClassVar[bool] = True  # every sample is exactly one-hot
+    relaxed_cost: ClassVar[bool] = False  # the cost is evaluated inside the simplex too, beside the samples
     learns_temperature: ClassVar[bool] = True  # the temperature gets a gradient
     minimum_samples: ClassVar[int] = 1  # smallest number of samples
     categories: ClassVar[int | None] = None  # the only number of categories k that it takes; None: any

@@ -10,19 +10,19 @@ from functools import partial
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...registry import Spec
-from .densities import categorical_kl
+from .annealed import Annealed
+from .densities import categorical_kl, log_marginal
 from .estimator import ESTIMATORS, Estimator
 from .noise import NoiseFn, draw_noise
 from .sampling import categorical_sample, gumbel_max, mask_logits, mode, one_hot
-from .schedules import FORGOTTEN, SCHEDULES, read_temperature, warn_forgotten
+from .schedules import SCHEDULES
 from .surrogate import Cost, bound_cost, cost_per_example, evaluate, repeat_copies, repeat_samples
-from .temperature import align_temperature
 
 
-class RelaxedCategorical(nn.Module):
+class RelaxedCategorical(Annealed):
     """Samples of categories with a gradient.
 
     In training mode ``layer(logits)`` and ``layer.expectation(logits, cost)`` use the estimator at the current
@@ -52,7 +52,6 @@ class RelaxedCategorical(nn.Module):
     """
 
     parts: ClassVar[Mapping[str, Any]] = {"estimator": ESTIMATORS, "temperature": SCHEDULES}
-    step: Tensor
 
     def __init__(
         self,
@@ -60,22 +59,19 @@ class RelaxedCategorical(nn.Module):
         temperature: float | Spec = 1.0,
         event_shape: Sequence[int] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(temperature)
         self.name, _ = ESTIMATORS.read(estimator)
         self.estimator: Estimator = ESTIMATORS.build(estimator, event_shape=event_shape)
-        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
-        name, arguments = read_temperature(temperature)
-        self.temperature_spec = {"name": name, **arguments}
-        self.schedule = partial(SCHEDULES[name], **arguments)
-        self.log_temperature = None
-        self.calls: int | None = None if name in ("constant", "learned") else 0  # without ``advance()``; None: fine
-        if name == "learned":
-            if not self.estimator.learns_temperature:
-                raise ValueError(
-                    f"a temperature cannot be learned through estimator '{self.name}', which gives it no gradient; "
-                    "use a number or another schedule"
-                )
-            self.log_temperature = nn.Parameter(self.schedule(self.step).log())
+        if self.log_temperature is not None and not self.estimator.learns_temperature:
+            raise ValueError(
+                f"a temperature cannot be learned through estimator '{self.name}', which gives it no gradient; "
+                "use a number or another schedule"
+            )
+
+    @property
+    def one_hot_samples(self) -> bool:
+        """True where every z, a cost's too, is exactly one-hot, so that ``select`` may gather."""
+        return not self.training or (self.estimator.one_hot_forward and not self.estimator.relaxed_cost)
 
     def forward(
         self,
@@ -125,6 +121,10 @@ class RelaxedCategorical(nn.Module):
     ) -> Tensor:
         """Estimate E[cost(z)] per example, with gradients for the logits and the cost's own parameters.
 
+        Decisions in a row nest: the cost of the first contains the expectation of the second. Unbiased estimators stay
+        unbiased, and ``exact`` enumerates whole trajectories. The cost evaluations of all steps multiply; those of
+        ``trajectory_surrogate`` do not.
+
         Args:
             logits: ``b n k``, or any shape whose last axis is the categories.
             cost: maps z, of the logits' shape or with several samples ``s b n k``, to one value per example, ``b`` or
@@ -139,6 +139,15 @@ class RelaxedCategorical(nn.Module):
         Raises:
             ValueError: a cost of another shape, temperature <= 0, a row whose categories are all masked, or noise of
                 another shape.
+
+        Example:
+            >>> from gumbelzoo.models.relaxed import exclude_taken, select
+            >>> exact, first = RelaxedCategorical("exact"), torch.randn(8, 3)  # b k
+            >>> scores, price = torch.randn(3, 3), torch.randn(3, 3)  # of the first choice, and of the second
+            >>> def cost(z1):  # ... k -> ...
+            ...     second = exclude_taken(select(z1, scores), z1)  # logits ... k; no category twice
+            ...     return exact.expectation(second, lambda z2: (z2 * select(z1, price)).sum(-1))
+            >>> value = exact.expectation(first, cost)  # b
         """
         logits, cost = mask_logits(logits, mask), cost_per_example(cost, logits.ndim)
         noise_fn = partial(draw_noise, noise=noise, generator=generator)
@@ -185,6 +194,20 @@ class RelaxedCategorical(nn.Module):
         tau = self._temperature(temperature, logits)
         return self.estimator.multi_sample_bound(logits, log_weight, m, tau, noise_fn)
 
+    def log_marginal(self, logits: Tensor, log_likelihood: Tensor, *, mask: Tensor | None = None) -> Tensor:
+        """Compute log sum_i q_i exp(log_likelihood_i), exactly and per row, ``... k`` twice ``-> ...`` nats.
+
+        It is the objective of a model that is evaluated for every category, and does not depend on the estimator:
+        log_marginal >= multi_sample_bound >= expectation of the log-likelihood. Gradients, errors and dtype as in
+        ``densities.log_marginal``.
+
+        Args:
+            logits: logits of q, ``... k``.
+            log_likelihood: log p(x | z = i) in nats, broadcastable to ``... k``.
+            mask: as for ``forward``.
+        """
+        return log_marginal(mask_logits(logits, mask), log_likelihood)
+
     def kl(
         self,
         logits: Tensor,
@@ -223,33 +246,9 @@ class RelaxedCategorical(nn.Module):
         """Return the most probable category of each row, ``... k -> ...`` (int64)."""
         return mode(mask_logits(logits, mask))
 
-    def advance(self) -> None:
-        """Count one optimizer step."""
-        self.step += 1
-        self.calls = None
-
-    def current_temperature(self) -> Tensor:
-        """Return the temperature at the current step, a float32 scalar; with a gradient if it is learned."""
-        if self.log_temperature is not None:
-            return self.log_temperature.exp()
-        return self.schedule(self.step)
-
     def extra_repr(self) -> str:
         """Estimator and temperature as configured."""
         return f"'{self.name}', temperature={self.temperature_spec}"
-
-    def _temperature(self, temperature: float | Tensor | None, logits: Tensor) -> Tensor | float:
-        if temperature is None:
-            self._count_call()
-            return self.current_temperature()
-        return align_temperature(temperature, logits)
-
-    def _count_call(self) -> None:
-        if self.calls is not None and not torch.compiler.is_compiling():
-            self.calls += 1
-            if self.calls == FORGOTTEN:
-                self.calls = None
-                warn_forgotten(self.temperature_spec["name"])
 
     def _discrete_expectation(self, logits: Tensor, cost: Cost, noise_fn: NoiseFn) -> Tensor:
         samples = self.estimator.samples

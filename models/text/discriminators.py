@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from ...ranges import check_sizes
 from ...registry import Registry
 from ...vocabulary import Vocabulary
-from .relaxed_tokens import embed, token_mask
+from ..relaxed import select
+from .relaxed_tokens import token_mask
 
 
 class Discriminator(nn.Module):
@@ -42,7 +43,7 @@ class Discriminator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Score each sentence, higher for real text: ``b t`` or ``b t v`` ``-> b``."""
         mask = token_mask(x, self.eos_id).to(self.table.dtype)  # b t
-        return self.scores(embed(x, self.table) * mask[..., None], mask)
+        return self.scores(select(x, self.table) * mask[..., None], mask)
 
     def scores(self, embedded: Tensor, token_mask: Tensor) -> Tensor:
         """Scores ``b`` of embedded tokens ``b t d``, which are 0 where ``token_mask`` (``b t``) is."""

@@ -68,6 +68,7 @@ class TextGAN(TextModel):
         "are valid for the stated number of samples only; either can be improved at the cost of the other.",
         example="for sentence in model.sample(16):\n    print(sentence)",
         metrics=("nll_oracle", "nll", "bleu_4", "self_bleu_4", "valid", "total_variation", "distinct"),
+        task="text-generation",
     )
     parts: ClassVar[Mapping[str, Part]] = {
         "vocabulary": Vocabulary,

@@ -19,7 +19,7 @@ from ...ranges import check_sizes
 from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, Part, check_draws, lerp_path, register_model
 from ..relaxed import ESTIMATORS, SCHEDULES, Estimator, RelaxedCategorical
-from ..relaxed.checks import eager
+from ..relaxed.checks import check_code_range
 from ..relaxed.densities import categorical_kl
 from ..relaxed.latent_usage import LatentUsage
 from ..relaxed.sampling import one_hot
@@ -66,6 +66,7 @@ class CategoricalVAE(VAE):
         "codes = model.encode(images.round())  # b n, one category for each latent\n"
         "again = model.decode(codes)",
         metrics=("bound", "elbo"),
+        task="unconditional-image-generation",
     )
     parts: ClassVar[Mapping[str, Part]] = {**VAE.parts, "estimator": ESTIMATORS, "temperature": SCHEDULES}
 
@@ -186,15 +187,7 @@ class CategoricalVAE(VAE):
         Raises:
             ValueError: a wrong number of latents, codes that are not integers or outside [0, k).
         """
-        valid = not codes.is_floating_point() and codes.shape[-1] == self.latents
-        whole = codes.long()  # k may exceed the range of the given integers: uint8 has no 256
-        known = eager()  # an exported graph has no values to check
-        if not valid or (known and bool(((whole < 0) | (whole >= self.categories)).any())):
-            values = f" with values in [{codes.min()}, {codes.max()}]" if known and codes.numel() else ""
-            raise ValueError(
-                f"codes must have shape (..., {self.latents}) with whole values in [0, {self.categories}), got "
-                f"{codes.dtype} {tuple(codes.shape)}{values}"
-            )
+        whole = check_code_range(codes, self.latents, self.categories)
         return torch.sigmoid(self.pixel_logits(one_hot(whole, self.categories, self.output_bias.dtype)))
 
     def reconstruct(self, x: Tensor) -> Tensor:

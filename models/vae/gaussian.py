@@ -50,6 +50,7 @@ class GaussianVAE(VAE):
         example="images = model.sample(16)  # b c h w, the probability that a pixel is white\n"
         "means = model.encode(images.round())  # b n",
         metrics=("bound", "elbo"),
+        task="unconditional-image-generation",
     )
 
     def __init__(
@@ -96,7 +97,7 @@ class GaussianVAE(VAE):
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
         """Return the posterior means of images, ``b c h w -> b n``."""
-        return self.posterior(x)[:, 0]
+        return self.posterior(x)[:, 0].contiguous()  # its strides would become a condition of an exported `decode`
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:

@@ -66,6 +66,7 @@ class StructuredPrediction(BinaryImageModel):
         "samples m.",
         example="# images: b c h w\ncompleted = model.complete(images, samples=4)  # s b c h w",
         metrics=("bound", "elbo"),
+        task="image-to-image",
     )
     parts: ClassVar[Mapping[str, Part]] = {**BinaryImageModel.parts, "estimator": ESTIMATORS, "temperature": SCHEDULES}
     monitor = "val/bound"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
+
+from lightning.pytorch.utilities import rank_zero_warn
 
 from ...registry import unknown_arguments
 from .vqvae import VQVAE
@@ -27,3 +30,13 @@ def frozen_vqvae(vqvae: Any) -> VQVAE:
         unknown_arguments("vqvae", VQVAE, vqvae)
         vqvae = VQVAE(**vqvae)
     return vqvae.requires_grad_(False).eval()
+
+
+def warn_of_other_pixels(vqvae: VQVAE, found: float) -> None:
+    """Warn of training pixels whose variance is another one than that of the VQ-VAE's own."""
+    variance = float(vqvae.likelihood.data_variance)
+    if not math.isclose(variance, found, rel_tol=0.05):
+        rank_zero_warn(
+            f"the VQ-VAE was trained on images whose pixels have a variance of {variance:.3f}, here it is "
+            f"{found:.3f}: other data, or another --data.binarization?"
+        )

@@ -10,13 +10,14 @@ from ..inputs import check_labels
 
 
 def batch_labels(batch: Batch, classes: int) -> Tensor:
-    """Return the labels ``b`` of a batch of images; zeros for an unconditional prior, which has 0 classes.
+    """Return the labels ``b`` of a batch of images or codes; zeros for an unconditional prior, which has 0 classes.
 
     Raises:
         ValueError: data without labels; errors of ``check_labels``.
     """
     if not classes:
-        return torch.zeros(len(batch["image"]), dtype=torch.int64, device=batch["image"].device)
+        rows = batch["codes"] if "codes" in batch else batch["image"]
+        return torch.zeros(len(rows), dtype=torch.int64, device=rows.device)
     if "label" not in batch:
         raise ValueError("this prior depends on labels, and the data has none: set --model.classes=0")
     return check_labels(batch["label"], classes)

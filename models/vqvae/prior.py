@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from ...interfaces import Batch
@@ -29,7 +28,8 @@ from ..quantizers import CodebookUsage
 from ..relaxed import RelaxedCategorical
 from ..relaxed.truncation import truncate
 from .base import CodeModel
-from .frozen import frozen_vqvae
+from .codes import batch_codes, check_codes, has_codes
+from .frozen import frozen_vqvae, warn_of_other_pixels
 from .labels import batch_labels, expand_label
 from .priors import CODE_NETWORKS
 from .vqvae import VQVAE
@@ -65,9 +65,11 @@ class CodePrior(CodeModel):
         example="images = model.sample(16)  # b c h w; a prior over classes takes label=7 as well\n"
         "codes = model.encode(images)  # b h w q",
         metrics=("nats_per_code", "bits_per_dim", "perplexity"),
+        task="unconditional-image-generation",
     )
     parts: ClassVar[Mapping[str, Part]] = {"network": CODE_NETWORKS, "optimizer": OptimizerConfig}
     sample_options = frozenset({"label", "top_k", "top_p"})
+    splits = True
     monitor = "val/nats_per_code"
 
     def __init__(
@@ -126,37 +128,44 @@ class CodePrior(CodeModel):
         """Compare the data with that of the VQ-VAE; warn of another pixel variance.
 
         Raises:
-            ValueError: images of another shape, or more classes than the prior has.
+            ValueError: images of another shape, codes of another VQ-VAE, or more classes than the prior has.
         """
         source = self.source
         if self.classes:
             check_classes(source, self.classes)
+        if has_codes(source):
+            check_codes(source, self.vqvae, self.posterior_draws, fits=stage == "fit")
+            return
         if (shape := tuple(getattr(source, "shape", self.image_shape))) != self.image_shape:
             raise ValueError(
                 f"the VQ-VAE takes images of shape {self.image_shape}, the data has {shape}; give the data it was "
                 "trained on, or another --model.vqvae"
             )
         if stage == "fit" and hasattr(source, "variance"):
-            variance = float(self.vqvae.likelihood.data_variance)
-            if not math.isclose(variance, source.variance, rel_tol=0.05):
-                rank_zero_warn(
-                    f"the VQ-VAE was trained on images whose pixels have a variance of {variance:.3f}, here it is "
-                    f"{source.variance:.3f}: other data, or another --data.binarization?"
-                )
+            warn_of_other_pixels(self.vqvae, source.variance)
+
+    def configure_model(self) -> None:
+        """Split the network over the processes of a device mesh; the VQ-VAE stays whole."""
+        super().configure_model()
+        if self.device_mesh is not None:
+            self.network.shard(self.device_mesh["data_parallel"])
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the network's loss on the codes of the images, in nats per code."""
-        codes = (self.sample_posterior if self.posterior_draws else self.encode)(batch["image"])
+        codes = batch_codes(batch, self.sample_posterior if self.posterior_draws else self.encode)
         return {"loss": self.network.loss(codes, batch_labels(batch, self.classes))}
 
+    def _check_first(self, batch: Any) -> None:
+        if not (isinstance(batch, dict) and "codes" in batch):
+            super()._check_first(batch)
+
     def evaluate(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
-        """Compute nats and bits per code, the bound on images where pixels are discrete, and the codes."""
-        x, label = batch["image"], batch_labels(batch, self.classes)
-        codes = self.encode(x)
+        """Compute nats and bits per code, the bound on images where there are images of discrete pixels, and codes."""
+        label, codes = batch_labels(batch, self.classes), batch_codes(batch, self.encode)
         nats = self.network.nll(codes, label).mean() / self.network.num_codes
         metrics = {"nats_per_code": nats, "bits_per_code": nats / math.log(2)}
-        if self.vqvae.likelihood.levels:
-            bound = self.negative_elbo(x, label).mean()
+        if self.vqvae.likelihood.levels and "image" in batch:
+            bound = self.negative_elbo(batch["image"], label).mean()
             metrics |= {"bound": bound, "bits_per_dim": bound / (self.vqvae.dimensions * math.log(2))}
         return metrics, codes
 

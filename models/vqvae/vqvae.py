@@ -75,6 +75,7 @@ class VQVAE(CodeModel):
         pictures=("reconstructions",),
         note="Samples like the data need a `code_prior` over its codes: `gumbelzoo fit --config prior_mnist "
         "--model.vqvae=NAME`, or `prior_fashion_mnist`, `prior_cifar10`, `prior_digits` for these data.",
+        task="image-feature-extraction",
     )
     parts: ClassVar[Mapping[str, Part]] = {
         "encoder": GRID_ENCODERS,
@@ -192,6 +193,11 @@ class VQVAE(CodeModel):
             rate = quantized.metrics["rate"] * math.prod(self.grid) / self.dimensions
             metrics["bits_per_dim"] = (reconstruction + rate) / math.log(2)
         return metrics, quantized.codes
+
+    @property
+    def pixel_variance(self) -> float:
+        """Variance of the training pixels, which the NMSE is relative to."""
+        return float(self.likelihood.data_variance)
 
     # -- codes and images ---------------------------------------------------------------------------------------------
 

@@ -1,7 +1,9 @@
-"""Cards of every model: samples of text models, and Python that runs."""
+"""Cards of every model: the hub's metadata, samples of text models, Python that runs."""
 
 from __future__ import annotations
 
+import ast
+import shlex
 from typing import Any
 
 import gumbelzoo
@@ -10,7 +12,11 @@ import torch
 from gumbelzoo.callbacks.figures import image_figures
 from gumbelzoo.commands.run_folders.card import portable, renew_card, write_card
 from gumbelzoo.models import MODELS
+from gumbelzoo.pretrained.api import find
+from gumbelzoo.pretrained.markdown import code_span
 from gumbelzoo.train import main
+from huggingface_hub import ModelCard
+from markdown_it import MarkdownIt
 
 FIT: dict[str, Any] = {"command": "fit", "seed": 0, "batches": 1, "minutes": 2, "hardware": "h", "commit": "c"}
 TEST: dict[str, Any] = FIT | {
@@ -21,6 +27,7 @@ TEST: dict[str, Any] = FIT | {
 }
 SMALL: dict[str, dict[str, Any]] = {
     "text_gan": {"vocabulary": {"tokens": ["<eos>", "a"]}, "max_length": 3},
+    "slate_agent": {"items": 4, "slots": 2, "user_width": 3},
     "code_prior": {"vqvae": {"image_shape": [1, 8, 8]}, "network": {"name": "pixelcnn", "width": 4, "depth": 1}},
 }
 
@@ -74,8 +81,8 @@ def test_licence_is_stated_only_if_named() -> None:
     """A card does not choose the licence of somebody's model."""
     model = gumbelzoo.create_model("text_gan", **SMALL["text_gan"])
     without, named = write_card("tiny", model, FIT, TEST), write_card("tiny", model, FIT, TEST, licence="mit")
-    assert without.startswith("---\nlibrary_name: gumbelzoo\n---\n") and "No licence is stated" in without
-    assert named.startswith("---\nlibrary_name: gumbelzoo\nlicense: mit\n---\n") and "No licence" not in named
+    assert ModelCard(without).data.license is None and "No licence is stated" in without
+    assert ModelCard(named).data.license == "mit" and "No licence" not in named
 
 
 @pytest.mark.parametrize("licence", ["", "Apache 2.0", "mit\nmodel: x", "a" * 65, "../mit"])
@@ -87,10 +94,12 @@ def test_licence_is_an_identifier(licence: str, capfd: pytest.CaptureFixture[str
 def test_renewed_card_keeps_its_records() -> None:
     """And its licence; all else is what a new card says."""
     model = gumbelzoo.create_model("vq_vae", image_shape=[1, 8, 8])
-    card = write_card("tiny", model, FIT, TEST, ["reconstructions.png"], licence="mit")
-    old = card.replace("need a `code_prior`", "look bad").replace("## Use\n", "## Usage\n")
-    assert old != card
-    assert renew_card(old, "tiny", model, ["reconstructions.png"]) == card
+    test, data = TEST | {"metrics": {"test/nmse": 0.5}}, {"class": "images", "arguments": {"name": "mnist"}}
+    card = write_card("tiny", model, FIT, test, ["reconstructions.png"], licence="mit", data=data)
+    body = card.partition("\n---\n")[2].replace("need a `code_prior`", "look bad").replace("## Use\n", "## Usage\n")
+    old = f"---\nlibrary_name: gumbelzoo\nlicense: mit\n---\n{body}"
+    measured = {"metrics": test["metrics"], "metadata": test["data"]}
+    assert renew_card(old, "tiny", model, ["reconstructions.png"], data=data, test=measured) == card
     with pytest.raises(ValueError, match="not written by `export`"):
         renew_card("# A card of somebody else", "tiny", model)
 
@@ -113,3 +122,84 @@ def test_portable_command_has_no_local_folder() -> None:
     assert portable(f"gumbelzoo test --ckpt_path {where}/best.ckpt") == "gumbelzoo test --ckpt_path best.ckpt"
     assert portable(f"{short} --ckpt_path last") == short
     assert portable(short) == short
+
+
+def test_metadata_is_what_the_hub_reads() -> None:
+    """Task, tags of the parts, data set and the metrics of tables; perplexity there is that of a language model."""
+    model = gumbelzoo.create_model("vq_vae", image_shape=[1, 8, 8], quantizer={"name": "fsq", "levels": [3, 3]})
+    test = TEST | {"metrics": {"test/nmse": 0.123456, "test/loss": 1.0, "test/perplexity": 7.5}}
+    data = {"class": "images", "arguments": {"name": "mnist", "binarization": "static"}}
+    test["data"] = {"data set": "mnist", "binarization": "static: a fixed draw"}
+    read = ModelCard(write_card("tiny", model, FIT, test, licence="mit", data=data)).data
+    assert (read.library_name, read.license, read.pipeline_tag) == ("gumbelzoo", "mit", "image-feature-extraction")
+    assert read.tags == ["pytorch", "fsq-quantizer", "vq-vae"] and read.datasets == ["ylecun/mnist"]
+    assert read.model_name == "tiny"
+    assert [(result.metric_type, result.metric_value) for result in read.eval_results] == [
+        ("nmse", 0.1235),
+        ("code_perplexity", 7.5),
+    ]
+    assert read.eval_results[0].dataset_name == "mnist, static binarization"
+
+
+def test_own_data_are_no_data_set_of_the_hub() -> None:
+    """A folder of pictures may be called mnist."""
+    model = gumbelzoo.create_model("vq_vae", image_shape=[1, 8, 8])
+    test = TEST | {"metrics": {"test/nmse": 0.5}, "data": {"data set": "mnist"}}
+    read = ModelCard(
+        write_card("tiny", model, FIT, test, data={"class": "images", "arguments": {"name": "folder"}})
+    ).data
+    assert read.datasets is None
+    assert (read.eval_results[0].dataset_type, read.eval_results[0].dataset_name) == ("folder", "mnist")
+
+
+HOSTILE = [
+    "a: b # c",
+    "x\n---\n# title",
+    "'\"; import os; '",
+    "![](http://a.example/b.png)",
+    "`[a](b)` ``",
+    "<img src=x>",
+    "!!python/object:os.system",
+    "null",
+    "a\\",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_foreign_text_stays_text(text: str) -> None:
+    """In the metadata, in Markdown, in commands and in the Python of a card."""
+    model = gumbelzoo.create_model("text_gan", **SMALL["text_gan"])
+    facts = {"data set": text, "classes": text, text: "a"}
+    test = TEST | {"data": facts, "metrics": {"test/nll": 1.0, text: 2.0}, "versions": {"torch": text}}
+    data = {"class": text, "arguments": {"name": text}}
+    fit = FIT | {"command": f"fit {shlex.quote(text)}", "hardware": text}
+    card = ModelCard(write_card(text, model, fit, test, sentences=[text], licence="mit", data=data))
+    plain = text.replace("\n", "\N{REPLACEMENT CHARACTER}")
+    assert card.data.model_name == plain and card.data.eval_results[0].dataset_name == plain
+    assert set(card.data.to_dict()) == {"library_name", "license", "pipeline_tag", "tags", "model-index"}
+    page = MarkdownIt("commonmark").enable("table").render(card.text)
+    assert not any(f"<{tag}" in page for tag in ("img", "a ", "script"))
+    assert page.count("<h1>") == 1 and page.count("<tr>") == 3
+    python = card.text.partition("```python\n")[2].partition("\n```\n")[0]
+    (called,) = [node for node in ast.walk(ast.parse(python)) if isinstance(node, ast.Call)][:1]
+    assert isinstance(called.args[0], ast.Constant) and called.args[0].value == plain
+
+
+def test_code_span_holds_backticks() -> None:
+    assert code_span("a") == "`a`"
+    assert code_span("``") == "``` `` ```"
+
+
+@pytest.mark.parametrize("name", gumbelzoo.list_pretrained())
+def test_released_card_has_the_metrics_of_its_config(name: str) -> None:
+    """In its metadata and in its table."""
+    release = find(name)
+    card = ModelCard((release.folder / "README.md").read_text(encoding="utf-8"))
+    assert card.data.license == "apache-2.0" and card.data.library_name == "gumbelzoo" and card.data.model_name == name
+    for result in card.data.eval_results:
+        assert result.metric_value == round(release.config.metrics[result.metric_name], 4)
+        assert f"| {result.metric_name} | {result.metric_value:.4f} |" in card.text
+    shown = [f"test/{metric}" for metric in MODELS[release.config.model].card.metrics]
+    assert [result.metric_name for result in card.data.eval_results] == [
+        metric for metric in shown if metric in release.config.metrics
+    ]

@@ -151,7 +151,7 @@ def damaged(folder: Path) -> None:
 
 MISTAKES = {
     "codes that are not there": (["decode", "R", "nothing.npz"], "there is no 'nothing.npz'"),
-    "codes that are no whole numbers": (["decode", "R", "float.npz"], "values in [0, 4)"),
+    "codes that are no whole numbers": (["decode", "R", "float.npz"], "codes must be whole numbers"),
     "codes of another model": (["decode", "R", "wide.npz"], "codes must have shape (..., 3)"),
     "codes of one image without its axis": (["decode", "R", "flat.npz"], "its first axis must be the images"),
     "codes of too many axes": (["decode", "R", "deep.npz"], "its first axis must be the images"),

@@ -39,6 +39,15 @@ MODELS: dict[str, dict[str, Any]] = {
         "data": DIGITS,
     },
     "classifier": {"model": {**IMAGE, "widths": [4], "features": 8, "dropout": 0.0}, "data": DIGITS},
+    "code_prior": {
+        "model": {
+            "vqvae": "batch-32/vq_vae/1",
+            "network": {"name": "transformer", "width": 8, "depth": 1, "heads": 2, "dropout": 0.0},
+            "classes": 10,
+        },
+        "data": DIGITS,
+        "strategy": "model_parallel",  # parameters are split over both processes
+    },
 }
 CHILD = """
 import json, sys
@@ -64,7 +73,10 @@ def trained(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         model = {"class_path": name, "init_args": parts["model"]}
         Path(f"{name}.yaml").write_text(yaml.safe_dump({"model": model, "data": parts["data"], "trainer": trainer}))
         assert main(fit(name, 32)) == 0
-    commands = [fit(name, 16, "--trainer.devices=2", "--trainer.strategy=ddp") for name in MODELS]
+    commands = [
+        fit(name, 16, "--trainer.devices=2", f"--trainer.strategy={MODELS[name].get('strategy', 'ddp')}")
+        for name in MODELS
+    ]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -31,6 +31,8 @@ AFTER_WRITE, STARTING = 0.06, 1.0  # seconds, at most, from a checkpoint or from
 
 DIGITS = {"class_path": "images", "init_args": {"name": "digits", "binarization": "dynamic", "eval_batch_size": 100}}
 GRAMMAR = {"class_path": "text", "init_args": {"name": "grammar", "batch_size": 40, "eval_batch_size": 500}}
+SLATES = {"class_path": "slates", "init_args": {"items": 5, "slots": 2, "batch_size": 40, "eval_batch_size": 500}}
+DATA_OF = {"text_gan": GRAMMAR, "slate_agent": SLATES}  # those of images are digits
 TRAINER = {
     "accelerator": "cpu",
     "max_steps": 63,  # a validation is the end
@@ -63,6 +65,10 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         {**PRETRAINED, "objective": {"name": "seqgan", "rollouts": 1, "adversary": ADVERSARY}},
     ),
     "classifier": ("classifier", {"widths": [4], "features": 8}),
+    "slate_agent": (
+        "slate_agent",
+        {"objective": {"name": "black_box", "critic": True, "hidden": 4}, "hidden": 4, "entropy": 0.1},
+    ),
     "structured_prediction": ("structured_prediction", {"latents": 4, "categories": 3, "val_samples": 2}),
 }
 
@@ -110,12 +116,12 @@ def write_config(folder: Path, family: str, trainer: dict[str, Any]) -> None:
         torch.manual_seed(0)
         vqvae = gumbelzoo.create_model("vq_vae", image_shape=SHAPE, **MODELS["vq_vae_ema"][1])
         arguments["vqvae"] = str(gumbelzoo.save_pretrained(vqvae, folder / "vqvae"))
-    elif name != "text_gan":
+    elif name not in DATA_OF:
         arguments["image_shape"] = SHAPE
     arguments["optimizer"] = {"schedule": "cosine"}
     content = {
         "model": {"class_path": name, "init_args": arguments},
-        "data": GRAMMAR if name == "text_gan" else DIGITS,
+        "data": DATA_OF.get(name, DIGITS),
         "trainer": {**TRAINER, **trainer},
     }
     (folder / "tiny.yaml").write_text(json.dumps(content))  # JSON is YAML

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gumbelzoo
 import pytest
+import torch
 import yaml
+from gumbelzoo.commands.training.measured import image_metrics
+from gumbelzoo.data import DATA
 from gumbelzoo.train import main
+from jsonargparse import Namespace
 
+PAGE = (Path(gumbelzoo.__file__).parent / "docs/training.md").read_text(encoding="utf-8")
 SPEC = {"class_path": "subprocess.Popen", "init_args": {"args": "touch executed", "shell": True}}
 TEXT = f"{{class_path: subprocess.Popen, init_args: {json.dumps(SPEC['init_args'])}}}"
 VALUES: list[Any] = [SPEC, {"deep": {"er": SPEC}}, [SPEC], TEXT, {"text": TEXT}]
@@ -71,3 +79,75 @@ def test_option_changes_the_tested_model(workspace: Path, capfd: pytest.CaptureF
     assert bounds[1] < bounds[0]
     assert main(["test", "runs/tiny/1", "--model.bound_sample=3"]) == 2
     assert "did you mean '--model.bound_samples'" in capfd.readouterr().err
+
+
+@pytest.fixture
+def features(workspace: Path) -> Path:
+    """A release of an untrained classifier of 8 x 8 images, in the working folder."""
+    torch.manual_seed(0)
+    model = gumbelzoo.create_model("classifier", image_shape=[1, 8, 8], widths=[4], features=6)
+    return gumbelzoo.save_pretrained(model, workspace / "features")
+
+
+def test_added_metrics_are_not_kept(workspace: Path, features: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """And the others are those of a test without options: the record is the same."""
+    assert main(["fit", "--config", "tiny.yaml", "--trainer.max_steps=1"]) == 0
+    records = []
+    for options in ([], ["--fid=features", "--fid_samples=20"]):
+        capfd.readouterr()
+        assert main(["test", "runs/tiny/1", *options]) == 0, capfd.readouterr().err
+        records.append(json.loads((workspace / "runs/tiny/1/test.json").read_text()))
+    lines = dict(line.split(maxsplit=1) for line in capfd.readouterr().out.splitlines() if " " in line)
+    assert lines["feature"] == "network          features" and lines["samples"] == "20, temperature 1, seed 0"
+    assert lines["not"].startswith("kept: test/fid, test/precision, test/recall, test/rfid; ")
+    assert float(lines["test/rfid"]) > 0
+    assert records[0]["metrics"] == records[1]["metrics"]
+    assert records[1]["metrics"].keys() > {"test/bound", "test/nmse", "test/psnr"}
+    assert records[0].keys() == records[1].keys()
+
+
+def test_metrics_of_images_are_refused_first(
+    vae: Path, features: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, before anything is measured."""
+    monkeypatch.setenv("TORCH_HOME", str(vae.parent / "torch"))
+    for name, message in (
+        ("features-mnist", "'features-mnist' takes images of shape (1, 28, 28), the data has (1, 8, 8)"),
+        ("vae", "'vae' is a categorical_vae; --fid takes a classifier, such as features-mnist, or inception"),
+    ):
+        assert main(["test", "vae", f"--fid={name}"]) == 2
+        out, err = capfd.readouterr()
+        assert message in err and len(err.splitlines()) == 1
+        assert "test/" not in out
+    models: dict[str, Any] = {name: gumbelzoo.load(name) for name in ("vae", "features")}
+    data = DATA["images"](name="digits")
+    for command, model, options, message in (
+        ("validate", "vae", {"fid": "features"}, "--fid is an option of `test`"),
+        ("test", "vae", {"fid_samples": 20}, "add --fid=NAME"),
+        ("test", "vae", {"fid": "features", "fid_samples": 2}, "must be more than 3, got 2"),
+        ("test", "vae", {"fid": "inception"}, "pip install torch-fidelity|download https://"),
+        ("test", "vae", {"lpips": "vgg"}, "the weights are not there: download https://"),
+        ("test", "features", {"fid": "features"}, "a classifier model has no reconstructions of images"),
+    ):
+        given = Namespace(**{"fid": None, "fid_samples": None, "lpips": None, "seed_everything": 0, **options})
+        with pytest.raises(ValueError, match=message):
+            image_metrics(command, given, models[model], data)
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_page_commands_run(
+    real: Callable[[str], str], workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Those of the section, on a batch of the test set and with few samples: the metrics of its table."""
+    monkeypatch.setenv("GUMBELZOO_DATA", real("MNIST"))
+    section = PAGE.partition("## What `test` measures")[2].partition("\n## ")[0]
+    named = set()
+    for line in section.partition("```bash")[2].partition("```")[0].strip().splitlines():
+        program, *arguments = shlex.split(line.removeprefix("python "), comments=True)
+        assert program == "train.py"
+        arguments[-1] = arguments[-1].replace("10000", "5")
+        assert main([*arguments, "--trainer.limit_test_batches=1"]) == 0, capfd.readouterr().err
+        named |= set(re.findall(r"^test/(\w+)", capfd.readouterr().out, flags=re.MULTILINE))
+    table = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`[^|]+) \|", section, flags=re.MULTILINE))))
+    assert table - named == {"lpips"}

@@ -7,10 +7,10 @@ from typing import Any, get_type_hints
 
 import pytest
 from beartype.door import is_bearable
-from gumbelzoo.data import DATA, ImageData, TextData
+from gumbelzoo.data import DATA, CodeData, ImageData, SlateData, TextData
 from gumbelzoo.data.base import InMemoryData
 from gumbelzoo.data.images.splits import IMAGE_SETS, ImageSet, Splits
-from gumbelzoo.interfaces import ImageSource, TextSource
+from gumbelzoo.interfaces import ImageSource, SlateSource, TextSource
 from lightning.pytorch import LightningDataModule
 
 
@@ -24,7 +24,9 @@ def members(protocol: type) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("protocol", "make"), [(ImageSource, ImageData), (TextSource, lambda: TextData("grammar"))], ids=["images", "text"]
+    ("protocol", "make"),
+    [(ImageSource, ImageData), (TextSource, lambda: TextData("grammar")), (SlateSource, SlateData)],
+    ids=["images", "text", "slates"],
 )
 def test_data_module_satisfies_interface(protocol, make):
     """Properties have the stated types; methods have the stated parameters and types."""
@@ -40,7 +42,12 @@ def test_data_module_satisfies_interface(protocol, make):
 
 
 def test_registry_names():
-    assert {name: DATA[name] for name in DATA} == {"images": ImageData, "text": TextData}
+    assert {name: DATA[name] for name in DATA} == {
+        "codes": CodeData,
+        "images": ImageData,
+        "slates": SlateData,
+        "text": TextData,
+    }
     for name, kind in DATA._entries.items():
         assert kind.registry_name == name
         assert issubclass(kind, InMemoryData) and issubclass(kind, LightningDataModule)
@@ -66,7 +73,7 @@ def test_data_is_read_once_when_needed(monkeypatch):
     assert reads == [False]
 
 
-@pytest.mark.parametrize("make", [ImageData, lambda: TextData("grammar")], ids=["images", "text"])
+@pytest.mark.parametrize("make", [ImageData, lambda: TextData("grammar"), SlateData], ids=["images", "text", "slates"])
 def test_metadata_is_plain_text(make):
     metadata = make().metadata()
     assert all(isinstance(text, str) for item in metadata.items() for text in item)

@@ -1,4 +1,4 @@
-"""Frechet distance against its closed form, precision and recall against their definitions."""
+"""Frechet distance against its closed form, precision and recall against their definition in NumPy."""
 
 from __future__ import annotations
 
@@ -18,10 +18,33 @@ def gaussian(mean: list[float], factor: Tensor, n: int = 500, seed: int = 0) -> 
     return white @ factor.double().T + torch.tensor(mean).double()
 
 
+def brute_force(real: np.ndarray, generated: np.ndarray, k: int) -> tuple[float, float]:
+    """Precision and recall from all distances, in the words of the paper."""
+
+    def share_within(images: np.ndarray, others: np.ndarray) -> float:
+        radii = [np.sort(np.linalg.norm(others - other, axis=1))[k] for other in others]  # the first is itself
+        return float(np.mean([any(np.linalg.norm(image - others, axis=1) <= np.array(radii)) for image in images]))
+
+    return share_within(generated, real), share_within(real, generated)
+
+
 def test_equal_sets_have_no_distance() -> None:
     x = torch.randn(200, 8)
     assert abs(fid.frechet_distance(x, x)) < 1e-6
     assert abs(fid.frechet_distance(x, x.flip(0))) < 1e-6
+
+
+def test_batches_are_one_set() -> None:
+    """And another set is compared with the same real images after a reset."""
+    real, generated = torch.randn(40, 5), 2 * torch.randn(30, 5)
+    distance = fid.FrechetDistance(5)
+    for batch in real.split(7):
+        distance.update(batch, real=True)
+    for images in (generated, generated + 1):
+        for batch in images.split(11):
+            distance.update(batch, real=False)
+        assert float(distance.compute()) == pytest.approx(fid.frechet_distance(real, images), rel=1e-9)
+        distance.reset()
 
 
 def test_distance_of_diagonal_gaussians() -> None:
@@ -67,10 +90,20 @@ def test_precision_and_recall_of_collapse() -> None:
     assert precision < 0.1 and recall > 0.5
 
 
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_precision_and_recall_equal_brute_force(k: int) -> None:
+    """Of sets that overlap, with images that occur in both or twice."""
+    real, generated = torch.randn(70, 3), 2 * torch.randn(50, 3) + 2
+    real, generated = torch.cat([real, real[:5]]), torch.cat([generated, real[10:14]])
+    expected = brute_force(real.double().numpy(), generated.double().numpy(), k)
+    assert fid.precision_recall(real, generated, k) == pytest.approx(expected, abs=1e-12)
+    assert min(expected) > 0 and max(expected) < 1
+
+
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     real, generated = torch.randn(60, 3), torch.randn(50, 3)
     at_once = fid.precision_recall(real, generated)
-    monkeypatch.setattr(fid, "CHUNK", 7)
+    monkeypatch.setattr(fid, "PAIRS", 400)
     assert fid.precision_recall(real, generated) == at_once
 
 

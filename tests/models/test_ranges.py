@@ -14,6 +14,7 @@ from gumbelzoo.models.networks.convolutional import GRID_DECODERS, GRID_ENCODERS
 from gumbelzoo.models.networks.image import DECODERS, ENCODERS
 from gumbelzoo.models.quantizers import QUANTIZERS
 from gumbelzoo.models.relaxed import ESTIMATORS, SCHEDULES, RelaxedCategorical
+from gumbelzoo.models.slate.base import SLATE_OBJECTIVES
 from gumbelzoo.models.text.arguments import Pretraining
 from gumbelzoo.models.text.discriminators import DISCRIMINATORS
 from gumbelzoo.models.text.generators import GENERATORS
@@ -39,6 +40,7 @@ CONTEXTS: list[tuple[Registry[Any], dict[str, Any]]] = [
     (GENERATORS, TEXT),
     (DISCRIMINATORS, TEXT),
     (OBJECTIVES, TEXT),
+    (SLATE_OBJECTIVES, {"items": 4, "slots": 2, "user_width": 3}),
 ]
 MODEL_ARGUMENTS: dict[str, dict[str, Any]] = {"code_prior": {"vqvae": VQVAE}, "text_gan": TEXT}
 # Arguments for which 0 has a meaning: none of it, or no limit.

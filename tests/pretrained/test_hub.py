@@ -6,8 +6,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +24,6 @@ ARGUMENTS: dict[str, Any] = {
     "encoder": {"name": "mlp", "hidden": [8]},
     "decoder": {"name": "mlp", "hidden": [8]},
 }
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """The running stand-in; downloads go into a cache of the test."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
-    # what HF_HUB_DISABLE_XET=1 does: uploads are plain HTTP, which the stand-in speaks
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-    running = Hub()
-    thread = threading.Thread(target=running.serve_forever, daemon=True)
-    thread.start()
-    yield running
-    running.shutdown()
-    running.server_close()
-    thread.join()
 
 
 @pytest.fixture
@@ -87,6 +70,18 @@ def test_folder_is_pushed_twice(server: Hub, model: Any, tmp_path: Path) -> None
     assert server.repositories["someone/vae"] == {
         path.name: path.read_bytes() for path in folder.iterdir() if path.name != "secret.txt"
     }
+
+
+def test_uploaded_card_names_the_repository(server: Hub, model: Any, tmp_path: Path) -> None:
+    """Whoever reads it there has no folder of the release's name."""
+    card = 'To reproduce: `gumbelzoo test vae`\n\n`gumbelzoo fit --model.vqvae=vae`\n\nmodel = gumbelzoo.load("vae")\n'
+    folder = gumbelzoo.save_pretrained(model, tmp_path / "vae", card=card)
+    gumbelzoo.push_to_hub(folder, "someone/other", token="hf_secret", endpoint=server.url)
+    pushed = server.repositories["someone/other"]["README.md"].decode()
+    assert pushed == card.replace("test vae", "test someone/other").replace("=vae", "=someone/other").replace(
+        '"vae"', '"someone/other"'
+    )
+    assert (folder / "README.md").read_text() == card
 
 
 def test_hub_id_is_loaded_and_cached(server: Hub, model: Any, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ class MuProp(Estimator):
 
     unbiased = True
     pathwise = False
+    relaxed_cost = True
     learns_temperature = False
 
     def expectation(self, logits: Tensor, cost: Cost, temperature: Tensor | float, noise_fn: NoiseFn) -> Tensor:

@@ -50,6 +50,7 @@ class REBAR(Estimator):
 
     unbiased = True
     pathwise = False
+    relaxed_cost = True
 
     def __init__(self, samples: int = 1, scale: float = 1.0, event_shape: Sequence[int] | None = None) -> None:
         super().__init__(samples, event_shape)

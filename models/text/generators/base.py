@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from ....registry import Registry
 from ....vocabulary import Vocabulary
-from ...relaxed import RelaxedCategorical
+from ...relaxed import RelaxedCategorical, select
 from ...relaxed.sampling import categorical_sample, one_hot
 from ...relaxed.truncation import truncate
-from ..relaxed_tokens import embed, embed_one_hot, eos_mass
+from ..relaxed_tokens import eos_mass
 from .feedback import FEEDBACKS
 
 State = Any  # what a network carries from one position to the next
@@ -86,10 +86,10 @@ class LanguageModel(nn.Module):
         """Logits of every token given earlier ones and the label ``b``, ``b t -> b t v``."""
         bos = torch.full_like(tokens[:, :1], self.vocab_size)
         x = self.embedding(torch.cat([bos, tokens[:, :-1]], 1))
-        return self.head(self.features(self._add_label(x, label)))
+        return self.head(self.features(self.add_label(x, label)))
 
-    def _add_label(self, x: Tensor, label: Tensor | None) -> Tensor:
-        """Embedded inputs ``b d`` or ``b t d`` with the embedding of the labels ``b``, if the model has any."""
+    def add_label(self, x: Tensor, label: Tensor | None) -> Tensor:
+        """Add the embedding of the labels ``b``, if the model has any, to embedded inputs ``b d`` or ``b t d``."""
         if (label is None) != (self.label_embedding is None):
             raise ValueError("a conditional language model needs a label, and another takes none")
         if label is None or self.label_embedding is None:
@@ -148,7 +148,7 @@ class LanguageModel(nn.Module):
         with without_dropout(self):
             x, state = self.begin(n)
             for position in range(max_length):
-                features, state = self.step(self._add_label(x, label), state)
+                features, state = self.step(self.add_label(x, label), state)
                 if position < prefix.shape[1]:
                     token = prefix[:, position]
                 else:
@@ -188,7 +188,6 @@ class LanguageModel(nn.Module):
         Raises:
             ValueError: an unknown feedback; an estimator without a pathwise gradient.
         """
-        embed_token = embed_one_hot if layer.estimator.one_hot_forward else embed
         feed, alive = FEEDBACKS[feedback], torch.ones(n, 1, device=self.head.weight.device)
         relaxed_tokens = []
         with without_dropout(self):
@@ -206,7 +205,7 @@ class LanguageModel(nn.Module):
                     alive = 1 - eos_mass(fed, self.eos_id)[:, None]
                 relaxed_tokens.append(token)
                 if position + 1 < self.max_length:
-                    x = embed_token(fed, table)
+                    x = select(fed, table, one_hot=layer.one_hot_samples)
         return torch.stack(relaxed_tokens, 1)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
 from ....ranges import check_sizes
@@ -54,3 +57,18 @@ class LSTMGenerator(LanguageModel):
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Features of the next position, ``b d -> b h``, and the state after it."""
         return self.cells.step(x, state)
+
+    def state_shapes(self) -> dict[str, tuple[int | str, ...]]:
+        """Hidden and cell state of all layers, ``l b h`` each."""
+        shape = (len(self.cells), "batch", self.cells.widths[-1])
+        return {"hidden": shape, "cell": shape}
+
+    def pack_state(self, state: State) -> tuple[Tensor, ...]:
+        """Hidden and cell state, ``l b h`` each."""
+        hidden, cell = zip(*state[0], strict=True)
+        return torch.stack(hidden), torch.stack(cell)
+
+    def unpack_state(self, tensors: Sequence[Tensor]) -> State:
+        """State of each layer, without dropout masks."""
+        hidden, cell = (tensor.unbind() for tensor in tensors)
+        return list(zip(hidden, cell, strict=True)), [None] * len(self.cells.widths)

@@ -15,6 +15,7 @@ from torch import Tensor
 from ....interfaces import Batch
 from ....registry import Spec
 from ....vocabulary import Vocabulary
+from ...relaxed import trajectory_surrogate
 from ...relaxed.baselines import BASELINES, Baseline
 from ..generators.base import LanguageModel, without_dropout
 from ..relaxed_tokens import token_mask
@@ -74,8 +75,8 @@ class SeqGAN(Adversarial):
         mask = token_mask(tokens, self.eos_id)  # b t
         with without_dropout(generator):
             log_prob = generator.log_prob(tokens)
-        advantage = rewards - self.baseline(rewards, log_prob.detach().exp()[..., None])
-        loss = -(advantage.detach() * log_prob * mask).sum(1).mean()
+        baseline = self.baseline(rewards, log_prob.detach().exp()[..., None])
+        loss = -trajectory_surrogate(log_prob, rewards, baseline, mask).mean()
         return {"loss": loss, "reward": (rewards * mask).sum() / mask.sum()}
 
     @torch.no_grad()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ....registry import Registry
+from ...relaxed.checks import eager
 
 LEVELS = 256
 
@@ -55,7 +56,7 @@ class Likelihood(nn.Module):
     def check_levels(self, x: Tensor) -> None:
         """Check that discrete pixels have one of their levels, else ValueError."""
         # On an accelerator the check waits for the device, so training skips it there.
-        if self.levels is None or (self.training and x.device.type != "cpu"):
+        if self.levels is None or not eager() or (self.training and x.device.type != "cpu"):
             return
         level = x * (self.levels - 1)
         if not bool(((level - level.round()).abs() < 1e-3).all()) or x.min() < 0 or x.max() > 1:

@@ -13,8 +13,10 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange, reduce
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
 
 from ....registry import Registry
+from ...networks.sharding import shard
 
 Draw = Callable[[Tensor], Tensor]  # samples codes ``...`` from logits ``... k``
 
@@ -32,6 +34,14 @@ class CodeNetwork(nn.Module):
         super().__init__()
         self.shape, self.num_codes = tuple(shape), math.prod(shape)
         self.codebook_size, self.classes = codebook_size, classes
+
+    def shard(self, mesh: DeviceMesh) -> None:
+        """Split the parameters over the processes of a mesh of one dimension, a block at a time."""
+        shard(self, self.blocks(), ("loss", "nll", "sample"), mesh)
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """Return the parts that are gathered one at a time where parameters are split over processes."""
+        return ()
 
     def nll(self, codes: Tensor, label: Tensor) -> Tensor:
         """Compute -log p(codes | label) in nats, ``b h w q`` and ``b`` to ``b``."""

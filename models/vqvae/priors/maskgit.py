@@ -40,6 +40,7 @@ class MaskGIT(CodeNetwork):
         dropout: dropout probability in training.
         steps: number of decoding steps; at most one per code is used.
         choice_temperature: initial weight of the Gumbel noise on the confidence of a sampled code; it falls to 0.
+        gradient_checkpointing: compute features again in the backward pass, as ``Transformer`` does, to save memory.
 
     Raises:
         ValueError: a size or number below 1, a dropout outside [0, 1), a negative choice_temperature.
@@ -56,6 +57,7 @@ class MaskGIT(CodeNetwork):
         dropout: float = 0.1,
         steps: int = 12,
         choice_temperature: float = 4.5,
+        gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__(shape, codebook_size, classes)
         check_sizes(width=width)
@@ -66,8 +68,14 @@ class MaskGIT(CodeNetwork):
         self.mask_token = self.shape[-1] * codebook_size
         self.label = nn.Embedding(classes, width)
         self.embedding = nn.Embedding(self.mask_token + 1, width)
-        self.transformer = Transformer(width, depth, heads, self.num_codes, causal=False, dropout=dropout)
+        self.transformer = Transformer(
+            width, depth, heads, self.num_codes, False, dropout, gradient_checkpointing=gradient_checkpointing
+        )
         self.head = nn.Linear(width, codebook_size)
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """Return the blocks of the transformer."""
+        return list(self.transformer.blocks)
 
     def logits(self, codes: Tensor, masked: Tensor, label: Tensor) -> Tensor:
         """Compute the logits of every code given those that are not ``masked``, ``b n`` each, ``-> b n k``."""

@@ -28,6 +28,7 @@ class CodeTransformer(AutoregressiveNetwork):
         depth: number of blocks.
         heads: number of attention heads, a divisor of the width.
         dropout: dropout probability in training.
+        gradient_checkpointing: compute features again in the backward pass, as ``Transformer`` does, to save memory.
     """
 
     def __init__(
@@ -39,13 +40,20 @@ class CodeTransformer(AutoregressiveNetwork):
         depth: int = 5,
         heads: int = 4,
         dropout: float = 0.1,
+        gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__(shape, codebook_size, classes)
         check_sizes(width=width)
         self.start = nn.Embedding(classes, width)
         self.embedding = nn.Embedding(self.shape[-1] * codebook_size, width)
-        self.transformer = Transformer(width, depth, heads, self.num_codes, dropout=dropout)
+        self.transformer = Transformer(
+            width, depth, heads, self.num_codes, dropout=dropout, gradient_checkpointing=gradient_checkpointing
+        )
         self.head = nn.Linear(width, codebook_size)
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """Return the blocks of the transformer."""
+        return list(self.transformer.blocks)
 
     def logits(self, codes: Tensor, label: Tensor) -> Tensor:
         """Compute the logits of every code given earlier ones, ``b h w q -> b h w q k``."""

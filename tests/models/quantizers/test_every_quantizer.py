@@ -198,7 +198,7 @@ def test_memory_grows_with_n_plus_k(spec: Spec, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("codes", [[[6]], [[-1]], [[0, 0, 0]]])
 def test_bad_codes_raise(codes: list[list[int]]) -> None:
-    with pytest.raises(ValueError, match=r"codes must have shape \(\.\.\., 1\) with values in \[0, 6\)"):
+    with pytest.raises(ValueError, match=r"codes must have shape \(\.\.\., 1\) with whole values in \[0, 6\)"):
         QUANTIZERS["vector"](4, codebook_size=6).decode(torch.tensor(codes))
 
 

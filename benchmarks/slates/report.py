@@ -1,0 +1,202 @@
+"""Page and picture of the slate benchmark, from its record."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
+from gumbelzoo.benchmarks.common.runs import environment
+from gumbelzoo.benchmarks.slates.rows import (
+    BLACK,
+    CONTROL,
+    ENVIRONMENTS,
+    LARGE,
+    LARGE_ITEMS,
+    LARGE_SLOTS,
+    LARGE_USERS,
+    LEARNING_RATES,
+    ROWS,
+    SEEDS,
+    STEPS,
+    TEMPERATURES,
+    TUNING_SEED,
+    TUNING_STEPS,
+    WHITE,
+)
+from gumbelzoo.data import SlateData
+from gumbelzoo.plots import BLUE, GREEN, GREY, VERMILION, plot
+
+Record = dict[str, dict[str, Any]]
+GOALS = {WHITE: 0.97, BLACK: 0.95}
+POLICY_NAMES = ("random", "independent", "independent, best order", "one for everybody", "greedy", "best")
+HEAD = f"""\
+An agent chooses 3 of 10 items, one after the other, and is rewarded by the purchases of its user; see
+`data/slates/environment.py`. {STEPS:,} steps of 256 users, AdamW with a cosine schedule, a GRU of 64, and a reward for
+entropy that falls from 0.3 to 0, for every row.
+
+- `share`: part of (optimum - random) in expected purchases that the most probable slates of 1,000 test users reach.
+  All 720 slates of every user are enumerated, and slates are exact: none is relaxed. Environment 0: mean and standard
+  error over seeds {", ".join(map(str, SEEDS))}; then one seed in each of the environments {ENVIRONMENTS[0]} to
+  {ENVIRONMENTS[-1]}, and the mean over all five environments.
+- `greedy` is the policy that knows the reward and takes the best item slot after slot. A share at or below that of the
+  same environment is marked †: this agent **learned nothing sequential**.
+- `learning rate` and `temperature` are selected from {LEARNING_RATES} and {TEMPERATURES} by the validation share in
+  environment 0 after {TUNING_STEPS} steps, with seed {TUNING_SEED}, which is not reported.
+- `minutes` of one run on one thread, on the wall clock of a busy machine.
+- White box: the gradient of the known reward. Black box: purchases 0 or 1, drawn once for every slate; other estimators
+  than REINFORCE ascend the reward that a critic predicts.
+- `concrete` draws as `gumbel_softmax` does, and differs only in a KL that is not used here. `vimco` is for multi-sample
+  bounds and `disarm` for two categories. `arsm` would evaluate 46^3 slates of every user.
+
+The same command resumes: `python benchmarks/slates/slates.py`."""
+
+
+def page(record: Record) -> list[str]:
+    """Return the parts of ``slates.md``."""
+    controls = {number: shares(SlateData(environment=number).controls()) for number in (0, *ENVIRONMENTS)}
+    missing = [name for name in ROWS if name not in record]
+    parts = ["# Slates with a known optimum", "![Shares of all rows](slates.png)", HEAD]
+    runs = [run for entry in record.values() for run in entry["runs"].values()]
+    if runs:
+        minutes = sum(run["minutes"] + run["test_minutes"] for run in runs)
+        search = sum(entry["choice"]["search_minutes"] for entry in record.values())
+        parts.append(f"{environment(runs)} {minutes:.0f} minutes of runs and {search:.0f} of search in total.")
+    parts += ["## Policies that know the reward", policies_table(controls)]
+    for section in (WHITE, BLACK, CONTROL):
+        rows = {name: record[name] for name in ROWS if name in record and ROWS[name].section == section}
+        goal = f" (goal: {GOALS[section]:.2f})" if section in GOALS else ""
+        title = "Controls, trained" if section == CONTROL else section.capitalize()
+        parts += [f"## {title}{goal}", rows_table(rows, controls) if rows else "Not run yet."]
+    parts += [f"## {LARGE_ITEMS:,} items, {LARGE_SLOTS} slots", large_table(record)]
+    parts += ["## Gradients against `exact`", cosine_table(record)]
+    return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
+
+
+def shares(rewards: Mapping[str, float]) -> dict[str, float]:
+    """Return rewards as shares of (best - random)."""
+    low, high = rewards["random"], rewards["best"]
+    return {name: (value - low) / (high - low) for name, value in rewards.items()}
+
+
+def policies_table(controls: Mapping[int, Mapping[str, float]]) -> str:
+    """Return the shares of policies that need no training, a column for each environment."""
+    names = {
+        "best": "optimum",
+        "independent": "top 3 of independent values",
+        "one for everybody": "one slate for everybody",
+    }
+    names["independent, best order"] = "the same three in their best order"
+    rows = [[names.get(name, name), *(f"{controls[number][name]:.3f}" for number in controls)] for name in POLICY_NAMES]
+    return markdown_table(["policy", *(f"environment {number}" for number in controls)], rows)
+
+
+def share_of(entry: Mapping[str, Any], number: int, seed: int) -> float | None:
+    """Return a recorded share; None of a run that is missing."""
+    run = entry["runs"].get(f"{number} {seed}")
+    return None if run is None else run["metrics"]["test/share"]
+
+
+def rows_table(rows: Record, controls: Mapping[int, Mapping[str, float]]) -> str:
+    """Return a row's shares; missing runs are blank."""
+    header = [
+        "row",
+        "environment 0",
+        "seeds",
+        *map(str, ENVIRONMENTS),
+        "mean",
+        "learning rate",
+        "temperature",
+        "minutes",
+    ]
+    cells = []
+    for name, entry in sorted(rows.items(), key=lambda row: -statistics.mean(_first(row[1]) or [0.0])):
+        first, choice = _first(entry), entry["choice"]
+        others = {number: share_of(entry, number, 0) for number in ENVIRONMENTS}
+        known = [value for value in others.values() if value is not None]
+        complete = first and len(known) == len(ENVIRONMENTS)
+        minutes = statistics.median(run["minutes"] for key, run in entry["runs"].items() if LARGE not in key)
+        cells.append(
+            [
+                f"`{name}`",
+                f"{mean_and_error(first, 3)}{_mark(statistics.mean(first), controls[0])}" if first else "",
+                str(len(first)),
+                *("" if v is None else f"{v:.3f}{_mark(v, controls[number])}" for number, v in others.items()),
+                f"{statistics.mean([statistics.mean(first), *known]):.3f}" if complete else "",
+                f"{choice['learning_rate']:g}",
+                f"{choice['temperature']:g}" if "temperature" in choice else "",
+                f"{minutes:.1f}",
+                ROWS[name].note,
+            ]
+        )
+    return markdown_table([*header, "note"], cells)
+
+
+def large_table(record: Record) -> str:
+    """Return the shares where slates cannot be enumerated."""
+    runs = {name: run for name, entry in record.items() if (run := entry["runs"].get(f"{LARGE} 0"))}
+    text = (
+        f"Environment 0 with {LARGE_ITEMS:,} items, steps of {LARGE_USERS} users, one seed, the choices of the tables "
+        "above. Slates cannot be enumerated: the best known is the better of greedy and a beam search of width 16, "
+        "which know the reward, so a share may exceed 1."
+    )
+    if not runs:
+        return f"{text}\n\nNot run yet."
+    cells = []
+    for name, run in runs.items():
+        share, greedy = run["metrics"]["test/share"], run["metrics"]["test/greedy_share"]
+        cells.append(
+            [f"`{name}`", f"{share:.3f}{_mark(share, {'greedy': greedy})}", f"{greedy:.3f}", f"{run['minutes']:.1f}"]
+        )
+    return f"{text}\n\n{markdown_table(['row', 'share of (best known - random)', 'greedy', 'minutes'], cells)}"
+
+
+def _first(entry: Mapping[str, Any]) -> list[float]:
+    found = (share_of(entry, 0, seed) for seed in SEEDS)
+    return [value for value in found if value is not None]
+
+
+def _mark(share: float, controls: Mapping[str, float]) -> str:
+    return "" if share > controls["greedy"] else " †"
+
+
+def cosine_table(record: Record) -> str:
+    """Return the cosines of one draw and of the mean of all, at each policy."""
+    rows = {name: entry["cosine"] for name, entry in record.items() if entry.get("cosine")}
+    if not rows:
+        return "Not measured yet."
+    steps = list(next(iter(rows.values())))
+    text = (
+        "Cosine of the gradient for all weights of the policy with the exact one, for 64 users: of one draw, and of "
+        "the mean of 20 draws, which is nearer to 1 for a gradient with less bias or noise. Columns are the steps of "
+        "the runs of `reinforce_leave_one_out` whose last policies are compared; 0 is an untrained one."
+    )
+    cells = [
+        [f"`{name}`", *(f"{found[step]['single']:.2f} / {found[step]['mean']:.2f}" for step in steps)]
+        for name, found in rows.items()
+    ]
+    return f"{text}\n\n{markdown_table(['row', *steps], cells)}"
+
+
+def draw(record: Record, path: Path) -> None:
+    """Draw the shares of all rows in environment 0 and in the others, between greedy and the optimum."""
+    colours = {WHITE: BLUE, BLACK: VERMILION, CONTROL: GREEN}
+    names = sorted(record, key=lambda name: statistics.mean(_first(record[name]) or [0.0]))
+    greedy = shares(SlateData().controls())["greedy"]
+    with plot(path, 9, 1.8 + 0.3 * len(names)) as figure:
+        axes = figure.subplots()
+        for height, name in enumerate(names):
+            colour, entry = colours[ROWS[name].section], record[name]
+            first: Sequence[float] = _first(entry)
+            others = [value for number in ENVIRONMENTS if (value := share_of(entry, number, 0)) is not None]
+            axes.plot(first, [height] * len(first), "o", color=colour)
+            axes.plot(others, [height] * len(others), "|", color=colour, markersize=9)
+        for label, colour in colours.items():
+            axes.plot([], [], "o", color=colour, label=f"{label}: seeds in environment 0")
+        axes.plot([], [], "|", color=GREY, label="other environments")
+        axes.axvline(greedy, color=GREY, linestyle="--", label="greedy in environment 0")
+        axes.set_yticks(range(len(names)), names, fontsize=9)
+        axes.set_xlabel("share of (optimum - random), exact slates of test users; higher is better")
+        figure.legend(loc="outside lower center", ncols=2, fontsize=9)

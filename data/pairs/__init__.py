@@ -1,0 +1,1 @@
+"""Pairs of sequences, a source and a target, for models that attend."""

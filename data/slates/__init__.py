@@ -1,0 +1,1 @@
+"""Users who are shown slates of items, and buy some of them."""

@@ -1,0 +1,57 @@
+"""Likelihoods of a target under attention, as pure functions.
+
+A step of the target reads one place of the source, a ~ softmax(scores), and is written with p(y | value of a). Soft
+attention is another model: it writes with p(y | sum_a q(a) value of a) (Bahdanau, Cho & Bengio 2015, arXiv:1409.0473).
+The hard one has the likelihood log sum_a q(a) p(y | a), which enumerating the places gives (Wu, Shapiro & Cotterell
+2018, arXiv:1808.10024), and lower bounds on it (Xu et al. 2015, arXiv:1502.03044; Deng et al. 2018, arXiv:1807.03756).
+No step sees the earlier choices, so each has its own sum.
+
+``log_prob`` is log p(y | context) in nats, ``... b t d -> ... b t``; axes of 1 broadcast. Axes: ``b`` batch, ``t``
+steps, ``s`` places, ``d`` width, ``m`` samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from ..relaxed import RelaxedCategorical, select
+from ..relaxed.sampling import mode, tempered_softmax
+
+LogProb = Callable[[Tensor], Tensor]
+
+
+def soft(scores: Tensor, values: Tensor, log_prob: LogProb) -> Tensor:
+    """Compute log p(y | mean of the values), ``b t``, for scores ``b t s`` and values ``b s d``."""
+    return log_prob(select(tempered_softmax(scores, 1.0), values[:, None]))
+
+
+def argmax(scores: Tensor, values: Tensor, log_prob: LogProb) -> Tensor:
+    """Compute log p(y | value of the largest score), ``b t``."""
+    return log_prob(select(mode(scores), values[:, None]))
+
+
+def every_place(values: Tensor, log_prob: LogProb) -> Tensor:
+    """Compute log p(y | a) for each place a, ``b t s``."""
+    return log_prob(values.movedim(-2, 0)[:, :, None]).movedim(0, -1)
+
+
+def marginal(layer: RelaxedCategorical, scores: Tensor, values: Tensor, log_prob: LogProb) -> Tensor:
+    """Compute log sum_a q(a) p(y | a), ``b t``, at s evaluations."""
+    return layer.log_marginal(scores, every_place(values, log_prob))
+
+
+def bound(layer: RelaxedCategorical, scores: Tensor, values: Tensor, log_prob: LogProb) -> Tensor:
+    """Estimate E_a[log p(y | a)], ``b t``, with the gradient of the layer's estimator."""
+    return layer.expectation(scores, lambda z: log_prob(_read(layer, z, values)))
+
+
+def multi_sample_bound(layer: RelaxedCategorical, scores: Tensor, values: Tensor, log_prob: LogProb, m: int) -> Tensor:
+    """Estimate E[log 1/m sum_i p(y | a_i)], ``b t``, between ``bound`` and ``marginal``."""
+    return layer.multi_sample_bound(scores, lambda z: log_prob(_read(layer, z, values)), m)
+
+
+def _read(layer: RelaxedCategorical, z: Tensor, values: Tensor) -> Tensor:
+    """Values that z ``... b t s`` has chosen, ``... b t d``."""
+    return select(z, values[:, None], one_hot=layer.one_hot_samples)

@@ -1,0 +1,103 @@
+"""Network of a sequence-to-sequence model: an encoder of places, an LSTM over the target, scores, and a head.
+
+The attention is not fed back into the LSTM, so that the choices of all steps are independent given the target, and the
+likelihood of the hard model can be enumerated step by step. Axes: ``b`` batch, ``s`` places of a source, ``t`` steps of
+a target, ``v`` target tokens, ``d`` width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from ...interfaces import Batch
+from ...registry import Spec
+from .attention import LogProb
+from .attentions import Attention
+from .encoders import ENCODERS
+
+State = tuple[Tensor, Tensor]
+
+
+class AttentionNetwork(nn.Module):
+    """Scores of the places and likelihoods of the tokens, which an ``Attention`` joins.
+
+    Args:
+        attention: what may replace the scores.
+        encoder: name or spec of the encoder.
+        vocab_sizes: number of tokens of the source and of the target.
+        max_lengths: places s and steps t at most.
+        width: d.
+    """
+
+    def __init__(
+        self,
+        attention: Attention,
+        encoder: Spec,
+        vocab_sizes: tuple[int, int],
+        max_lengths: tuple[int, int],
+        width: int,
+    ) -> None:
+        super().__init__()
+        self.vocab_size = vocab_sizes[1]
+        self.attention = attention
+        self.encoder = ENCODERS.build(encoder, vocab_size=vocab_sizes[0], places=max_lengths[0], width=width)
+        self.embedding = nn.Embedding(self.vocab_size + 1, width)  # the last row is BOS
+        self.start = nn.Linear(width, 2 * width)
+        self.decoder = nn.LSTM(width, width, batch_first=True)
+        self.query = nn.Linear(width, width)
+        self.of_state, self.of_value = nn.Linear(width, width), nn.Linear(width, width, bias=False)
+        self.head = nn.Linear(width, self.vocab_size)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor, LogProb, Tensor]:
+        """Return scores ``b t s``, values ``b s d``, the likelihood of the targets, and a mask of the steps ``b t``."""
+        values, places, first = self.begin(batch["source"], batch["source_length"])
+        target = batch["target"]
+        bos = torch.full_like(target[:, :1], self.vocab_size)
+        output, _ = self.decoder(self.embedding(torch.cat([bos, target[:, :-1]], 1)), first)  # b t d
+        steps = torch.arange(target.shape[1], device=target.device) < batch["target_length"][:, None]
+        return self.scores(output, values, places), values, partial(self.log_prob, output, target), steps
+
+    def begin(self, source: Tensor, length: Tensor) -> tuple[Tensor, Tensor, State]:
+        """Return values ``b s d``, a mask of the places ``b s``, and the first state of the LSTM."""
+        values = self.encoder(source, length)
+        last = values[torch.arange(len(values), device=values.device), length - 1]  # EOS knows the length
+        hidden, cell = self.start(last).tanh()[None].chunk(2, -1)
+        places = torch.arange(source.shape[1], device=source.device) < length[:, None]
+        return values, places, (hidden.contiguous(), cell.contiguous())
+
+    def scores(self, output: Tensor, values: Tensor, places: Tensor, start: int = 0) -> Tensor:
+        """Return the logits of the places for outputs ``b t d`` of the LSTM from step ``start`` on, ``b t s``."""
+        dots = self.query(output) @ values.mT / values.shape[-1] ** 0.5
+        return self.attention.scores(dots.masked_fill(~places[:, None], -torch.inf), start)
+
+    def log_prob(self, output: Tensor, target: Tensor, context: Tensor) -> Tensor:
+        """Compute log p(y | context) in nats for outputs ``b t d`` and targets ``b t``, ``... b t d -> ... b t``."""
+        logits = self.head((self.of_state(output) + self.of_value(context)).tanh())  # ... b t v
+        index = target.expand(logits.shape[:-1])[..., None]
+        return logits.float().log_softmax(-1).gather(-1, index).squeeze(-1)
+
+    def write(self, source: Tensor, length: Tensor, steps: int, choose: Callable[[Tensor], Tensor]) -> Tensor:
+        """Write targets ``b t`` for sources ``b s``; after EOS, id 0, comes only EOS.
+
+        Args:
+            source: token ids.
+            length: number of them in each row, ``b``.
+            steps: t.
+            choose: takes the log-probabilities of a step, ``b v`` nats, and returns its tokens, ``b``.
+        """
+        values, places, state = self.begin(source, length)
+        every = torch.arange(self.vocab_size, device=values.device)[None]  # 1 v
+        last = torch.full_like(length, self.vocab_size)
+        written: list[Tensor] = []
+        for step in range(steps):
+            output, state = self.decoder(self.embedding(last)[:, None], state)  # b 1 d
+            # Each token is the target of a step of its own, so that the attention's own likelihood gives all of them.
+            scores = self.scores(output, values, places, step).expand(-1, self.vocab_size, -1)
+            log_prob = partial(self.log_prob, output.expand(-1, self.vocab_size, -1), every)
+            last = choose(self.attention.log_likelihood(scores, values, log_prob)).masked_fill(last == 0, 0)
+            written.append(last)
+        return torch.stack(written, 1)

@@ -1,0 +1,82 @@
+"""The interface of the objectives of slate agents, by name in ``SLATE_OBJECTIVES``.
+
+Axes: ``b`` users, ``n`` items, ``k`` slots, ``s`` samples, ``d`` user vector.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ...interfaces import SlateSource
+from ...registry import Registry
+from ..relaxed import RelaxedCategorical, trajectory_surrogate
+from ..relaxed.baselines import Baseline
+from ..relaxed.estimators.reinforce import REINFORCE
+from .network import SlateNetwork
+from .rollouts import Slates, draw_slates
+
+
+class SlateObjective(nn.Module):
+    """Base class of objectives. A subclass writes ``metrics``.
+
+    Args:
+        items: number of items n.
+        slots: items in a slate k.
+        user_width: width d of a user vector.
+    """
+
+    def __init__(self, items: int, slots: int, user_width: int) -> None:
+        super().__init__()
+        self.items, self.slots, self.user_width = items, slots, user_width
+
+    def check(self, layer: RelaxedCategorical) -> None:
+        """Check that the objective can use the layer's estimator, else ValueError."""
+
+    def metrics(
+        self, network: SlateNetwork, layer: RelaxedCategorical, user: Tensor, source: SlateSource, entropy: float
+    ) -> dict[str, Tensor]:
+        """Named scalars of a batch of users ``b d``; the model descends ``loss``.
+
+        Args:
+            network: the policy.
+            layer: its estimator.
+            user: vectors ``b d``.
+            source: items and rewards.
+            entropy: reward of each choice per nat of its entropy.
+        """
+        raise NotImplementedError
+
+    def draw(self, network: SlateNetwork, layer: RelaxedCategorical, user: Tensor, samples: int) -> Slates:
+        """Draw slates of each user, ``s b k``."""
+        return draw_slates(network, user.expand(samples, *user.shape), self.slots, layer.sample)
+
+    def trajectory_loss(
+        self, layer: RelaxedCategorical, slates: Slates, reward: Tensor, entropy: float, baseline: Tensor | None = None
+    ) -> Tensor:
+        """REINFORCE, a scalar whose value is no measure of progress.
+
+        Args:
+            layer: with the estimator ``reinforce``.
+            slates: ``s b k``.
+            reward: of the slates, ``s b``.
+            entropy: reward of each choice per nat of its entropy.
+            baseline: of each choice, ``s b k``, in the place of the estimator's own.
+        """
+        kl = entropy * slates.kl.sum(-1)  # s b
+        advantage, fit = _baseline(layer).compare((reward - kl).detach(), slates.first[:1])
+        surrogate = trajectory_surrogate(slates.log_probs, advantage, 0.0 if baseline is None else baseline)
+        loss = (kl - surrogate).mean()
+        return loss if fit is None else loss + fit.mean()
+
+
+def is_trajectory(layer: RelaxedCategorical) -> bool:
+    """True for REINFORCE, which follows whole slates; nested, its samples would multiply."""
+    return isinstance(layer.estimator, REINFORCE)
+
+
+def _baseline(layer: RelaxedCategorical) -> Baseline:
+    assert isinstance(layer.estimator, REINFORCE)
+    return layer.estimator.baseline
+
+
+SLATE_OBJECTIVES: Registry[type[SlateObjective]] = Registry("slate objective", context=("items", "slots", "user_width"))
