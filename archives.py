@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zipfile
+from io import BytesIO
 from typing import IO
 
 MAX_DIRECTORY_BYTES = 1 << 22  # tens of thousands of entries
 
 
-def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
+def open_zip(file: IO[bytes] | BytesIO) -> zipfile.ZipFile:
     """Open a zip file whose directory is small: in memory, each of its entries is ten times as large.
 
     Raises:

@@ -53,7 +53,7 @@ def releases(catalogue: Catalogue | None = None) -> list[dict[str, Any]]:
             {
                 "name": path.parent.name,
                 "model": config["model"],
-                "data": config["data"].get("arguments", {}).get("name", ""),
+                "data": config["data"].get("arguments", {}).get("name") or config["data"].get("class", ""),
                 "metadata": test.get("metadata", {}),
                 "megabytes": round((path.parent / "model.safetensors").stat().st_size / 1e6, 2),
                 "precision": config.get("precision", "full"),

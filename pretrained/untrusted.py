@@ -6,6 +6,7 @@ import json
 import math
 import os
 import unicodedata
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -122,7 +123,7 @@ def _join(key: str, name: str) -> str:
     return f"{key[:MAX_MESSAGE]}.{name[:MAX_MESSAGE]}"
 
 
-def check_unpacked_size(file: IO[bytes]) -> None:
+def check_unpacked_size(file: IO[bytes] | BytesIO) -> None:
     """Check that an opened zip file of tensors takes no more memory than its size on disk.
 
     Raises:

@@ -27,6 +27,11 @@ TEST: dict[str, Any] = FIT | {
 }
 SMALL: dict[str, dict[str, Any]] = {
     "text_gan": {"vocabulary": {"tokens": ["<eos>", "a"]}, "max_length": 3},
+    "attention_seq2seq": {
+        "source_vocabulary": {"tokens": ["<eos>", "a"]},
+        "target_vocabulary": {"tokens": ["<eos>", "b"]},
+        "max_lengths": [3, 3],
+    },
     "slate_agent": {"items": 4, "slots": 2, "user_width": 3},
     "code_prior": {"vqvae": {"image_shape": [1, 8, 8]}, "network": {"name": "pixelcnn", "width": 4, "depth": 1}},
 }

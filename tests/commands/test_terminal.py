@@ -90,5 +90,5 @@ def test_card_holds_samples_as_text(text_gan: Path) -> None:
     record |= {"commit": "c", "metrics": {}, "data": {"file": "\x1b[2J\n# a title"}, "versions": {}, "checkpoint": "b"}
     card = write_card("tiny", gumbelzoo.load("text"), record, record, sentences=["~~~~~~", "\x1b[2J", KEPT])
     assert f"~~~~~~~text\n~~~~~~\n\N{REPLACEMENT CHARACTER}[2J\n{KEPT}\n~~~~~~~\n" in card
-    assert "- file: \N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}# a title\n" in card
+    assert "- file: \N{REPLACEMENT CHARACTER}\\[2J\N{REPLACEMENT CHARACTER}# a title\n" in card
     assert "\x1b" not in card
