@@ -29,6 +29,7 @@ SMALL = {
     "model.pretraining.steps": 1,
     "model.pretraining.discriminator_steps": 1,
     "model.test_samples": 20,
+    "model.reverse_steps": 2,
 }
 SHORT = [
     *("--trainer.max_steps=2", "--trainer.limit_train_batches=2", "--trainer.limit_val_batches=2"),
@@ -81,7 +82,16 @@ def test_config_is_parsed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert type(model)(**model.config()).config() == model.config()
 
 
-@pytest.mark.parametrize("name", config_names())
+def one_of_each_model() -> set[str]:
+    """Names of configurations, one for each model: the last."""
+    models = {yaml.safe_load(find_config(name).read_text())["model"]["class_path"]: name for name in config_names()}
+    return set(models.values())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in one_of_each_model() else pytest.mark.slow) for name in config_names()],
+)
 def test_config_trains(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     """Two steps, then a test, on a few digits or sentences."""
     monkeypatch.chdir(tmp_path)

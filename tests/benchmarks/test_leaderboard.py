@@ -115,6 +115,7 @@ def test_selection_is_on_validation_data(board: Path) -> None:
     assert again == {final / "test.json"}
 
 
+@pytest.mark.slow
 def test_page_survives_the_run_folders(board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is made from the record."""
     run = leaderboard.finished(board)["gumbel_softmax"][1]

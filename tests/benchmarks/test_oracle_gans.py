@@ -37,6 +37,7 @@ def test_mean_and_standard_error() -> None:
     assert mean_and_error([1.0, 2.0, 3.0], 3) == "2.000 ± 0.577"
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_page_of_two_rows(real: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They train for one step, one as a row and one as a variation."""

@@ -107,6 +107,7 @@ def wait_for_batch(process: subprocess.Popen[str], batch: int) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds children in /proc")
 def test_two_processes_stop_and_go_on(workspace: Path) -> None:
     """SIGTERM to one process in a step, Ctrl-C in a validation; both save the last batch, and the run goes on."""

@@ -160,6 +160,7 @@ def test_codes_of_another_type_are_refused(make: Make, dtype: torch.dtype) -> No
         quantizer.decode(torch.zeros(3, quantizer.codebooks, dtype=dtype))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Dynamo does not know how to trace")
 def test_compiled_quantizer_refuses_bad_vectors(z: Tensor) -> None:
     """In training mode, where it reads values anyway."""
