@@ -204,7 +204,10 @@ class ZooModel(L.LightningModule):
             ValueError: a cosine over a run that has no end.
         """
         config = self.optimizer_config
-        fused = self.device.type == "cpu" or None  # a sixth of a small model's step; elsewhere torch chooses
+        mixed = self._trainer is not None and str(self.trainer.precision).endswith(
+            "mixed"
+        )  # Lightning clips none fused
+        fused = (self.device.type == "cpu" and not mixed) or None  # a sixth of a small step; elsewhere torch chooses
         optimizer = torch.optim.AdamW(
             self.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=fused
         )

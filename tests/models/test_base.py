@@ -176,6 +176,14 @@ def test_trained_model_keeps_mean_image(name: str) -> None:
     assert not [key for key in moved if "codebook" not in key]
 
 
+def test_mixed_precision_is_clipped() -> None:
+    """Lightning refuses to clip the gradients of a fused optimizer in mixed precision."""
+    options = {"accelerator": "cpu", "precision": "bf16-mixed", "gradient_clip_val": 1e-3}
+    trainer = L.Trainer(max_steps=2, limit_val_batches=0, **options, **QUIET)
+    trainer.fit(create_model("categorical_vae", image_shape=[1, 8, 8], latents=4), datamodule=ImageData("digits"))
+    assert trainer.global_step == 2
+
+
 BOUNDED = ["categorical_vae", "gaussian_vae", "structured_prediction"]
 
 
