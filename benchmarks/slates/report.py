@@ -30,6 +30,7 @@ from gumbelzoo.data import SlateData
 from gumbelzoo.plots import BLUE, GREEN, GREY, VERMILION, plot
 
 Record = dict[str, dict[str, Any]]
+BLANKED = "past_blanked"  # the control that sees its user only
 GOALS = {WHITE: 0.97, BLACK: 0.95}
 POLICY_NAMES = ("random", "independent", "independent, best order", "one for everybody", "greedy", "best")
 HEAD = f"""\
@@ -42,7 +43,8 @@ entropy that falls from 0.3 to 0, for every row.
   error over seeds {", ".join(map(str, SEEDS))}; then one seed in each of the environments {ENVIRONMENTS[0]} to
   {ENVIRONMENTS[-1]}, and the mean over all five environments.
 - `greedy` is the policy that knows the reward and takes the best item slot after slot. A share at or below that of the
-  same environment is marked †: this agent **learned nothing sequential**.
+  same environment is marked †: this agent **learned nothing sequential**. One below that of `past_blanked`, an agent
+  that does not see what it has shown, is marked ‡.
 - `learning rate` and `temperature` are selected from {LEARNING_RATES} and {TEMPERATURES} by the validation share in
   environment 0 after {TUNING_STEPS} steps, with seed {TUNING_SEED}, which is not reported.
 - `minutes` of one run on one thread, on the wall clock of a busy machine.
@@ -57,6 +59,9 @@ The same command resumes: `python benchmarks/slates/slates.py`."""
 def page(record: Record) -> list[str]:
     """Return the parts of ``slates.md``."""
     controls = {number: shares(SlateData(environment=number).controls()) for number in (0, *ENVIRONMENTS)}
+    for number, known in controls.items():
+        if (blanked := record.get(BLANKED)) and (share := share_of(blanked, number, 0)) is not None:
+            known[BLANKED] = share
     missing = [name for name in ROWS if name not in record]
     parts = ["# Slates with a known optimum", "![Shares of all rows](slates.png)", HEAD]
     runs = [run for entry in record.values() for run in entry["runs"].values()]
@@ -159,7 +164,9 @@ def _first(entry: Mapping[str, Any]) -> list[float]:
 
 
 def _mark(share: float, controls: Mapping[str, float]) -> str:
-    return "" if share > controls["greedy"] else " †"
+    if share <= controls["greedy"]:
+        return " †"
+    return " ‡" if share < controls.get(BLANKED, 0.0) else ""
 
 
 def cosine_table(record: Record) -> str:

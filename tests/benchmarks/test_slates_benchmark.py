@@ -56,8 +56,14 @@ def test_slates_command_resumes(small: Callable[..., None], tmp_path: Path, monk
 
 
 def test_slates_page_marks_rows_below_greedy() -> None:
-    """A share at the one of greedy is marked, per environment, and blank where a run is missing."""
-    controls = {0: {"greedy": 0.66}, 1: {"greedy": 0.77}, 2: {"greedy": 0.7}, 3: {"greedy": 0.7}, 4: {"greedy": 0.7}}
+    """A share at that of greedy, or below that of the blind agent, is marked per environment, and blank where a run is missing."""
+    controls = {
+        0: {"greedy": 0.66},
+        1: {"greedy": 0.77, report.BLANKED: 0.9},
+        2: {"greedy": 0.7},
+        3: {"greedy": 0.7},
+        4: {"greedy": 0.7},
+    }
 
     def run(share: float) -> dict[str, Any]:
         return {"metrics": {"test/share": share}, "minutes": 1.0}
@@ -65,7 +71,7 @@ def test_slates_page_marks_rows_below_greedy() -> None:
     entry = {"choice": {"learning_rate": 0.1}, "runs": {"0 0": run(0.66), "0 1": run(0.66), "1 0": run(0.8)}}
     table = report.rows_table({"exact": entry}, controls)
     cells = [cell.strip() for cell in table.splitlines()[-1].strip("|").split("|")]
-    assert cells[1:8] == ["0.660 ± 0.000 †", "2", "0.800", "", "", "", ""]
+    assert cells[1:8] == ["0.660 ± 0.000 †", "2", "0.800 ‡", "", "", "", ""]
 
 
 @pytest.mark.parametrize("name", ROWS)
