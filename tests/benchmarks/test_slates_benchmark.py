@@ -56,7 +56,7 @@ def test_slates_command_resumes(small: Callable[..., None], tmp_path: Path, monk
 
 
 def test_slates_page_marks_rows_below_greedy() -> None:
-    """A share at that of greedy, or below that of the blind agent, is marked per environment, and blank where a run is missing."""
+    """A share at that of greedy or below the blind agent is marked; a missing run is blank."""
     controls = {
         0: {"greedy": 0.66},
         1: {"greedy": 0.77, report.BLANKED: 0.9},
