@@ -10,6 +10,7 @@ label     int64    ``b``          class
 tokens    int64    ``b t``        token ids, padded with EOS
 length    int64    ``b``          tokens of each row that count, at least 1
 codes     int64    ``b h w q``    codes of images, in the place of ``image``
+centre    float32  ``b 2``        middle of the labelled object in pixels (row, column); of some data only
 user      float32  ``b d``        vector of a user who is shown a slate
 source    int64    ``b s``        token ids that a target is written from; ``source_length`` of each row, ``b``
 target    int64    ``b t``        token ids to write; ``target_length`` of each row, ``b``
@@ -85,6 +86,7 @@ class CodeSource(DataSource, Protocol):
         """Number of classes: labels are in [0, classes)."""
 
 
+@runtime_checkable
 class TextSource(DataSource, Protocol):
     """Data module of token sequences.
 

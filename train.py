@@ -18,7 +18,7 @@ COMMANDS = {
     "reconstruct": "pairs of test image and reconstruction, into a picture",
     "encode": "codes of images, into an .npz file, or of a whole data set into a folder",
     "decode": "images of codes",
-    "interpolate": "images between test images, decoded from a path between their codes",
+    "interpolate": "images or sentences between two of the test set, decoded from a path of codes",
     "export": "write a release folder from a tested run",
     "sweep": "train a run for each combination of some options, and compare them",
     "compare": "differing options and metrics of runs, in a table and a plot",

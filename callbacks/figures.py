@@ -1,9 +1,9 @@
-"""Pictures of a model in training, as PNG and in the loggers: reconstructions, samples, latents, codes, curves."""
+"""Pictures of a model in training, as PNG and in the loggers: reconstructions, samples, latents, alignments, codes."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,16 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 from torchvision.utils import save_image
 
+from ..interfaces import Batch
 from ..pretrained.paths import whole_file
 from ..pretrained.run_files import METRICS
+from .alignments import PAIRS, alignment_picture
 from .curves import save_codebook_usage, save_curves
 from .grids import grid
-from .pictures import completion_grid, reconstruction_grid, reconstruction_name, sample_grid, table_grid
+from .pictures import completion_grid, reconstruction_grid, reconstruction_name, sample_grid, table_grid, view_grid
 
 IMAGES = 32  # validation images in a picture
+VIEWED = 16  # images in a picture of what a classifier sees
 COMPLETED, COMPLETIONS = 8, 4  # images, and completions of each
 SAMPLES = 64
 ROWS = 10  # classes in a picture of samples, and samples of each
@@ -36,6 +39,8 @@ def image_figures(model: Any, images: Tensor, classes: Sequence[int] = ()) -> di
         images: ``b c h w`` of a data set; none for a data set of codes, of which there are samples only.
         classes: of the images, if they are known.
     """
+    if hasattr(model, "views"):
+        return _draw_views(model, images[:VIEWED], classes[:VIEWED])
     generator = torch.Generator(images.device).manual_seed(0)
     figures: dict[str, Tensor] = {}
     if hasattr(model, "sample"):
@@ -58,6 +63,13 @@ def image_figures(model: Any, images: Tensor, classes: Sequence[int] = ()) -> di
     return figures
 
 
+def _draw_views(model: Any, images: Tensor, classes: Sequence[int]) -> dict[str, Tensor]:
+    """What a classifier sees of images; nothing if it is told more than the image."""
+    views = model.views(images)
+    found = model.predict(images).tolist() if views and classes else ()
+    return {"views": view_grid(images, views, classes=classes, predicted=found)} if views else {}
+
+
 def _draw_samples(model: Any, generator: torch.Generator) -> Tensor:
     """Samples in a square; a row for each of the first classes if they can be asked for."""
     classes = min(ROWS, model.classes) if "label" in model.sample_options else 0
@@ -70,7 +82,7 @@ def _draw_samples(model: Any, generator: torch.Generator) -> Tensor:
 
 
 class Figures(Callback):
-    """Writes pictures after a validation and when training ends; without images it draws the curves only.
+    """Writes pictures after a validation and when training ends; without images or pairs it draws the curves only.
 
     Args:
         folder: of the pictures.
@@ -80,6 +92,7 @@ class Figures(Callback):
     def __init__(self, folder: Path, seconds: float = 10.0) -> None:
         self.folder, self.seconds = folder, seconds
         self._images: Tensor | None = None
+        self._pairs: Batch = {}
         self._classes: list[int] = []
         self._drawn = -1e9
         self._began = False
@@ -93,6 +106,8 @@ class Figures(Callback):
             self._classes = batch["label"][:IMAGES].tolist() if "label" in batch else []
         elif self._images is None and isinstance(batch, dict) and "codes" in batch:
             self._images = torch.zeros(0, device=batch["codes"].device)
+        elif not self._pairs and isinstance(batch, dict) and hasattr(pl_module, "attend"):
+            self._pairs = {key: value[:PAIRS].clone() for key, value in batch.items()}
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw, unless it was done less than ``seconds`` ago."""
@@ -111,6 +126,8 @@ class Figures(Callback):
         """Draw the final state."""
         training = pl_module.training
         self._draw(trainer, pl_module.eval())
+        if self._pairs and trainer.is_global_zero:
+            self._save(trainer, {"alignments": alignment_picture(pl_module, self._pairs)})
         pl_module.train(training)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -135,7 +152,7 @@ class Figures(Callback):
                 logger.log_image(name, [str(path)])
 
     def _draw(self, trainer: Trainer, model: LightningModule) -> None:
-        images = self._images if hasattr(model, "reconstruct") else None
+        images = self._images if hasattr(model, "reconstruct") or hasattr(model, "views") else None
         if not trainer.is_global_zero:
             if images is not None and _is_split(trainer):  # the first process samples with the parts of the others
                 image_figures(model, images, self._classes)
@@ -143,17 +160,20 @@ class Figures(Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         if images is None:
             return
-        for name, figure in image_figures(model, images, self._classes).items():
+        self._save(trainer, image_figures(model, images, self._classes))
+        if (usage := getattr(model, "codebook_usage", None)) is not None and usage.last is not None:
+            save_codebook_usage(usage.last, self.folder / "codes.png")
+            self._log_to_wandb(trainer, "codes")
+        self._drawn = time.monotonic()
+
+    def _save(self, trainer: Trainer, pictures: Mapping[str, Tensor]) -> None:
+        for name, figure in pictures.items():
             with whole_file(self.folder / f"{name}.png") as file:
                 save_image(figure, file, format="png")
             self._log_to_wandb(trainer, name)
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):
                     logger.experiment.add_image(name, figure, trainer.global_step)
-        if (usage := getattr(model, "codebook_usage", None)) is not None and usage.last is not None:
-            save_codebook_usage(usage.last, self.folder / "codes.png")
-            self._log_to_wandb(trainer, "codes")
-        self._drawn = time.monotonic()
 
 
 def _is_split(trainer: Trainer) -> bool:

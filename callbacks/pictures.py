@@ -5,7 +5,7 @@ Axes: ``b`` images, ``s`` steps or samples, ``n`` latents, ``k`` categories, ``c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from .grids import DEFAULT_VIEW, View, above, grid
 
 PAIRS = 8  # images in a row, each above its reconstruction
+WINDOWED = 128  # pixels, at least, to which an image with windows is enlarged
 
 
 def sample_columns(images: int, view: View = DEFAULT_VIEW) -> int:
@@ -60,6 +61,41 @@ def reconstruction_grid(
         rows=["original", name] * pairs,
         block=2,
         captions=[text for r in range(pairs) for text in [*names[r * columns : (r + 1) * columns], *[""] * columns]],
+    )
+
+
+def view_grid(
+    images: Tensor,
+    views: Mapping[str, Tensor],
+    view: View = DEFAULT_VIEW,
+    classes: Sequence[int] = (),
+    predicted: Sequence[int] = (),
+) -> Tensor:
+    """Arrange images and below each what a model sees of it, ``b c h w`` each ``-> 3 H W``.
+
+    Args:
+        images: originals.
+        views: of the images, by their label.
+        view: options.
+        classes: of the images, written above them.
+        predicted: classes that the model finds.
+    """
+    columns = reconstruction_columns(len(images), view)
+    missing = -len(images) % columns
+    rows = [part.expand(-1, 3, -1, -1) for part in (images, *views.values())]
+    filled = torch.stack([torch.cat([part, _empty(part, missing)]) for part in rows])
+    groups = filled.shape[1] // columns
+    names = [f"{found} (class {known})" for known, found in zip(classes, predicted, strict=True)]
+    names += [""] * (columns * groups - len(names))
+    below = [""] * columns * len(views)
+    return grid(
+        rearrange(filled, "v (r x) c h w -> (r v x) c h w", x=columns),
+        columns,
+        replace(view, scale=view.scale or max(1, WINDOWED // max(images.shape[-2:]))),
+        title="What the model sees; above: the class it finds, and the true one",
+        rows=["original", *views] * groups,
+        block=len(rows),
+        captions=[text for r in range(groups) for text in [*names[r * columns : (r + 1) * columns], *below]],
     )
 
 

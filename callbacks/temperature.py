@@ -6,11 +6,11 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ..models.base import ZooModel
-from ..models.relaxed import RelaxedCategorical
+from ..models.relaxed.annealed import Annealed
 
 
 class TemperatureCallback(Callback):
-    """Advances every ``RelaxedCategorical`` of a module once per optimizer step, and logs their mean temperature.
+    """Advances every relaxed-sampling layer of a module once per optimizer step, and logs their mean temperature.
 
     A training batch that makes no optimizer step (gradient accumulation) does not count, and one that steps several
     optimizers counts once. The log is ``name``, the mean over the layers before the step, every ``log_every_n_steps``.
@@ -38,7 +38,7 @@ class TemperatureCallback(Callback):
                 f"{type(pl_module).__name__} advances and logs its temperatures itself; leave TemperatureCallback out"
             )
         if not relaxed_layers(pl_module):
-            raise ValueError(f"TemperatureCallback found no RelaxedCategorical in {type(pl_module).__name__}")
+            raise ValueError(f"TemperatureCallback found no relaxed-sampling layer in {type(pl_module).__name__}")
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
         """Note the number of optimizer steps."""
@@ -59,6 +59,6 @@ class TemperatureCallback(Callback):
                 layer.advance()
 
 
-def relaxed_layers(module: LightningModule) -> list[RelaxedCategorical]:
+def relaxed_layers(module: LightningModule) -> list[Annealed]:
     """Return all relaxed-sampling layers of a module."""
-    return [part for part in module.modules() if isinstance(part, RelaxedCategorical)]
+    return [part for part in module.modules() if isinstance(part, Annealed)]

@@ -156,11 +156,17 @@ def without_places(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def draw_figures(source: Source) -> dict[str, Tensor]:
-    """Draw the pictures of an image model's card, ``c H W`` by name; none of other models."""
+    """Draw the pictures of the card of a model of images or with attention, ``c H W`` by name; none of others."""
+    from ..callbacks.alignments import alignment_picture
     from ..callbacks.figures import IMAGES, image_figures
-    from .files.source import read_test_images
+    from .files.source import build_data, can, read_test_images
 
-    if not hasattr(source.model, "reconstruct"):
+    if hasattr(source.model, "attend"):
+        data = build_data(source.data)
+        data.prepare_data()
+        data.setup("test")
+        return {"alignments": alignment_picture(source.model, next(iter(data.test_dataloader())))}
+    if not can(source.model, "reconstruct") and not hasattr(source.model, "views"):
         return {}
     figures = image_figures(source.model, *read_test_images(source, IMAGES))
     return {name: figures[name] for name in source.model.card.pictures if name in figures}

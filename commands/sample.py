@@ -10,7 +10,6 @@ from typing import Any
 
 from .files.outputs import (
     PICTURES,
-    TEXTS,
     add_view,
     check_count,
     check_output,
@@ -49,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from ..callbacks.pictures import sample_columns, sample_grid
-    from ..pretrained.config import PLACES
+    from .files.sentences import check_text_output, write_lines
     from .files.source import require_method, resolve_source
     from .files.terminal import with_progress
 
@@ -74,9 +73,8 @@ def run(options: argparse.Namespace) -> None:
     elif options.out is None:
         _print(parts)
     else:
-        corpora = [source.data.get("arguments", {}).get(name) for name in PLACES]
-        check_output(options.out, TEXTS, [path(corpus) for corpus in corpora if corpus])
-        _write(parts, options.out)
+        check_text_output(options.out, source)
+        write_lines(parts, options.out)
 
 
 def _choices(temperature: float, given: Mapping[str, Any]) -> list[str]:
@@ -100,15 +98,3 @@ def _print(parts: Iterator[list[str]]) -> None:
 
     for sentences in parts:
         show(sentences)
-
-
-def _write(parts: Iterator[list[str]], out: Path) -> None:
-    """Write one sentence a line."""
-    from ..pretrained.paths import whole_file
-    from ..pretrained.untrusted import printable
-    from .files.terminal import as_line
-
-    with whole_file(out) as file:
-        for sentences in parts:
-            file.write("".join(f"{as_line(sentence)}\n" for sentence in sentences).encode("utf-8"))
-    print(printable(str(out)))

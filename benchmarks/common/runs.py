@@ -21,7 +21,7 @@ def finish(root: Path, config: str, options: Sequence[str], test: bool) -> Path:
     """
     run = root / config / "1"
     arguments = ["--config", config, f"--trainer.default_root_dir={root}", *options]
-    if not (run / "fit.json").is_file():
+    if not fit_record(run).get("finished"):  # one that was interrupted has a record too
         started = (run / "checkpoints" / "last.ckpt").is_file()
         if run.is_dir() and not started:  # interrupted before its first checkpoint
             shutil.rmtree(run)
@@ -62,5 +62,5 @@ def environment(fits: Sequence[Mapping[str, Any]]) -> str:
     """Return the machines, versions and commits of several ``fit_record`` in one line."""
     machines = sorted({fit["hardware"] for fit in fits})
     versions = sorted({", ".join(f"{name} {number}" for name, number in fit["versions"].items()) for fit in fits})
-    commits = sorted({fit["commit"] for fit in fits})
+    commits = sorted({fit["commit"] or "none" for fit in fits})
     return f"{'; '.join(machines)}; {'; '.join(versions)}; commit {', '.join(commits)}."

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from gumbelzoo.benchmarks.common.command import parse_nothing
 from gumbelzoo.benchmarks.estimators.gradient_quality import gradient_draws, gradient_metrics
 from gumbelzoo.models.relaxed import RelaxedCategorical
 from gumbelzoo.plots import BLACK, BLUE, COLOURS, GREEN, GREY, MARKERS, ORANGE, plot
@@ -114,4 +115,5 @@ def main(temperatures: Sequence[float] = TEMPERATURES, draws: int = DRAWS) -> No
 
 
 if __name__ == "__main__":
+    parse_nothing(__doc__)
     main()

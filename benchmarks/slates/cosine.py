@@ -9,6 +9,7 @@ from typing import Any
 import gumbelzoo
 import torch
 import yaml
+from gumbelzoo.benchmarks.common.cosines import closeness
 from gumbelzoo.benchmarks.slates.rows import STEPS, TUNING_STEPS, Row
 from gumbelzoo.data import SlateData
 from gumbelzoo.models import SlateAgent
@@ -46,9 +47,7 @@ def cosines(row: Row, temperature: float | None, policies: Mapping[int, Path | N
         truth = _gradient(_agent(policy, "exact", "white_box", None), data, user)
         agent = _agent(policy, yaml.safe_load(row.estimator), yaml.safe_load(objective), temperature)
         drawn = torch.stack([_gradient(agent, data, user) for _ in range(DRAWS)])
-        single = torch.cosine_similarity(drawn, truth, dim=-1).mean()
-        mean = torch.cosine_similarity(drawn.mean(0), truth, dim=-1)
-        found[str(steps)] = {"single": round(float(single), 4), "mean": round(float(mean), 4)}
+        found[str(steps)] = closeness(drawn, truth)
     return found
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gumbelzoo.benchmarks.common.cosines import cosine_table
 from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
-from gumbelzoo.benchmarks.common.runs import environment
+from gumbelzoo.benchmarks.common.table import Record, budget
 from gumbelzoo.benchmarks.slates.rows import (
     BLACK,
     CONTROL,
@@ -18,6 +19,7 @@ from gumbelzoo.benchmarks.slates.rows import (
     LARGE_SLOTS,
     LARGE_USERS,
     LEARNING_RATES,
+    NO_ENTROPY,
     ROWS,
     SEEDS,
     STEPS,
@@ -27,16 +29,16 @@ from gumbelzoo.benchmarks.slates.rows import (
     WHITE,
 )
 from gumbelzoo.data import SlateData
-from gumbelzoo.plots import BLUE, GREEN, GREY, VERMILION, plot
+from gumbelzoo.plots import BLUE, GREEN, GREY, ORANGE, VERMILION, plot
 
-Record = dict[str, dict[str, Any]]
 BLANKED = "past_blanked"  # the control that sees its user only
 GOALS = {WHITE: 0.97, BLACK: 0.95}
 POLICY_NAMES = ("random", "independent", "independent, best order", "one for everybody", "greedy", "best")
 HEAD = f"""\
 An agent chooses 3 of 10 items, one after the other, and is rewarded by the purchases of its user; see
 `data/slates/environment.py`. {STEPS:,} steps of 256 users, AdamW with a cosine schedule, a GRU of 64, and a reward for
-entropy that falls from 0.3 to 0, for every row.
+entropy that falls from 0.3 to 0. The reward of entropy was chosen with REINFORCE, so four rows have none, with a search
+of their own.
 
 - `share`: part of (optimum - random) in expected purchases that the most probable slates of 1,000 test users reach.
   All 720 slates of every user are enumerated, and slates are exact: none is relaxed. Environment 0: mean and standard
@@ -54,6 +56,11 @@ entropy that falls from 0.3 to 0, for every row.
   bounds and `disarm` for two categories. `arsm` would evaluate 46^3 slates of every user.
 
 The same command resumes: `python benchmarks/slates/slates.py`."""
+COSINES = (
+    "Cosine of the gradient for all weights of the policy with the exact one, for 64 users: of one draw, and of "
+    "the mean of 20 draws, which is nearer to 1 for a gradient with less bias or noise. Columns are the steps of "
+    "the runs of `reinforce_leave_one_out` whose last policies are compared; 0 is an untrained one."
+)
 
 
 def page(record: Record) -> list[str]:
@@ -64,19 +71,16 @@ def page(record: Record) -> list[str]:
             known[BLANKED] = share
     missing = [name for name in ROWS if name not in record]
     parts = ["# Slates with a known optimum", "![Shares of all rows](slates.png)", HEAD]
-    runs = [run for entry in record.values() for run in entry["runs"].values()]
-    if runs:
-        minutes = sum(run["minutes"] + run["test_minutes"] for run in runs)
-        search = sum(entry["choice"]["search_minutes"] for entry in record.values())
-        parts.append(f"{environment(runs)} {minutes:.0f} minutes of runs and {search:.0f} of search in total.")
+    if record:
+        parts.append(budget(record))
     parts += ["## Policies that know the reward", policies_table(controls)]
-    for section in (WHITE, BLACK, CONTROL):
+    for section in (WHITE, BLACK, NO_ENTROPY, CONTROL):
         rows = {name: record[name] for name in ROWS if name in record and ROWS[name].section == section}
         goal = f" (goal: {GOALS[section]:.2f})" if section in GOALS else ""
         title = "Controls, trained" if section == CONTROL else section.capitalize()
         parts += [f"## {title}{goal}", rows_table(rows, controls) if rows else "Not run yet."]
     parts += [f"## {LARGE_ITEMS:,} items, {LARGE_SLOTS} slots", large_table(record)]
-    parts += ["## Gradients against `exact`", cosine_table(record)]
+    parts += ["## Gradients against `exact`", cosine_table(record, COSINES)]
     return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
 
 
@@ -169,27 +173,9 @@ def _mark(share: float, controls: Mapping[str, float]) -> str:
     return " ‡" if share < controls.get(BLANKED, 0.0) else ""
 
 
-def cosine_table(record: Record) -> str:
-    """Return the cosines of one draw and of the mean of all, at each policy."""
-    rows = {name: entry["cosine"] for name, entry in record.items() if entry.get("cosine")}
-    if not rows:
-        return "Not measured yet."
-    steps = list(next(iter(rows.values())))
-    text = (
-        "Cosine of the gradient for all weights of the policy with the exact one, for 64 users: of one draw, and of "
-        "the mean of 20 draws, which is nearer to 1 for a gradient with less bias or noise. Columns are the steps of "
-        "the runs of `reinforce_leave_one_out` whose last policies are compared; 0 is an untrained one."
-    )
-    cells = [
-        [f"`{name}`", *(f"{found[step]['single']:.2f} / {found[step]['mean']:.2f}" for step in steps)]
-        for name, found in rows.items()
-    ]
-    return f"{text}\n\n{markdown_table(['row', *steps], cells)}"
-
-
 def draw(record: Record, path: Path) -> None:
     """Draw the shares of all rows in environment 0 and in the others, between greedy and the optimum."""
-    colours = {WHITE: BLUE, BLACK: VERMILION, CONTROL: GREEN}
+    colours = {WHITE: BLUE, BLACK: VERMILION, NO_ENTROPY: ORANGE, CONTROL: GREEN}
     names = sorted(record, key=lambda name: statistics.mean(_first(record[name]) or [0.0]))
     greedy = shares(SlateData().controls())["greedy"]
     with plot(path, 9, 1.8 + 0.3 * len(names)) as figure:

@@ -14,7 +14,7 @@ SEEDS, ENVIRONMENTS = (0, 1, 2), (1, 2, 3, 4)  # seeds in environment 0; further
 LARGE, LARGE_ITEMS, LARGE_SLOTS, LARGE_USERS = "large", 1000, 10, 64
 LARGE_ROWS = ("reinforce_leave_one_out", "gumbel_softmax", "straight_through_gumbel_softmax")
 LEAVE_ONE_OUT = "{name: reinforce, samples: 4, baseline: leave_one_out}"
-WHITE, BLACK, CONTROL = "white box", "black box", "control"
+WHITE, BLACK, CONTROL, NO_ENTROPY = "white box", "black box", "control", "without a reward of entropy"
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Row:
     """One row of the table.
 
     Attributes:
-        section: white box, black box or control.
+        section: white box, black box, control, or without a reward of entropy.
         estimator: spec in the syntax of the command line.
         options: further options of ``fit``.
         relaxed: has a temperature.
@@ -61,6 +61,11 @@ def _critic(estimator: str, relaxed: bool = True) -> Row:
     return Row(BLACK, estimator, options, relaxed)
 
 
+def _no_entropy(estimator: str, relaxed: bool = True) -> Row:
+    # The reward of entropy was chosen with REINFORCE, so it is no help to the others by design.
+    return Row(NO_ENTROPY, estimator, ("--model.entropy=0",), relaxed, everywhere=False)
+
+
 # The most wanted first.
 ROWS: dict[str, Row] = {
     "reinforce_leave_one_out": Row(WHITE, LEAVE_ONE_OUT, note="4 slates"),
@@ -84,6 +89,10 @@ ROWS: dict[str, Row] = {
     "reinforce_moving_average": Row(WHITE, _reinforce(1, "moving_average")),
     "reinforce_none": Row(WHITE, _reinforce(1, "none")),
     "black_box_reinmax": _critic("reinmax"),
+    "reinforce_leave_one_out_no_entropy": _no_entropy(LEAVE_ONE_OUT, relaxed=False),
+    "straight_through_gumbel_softmax_no_entropy": _no_entropy("straight_through_gumbel_softmax"),
+    "gumbel_softmax_no_entropy": _no_entropy("gumbel_softmax"),
+    "reinmax_no_entropy": _no_entropy("reinmax"),
     "black_box_gumbel_softmax": _critic("gumbel_softmax"),
     "gumbel_rao": _white("gumbel_rao", "10 inner samples"),
     "gapped_straight_through": _white("gapped_straight_through"),

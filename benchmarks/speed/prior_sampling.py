@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Callable
 
 import torch
+from gumbelzoo.benchmarks.common.command import parse_nothing
 from gumbelzoo.benchmarks.common.measure import DEVICE, describe_machine, now
 from gumbelzoo.benchmarks.common.pages import markdown_row, markdown_table, write_page
 from gumbelzoo.models.relaxed import RelaxedCategorical
@@ -80,4 +81,5 @@ def measure(name: str, shape: tuple[int, int, int], k: int, images: int, turns: 
 
 
 if __name__ == "__main__":
+    parse_nothing(__doc__)
     main()

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from gumbelzoo.benchmarks.common.command import parse_nothing
 from gumbelzoo.benchmarks.common.measure import describe_machine, interleaved_times, peak_memory
 from gumbelzoo.benchmarks.common.pages import markdown_row, markdown_table, write_page
 from gumbelzoo.models.quantizers import QUANTIZERS
@@ -138,4 +139,5 @@ def repeated(run: Callable[[Tensor], Tensor], n: int) -> Callable[[], None]:
 
 
 if __name__ == "__main__":
+    parse_nothing(__doc__)
     main()

@@ -16,6 +16,7 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
+from gumbelzoo.benchmarks.common.command import parse_nothing
 from gumbelzoo.benchmarks.common.measure import describe_machine, interleaved_times
 from gumbelzoo.benchmarks.common.pages import markdown_row, markdown_table, write_page
 from gumbelzoo.models.relaxed import RelaxedCategorical
@@ -107,4 +108,5 @@ def step(sampler: Callable[[], Tensor], cost: Callable[[Tensor], Tensor], parame
 
 
 if __name__ == "__main__":
+    parse_nothing(__doc__)
     main()

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from gumbelzoo.benchmarks.common.command import parse_nothing
 from gumbelzoo.benchmarks.common.measure import DEVICE, allocator, describe_machine, peak_memory
 from gumbelzoo.benchmarks.common.pages import markdown_row, markdown_table, write_page
 from gumbelzoo.benchmarks.speed.floor import Floor
@@ -172,4 +173,5 @@ def now() -> float:
 
 
 if __name__ == "__main__":
+    parse_nothing(__doc__)
     main()

@@ -20,6 +20,7 @@ from ...registry import Registry, unknown_arguments
 from .split_images import SplitImages
 
 METHODS = ("sample", "reconstruct", "encode", "decode", "interpolate")
+SHOWING = ("sample", "reconstruct")  # commands that show what a model does, if they can
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,15 @@ def resolve_source(name: str) -> Source:
     return Source(model, found.data, seed=found.seed)
 
 
+def can(model: Any, method: str) -> bool:
+    """Return whether a command can use a model's method; text is only sampled and interpolated."""
+    return hasattr(model, method) and (model.batch_key != "tokens" or method in ("sample", "interpolate"))
+
+
 def require_method(model: Any, method: str) -> None:
     """Check that a model has the method of a command; the ValueError names those that it has."""
-    if not hasattr(model, method):
-        known = ", ".join(["test", *(other for other in METHODS if hasattr(model, other))])
+    if not can(model, method):
+        known = ", ".join(["test", *(other for other in METHODS if can(model, other))])
         raise ValueError(f"a {model.registry_name} model cannot {method}; it can: {known}")
 
 

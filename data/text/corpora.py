@@ -7,6 +7,7 @@ from functools import partial
 
 from ..storage import Folders, read_verified
 from .rules import Rules
+from .smiles import with_molecules
 from .splits import TextSplits, text_set
 from .text_file import FILE_OPTIONS, text_splits
 from .tokenization import read_sentences
@@ -26,11 +27,12 @@ class PublicFile:
 
 @dataclass(frozen=True)
 class NamedCorpus:
-    """A corpus: its level of tokens, its training file, and its test file if there is one."""
+    """A corpus: its level of tokens, its training file, its test file if there is one, and whether it is of SMILES."""
 
     level: str
     train: PublicFile
     test: PublicFile | None = None
+    molecules: bool = False
 
 
 COCO = f"{GITHUB}/geek-ai/Texygen/master/data"
@@ -70,12 +72,14 @@ NAMED_CORPORA = {
             "360fb303c8ddbcb25b07466d561a4088",
             header=True,
         ),
+        molecules=True,
     ),
     "smiles_qm9": NamedCorpus(
         "character",
         PublicFile(
             "text/smiles/organ_qm9_5k.csv", f"{ORGAN}/qm9_5k.csv", "6a8dc4ff24a9e931108c9db085405334", header=True
         ),
+        molecules=True,
     ),
 }
 
@@ -103,7 +107,8 @@ def read_corpus(
         path = folders.fetch(file.name, [file.url], file.md5)
         read_verified(path, file.md5)
         parts.append(read_sentences(path, rules.tokenization, longest_line, file.header))
-    return text_splits(parts[0], parts[1] if corpus.test else None, rules.vocabulary_of)
+    splits = text_splits(parts[0], parts[1] if corpus.test else None, rules.vocabulary_of)
+    return with_molecules(splits) if corpus.molecules else splits
 
 
 for name, corpus in NAMED_CORPORA.items():

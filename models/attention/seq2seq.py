@@ -17,7 +17,8 @@ from ...registry import Spec
 from ...vocabulary import Vocabulary
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, register_model
 from ..relaxed.densities import entropy as entropy_of
-from ..relaxed.sampling import categorical_sample, mode
+from ..relaxed.entropy_weight import decayed_entropy_weight
+from ..relaxed.sampling import categorical_sample, mode, tempered_softmax
 from . import attention as likelihoods
 from .attentions import ATTENTIONS
 from .encoders import ENCODERS
@@ -64,7 +65,8 @@ class AttentionSeq2Seq(ZooModel):
         "of a hard choice from the same scores, and `argmax_nll` that of the largest one; of a soft model these two "
         "are controls.",
         example="for line in model.sample(8):\n    print(line)",
-        metrics=("perplexity", "nll", "alignment_error"),
+        pictures=("alignments",),
+        metrics=("nll", "alignment_error", "sequence_error"),
     )
     parts: ClassVar[Mapping[str, Part]] = {
         "attention": ATTENTIONS,
@@ -151,8 +153,8 @@ class AttentionSeq2Seq(ZooModel):
         scores, values, log_prob, steps = self.network(batch)
         objective = self.network.attention.objective(scores, values, log_prob)
         if self.entropy:
-            done = self.global_step / max(self.trainer.estimated_stepping_batches, 1)  # 0 in a run without an end
-            objective = objective + self.entropy * max(0.0, 1 - done) * entropy_of(scores)
+            weight = decayed_entropy_weight(self.entropy, self.global_step, self.trainer.estimated_stepping_batches)
+            objective = objective + weight * entropy_of(scores)
         return {"loss": -(objective * steps).sum() / steps.sum()}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -195,6 +197,11 @@ class AttentionSeq2Seq(ZooModel):
                 metrics |= score(*(torch.cat(side) for side in zip(*self._written, strict=True)))
         named = {f"{stage}/{name}": value for name, value in metrics.items()}
         self.log_dict(named, rank_zero_only=False)
+
+    @torch.no_grad()
+    def attend(self, batch: Batch) -> Tensor:
+        """Return the probabilities of the places at each step of given targets, ``b t s``."""
+        return tempered_softmax(self.network(batch)[0], 1.0)
 
     # -- targets ------------------------------------------------------------------------------------------------------
 

@@ -9,9 +9,7 @@ from torch import Tensor, nn
 
 from ...interfaces import SlateSource
 from ...registry import Registry
-from ..relaxed import RelaxedCategorical, trajectory_surrogate
-from ..relaxed.baselines import Baseline
-from ..relaxed.estimators.reinforce import REINFORCE
+from ..relaxed import RelaxedCategorical
 from .network import SlateNetwork
 from .rollouts import Slates, draw_slates
 
@@ -49,34 +47,6 @@ class SlateObjective(nn.Module):
     def draw(self, network: SlateNetwork, layer: RelaxedCategorical, user: Tensor, samples: int) -> Slates:
         """Draw slates of each user, ``s b k``."""
         return draw_slates(network, user.expand(samples, *user.shape), self.slots, layer.sample)
-
-    def trajectory_loss(
-        self, layer: RelaxedCategorical, slates: Slates, reward: Tensor, entropy: float, baseline: Tensor | None = None
-    ) -> Tensor:
-        """REINFORCE, a scalar whose value is no measure of progress.
-
-        Args:
-            layer: with the estimator ``reinforce``.
-            slates: ``s b k``.
-            reward: of the slates, ``s b``.
-            entropy: reward of each choice per nat of its entropy.
-            baseline: of each choice, ``s b k``, in the place of the estimator's own.
-        """
-        kl = entropy * slates.kl.sum(-1)  # s b
-        advantage, fit = _baseline(layer).compare((reward - kl).detach(), slates.first[:1])
-        surrogate = trajectory_surrogate(slates.log_probs, advantage, 0.0 if baseline is None else baseline)
-        loss = (kl - surrogate).mean()
-        return loss if fit is None else loss + fit.mean()
-
-
-def is_trajectory(layer: RelaxedCategorical) -> bool:
-    """True for REINFORCE, which follows whole slates; nested, its samples would multiply."""
-    return isinstance(layer.estimator, REINFORCE)
-
-
-def _baseline(layer: RelaxedCategorical) -> Baseline:
-    assert isinstance(layer.estimator, REINFORCE)
-    return layer.estimator.baseline
 
 
 SLATE_OBJECTIVES: Registry[type[SlateObjective]] = Registry("slate objective", context=("items", "slots", "user_width"))

@@ -17,7 +17,8 @@ from ...interfaces import SlateSource
 from ...ranges import check_sizes
 from ..relaxed import RelaxedCategorical
 from ..relaxed.baselines import Baseline
-from .base import SLATE_OBJECTIVES, SlateObjective, is_trajectory
+from ..relaxed.policy_gradient import is_trajectory, trajectory_loss
+from .base import SLATE_OBJECTIVES, SlateObjective
 from .critic import Critic
 from .network import SlateNetwork
 from .rollouts import expected_reward
@@ -80,12 +81,15 @@ class BlackBox(SlateObjective):
             bought = bought.roll(1, 1)
         reward = bought.sum(-1)  # s b
         metrics = {"reward": reward.mean()}
+        policy = partial(
+            trajectory_loss, layer, slates.log_probs, entropy * slates.kl.sum(-1) - reward, slates.first[0]
+        )
         if self.critic is None:
-            return {"loss": self.trajectory_loss(layer, slates, reward, entropy), **metrics}
+            return {"loss": policy(), **metrics}
         predicted = self.critic(user, slates.codes)
         metrics["critic_loss"] = self.critic.loss(predicted, bought)
         if trajectory:
-            loss = self.trajectory_loss(layer, slates, reward, entropy, predicted[1])
+            loss = policy(baseline=-predicted[1])
         else:
             predict = partial(self.critic.reward, user)
             loss = -expected_reward(network, layer, user, self.slots, predict, entropy).mean()

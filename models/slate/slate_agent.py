@@ -18,6 +18,7 @@ from ...ranges import check_sizes, check_weights
 from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, register_model
 from ..relaxed import ESTIMATORS, SCHEDULES, RelaxedCategorical
+from ..relaxed.entropy_weight import decayed_entropy_weight
 from .base import SLATE_OBJECTIVES, SlateObjective
 from .network import SlateNetwork
 from .rollouts import draw_slates
@@ -165,8 +166,7 @@ class SlateAgent(ZooModel):
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
         """Metrics of the objective; ``loss`` is what it descends."""
-        done = self.global_step / max(self.trainer.estimated_stepping_batches, 1)  # 0 in a run without an end
-        entropy = self.entropy * max(0.0, 1 - done)
+        entropy = decayed_entropy_weight(self.entropy, self.global_step, self.trainer.estimated_stepping_batches)
         return self.objective.metrics(self.network, self.layer, batch["user"], self.source, entropy)
 
     # -- evaluation ---------------------------------------------------------------------------------------------------

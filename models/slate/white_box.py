@@ -8,7 +8,8 @@ from torch import Tensor
 
 from ...interfaces import SlateSource
 from ..relaxed import RelaxedCategorical
-from .base import SLATE_OBJECTIVES, SlateObjective, is_trajectory
+from ..relaxed.policy_gradient import is_trajectory, trajectory_loss
+from .base import SLATE_OBJECTIVES, SlateObjective
 from .network import SlateNetwork
 from .rollouts import expected_reward
 
@@ -32,6 +33,8 @@ class WhiteBox(SlateObjective):
         if is_trajectory(layer):
             slates = self.draw(network, layer, user, layer.estimator.samples)
             reward = source.reward(user, slates.codes)  # s b
-            return {"loss": self.trajectory_loss(layer, slates, reward, entropy), "reward": reward.mean()}
+            cost = entropy * slates.kl.sum(-1) - reward
+            loss = trajectory_loss(layer, slates.log_probs, cost, slates.first[0])
+            return {"loss": loss, "reward": reward.mean()}
         reward = expected_reward(network, layer, user, self.slots, partial(source.reward, user), entropy).mean()
         return {"loss": -reward, "reward": reward.detach()}

@@ -165,23 +165,20 @@ class TextModel(ZooModel):
             return
         metrics: dict[str, float] = {}
         if self.trainer.is_global_zero:
-            metrics = self.source.score(self.sample_tokens(self.test_samples))
+            metrics = self.sample_metrics(self.sample_tokens(self.test_samples))
             if self.reverse_steps:
                 metrics["reverse_nll"] = self._reverse_nll()
         metrics = self.trainer.strategy.broadcast(metrics)
         self.log_dict({f"test/{name}": float(value) for name, value in metrics.items()}, sync_dist=True)
 
+    def sample_metrics(self, tokens: Tensor) -> dict[str, float]:
+        """Return the data's metrics of samples ``n t``."""
+        return self.source.score(tokens)
+
     def _reverse_nll(self) -> float:
-        tokens, lengths = (value.to(self.device) for value in self.source.test_sequences())
-        return reverse_nll(
-            self.make_generator,
-            self.sample_tokens,
-            tokens,
-            lengths,
-            self.require_vocabulary().lengths,
-            self.reverse_steps,
-            self.likelihood_learning_rate,
-        )
+        held_out = (value.to(self.device) for value in self.source.test_sequences())
+        lengths_of, rate = self.require_vocabulary().lengths, self.likelihood_learning_rate
+        return reverse_nll(self.make_generator, self.sample_tokens, *held_out, lengths_of, self.reverse_steps, rate)
 
     @property
     def likelihood_learning_rate(self) -> float:
@@ -189,6 +186,10 @@ class TextModel(ZooModel):
         return self.optimizer_config.learning_rate
 
     # -- samples ------------------------------------------------------------------------------------------------------
+
+    def draw_conditions(self, labels: Tensor | None, n: int, generator: torch.Generator | None) -> Tensor | None:
+        """Return what n samples with these labels are conditioned on, ``n ...``; the labels, unless there is more."""
+        return labels
 
     @torch.no_grad()
     def sample_tokens(
@@ -207,8 +208,8 @@ class TextModel(ZooModel):
         vocabulary = self.require_vocabulary()
         ids = torch.tensor(vocabulary.encode(prefix), dtype=torch.int64, device=self.device) if prefix else None
         options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "banned": banned}
-        labels = sample_labels(label, n, self.classes, self.device, generator)
-        parts = [labels[first : first + ROWS] if labels is not None else None for first in range(0, n, ROWS)]
+        conditions = self.draw_conditions(sample_labels(label, n, self.classes, self.device, generator), n, generator)
+        parts = [conditions[first : first + ROWS] if conditions is not None else None for first in range(0, n, ROWS)]
         sizes = [min(ROWS, n - first) for first in range(0, n, ROWS)]
         return torch.cat(
             [

@@ -17,7 +17,7 @@ from ...ranges import check_sizes, check_weights
 from ...registry import Spec, from_options
 from ...vocabulary import Vocabulary
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, learning_rate_factor, register_model
-from ..relaxed import RelaxedCategorical
+from ..relaxed.annealed import Annealed
 from .arguments import NO_PRETRAINING, Pretraining, check_init_from, check_spec
 from .base import TextModel
 from .generators import GENERATORS
@@ -43,7 +43,8 @@ class TextGAN(TextModel):
         init_from: a trained text model, as ``load`` returns it; on the command line its name. It brings the three
             arguments above, its classes, and weights.
         classes: number of labels that the generator is conditioned on, 0 for none; for objective mle only.
-        objective: mle, scheduled_sampling, gumbel, seqgan, or ``{name: seqgan, rollouts: 16, adversary: {...}}``.
+        objective: mle, scheduled_sampling, professor_forcing, gumbel, seqgan, organ, or ``{name: seqgan, rollouts: 16,
+            adversary: {...}}``.
         pretraining: maximum likelihood before the objective; options of ``Pretraining``.
         optimizer: of the generator in the objective's own phase; options of ``OptimizerConfig``. ``weight_decay`` is
             that of the discriminator too. ``schedule`` and ``warmup`` apply to each phase.
@@ -120,8 +121,8 @@ class TextGAN(TextModel):
         self.use_optimizer(optimizer)
         self.pretraining = from_options(Pretraining, pretraining)
         self.clip, self.test_samples, self.reverse_steps = clip, test_samples, reverse_steps
-        self.adversarial = OBJECTIVES[OBJECTIVES.read(objective)[0]].adversarial
-        self.monitor = None if self.adversarial else "val/nll"
+        kind = OBJECTIVES[OBJECTIVES.read(objective)[0]]
+        self.adversarial, self.monitor = kind.adversarial, "val/nll" if kind.likelihood else None
         self.automatic_optimization = False
         self.build_for(vocabulary, max_length)
         if start is not None:
@@ -160,6 +161,7 @@ class TextGAN(TextModel):
         """Build the generator and the objective."""
         self.generator = self.make_generator(self.classes)
         self.objective = OBJECTIVES.build(self.objective_spec, vocabulary=vocabulary, max_length=max_length)
+        self.objective.attach(self.generator)
         self.maximum_likelihood = MaximumLikelihood(vocabulary, max_length)
 
     # -- training -----------------------------------------------------------------------------------------------------
@@ -175,12 +177,18 @@ class TextGAN(TextModel):
             raise ValueError("a text GAN does not train in float16: use --trainer.precision=bf16-mixed")
         if self.trainer.world_size > 1 and self.adversarial:
             raise ValueError("adversarial objectives train in one process: use --trainer.devices=1")
+        self.objective.learn(self.source)
+
+    def sample_metrics(self, tokens: Tensor) -> dict[str, float]:
+        """Return the metrics of samples ``n t``: the data's and the objective's."""
+        self.objective.learn(self.source)
+        return {**super().sample_metrics(tokens), **self.objective.sample_metrics(tokens)}
 
     def pretrains(self) -> bool:
         """True during pretraining."""
         return self.global_step < self.pretraining.steps
 
-    def relaxed_layers(self) -> list[RelaxedCategorical]:
+    def relaxed_layers(self) -> list[Annealed]:
         """Relaxed-sampling layers; none during pretraining, so that their temperature does not advance."""
         return [] if self.pretrains() else super().relaxed_layers()
 
@@ -196,7 +204,7 @@ class TextGAN(TextModel):
 
         for group in optimizer.param_groups:
             group["lr"] = factor * (self.pretraining if self.pretrains() else self.optimizer_config).learning_rate
-            group["betas"] = GAME_BETAS if objective.adversarial else BETAS
+            group["betas"] = BETAS if objective.likelihood else GAME_BETAS
         metrics = objective.generator_metrics(self.generator, batch)
         self._descend(optimizer, metrics["loss"], self.generator_parameters())
         objective.advance()
@@ -230,8 +238,8 @@ class TextGAN(TextModel):
 
     @property
     def likelihood_learning_rate(self) -> float:
-        """Peak learning rate of maximum likelihood: that of pretraining for adversarial objectives."""
-        return (self.pretraining if self.adversarial else self.optimizer_config).learning_rate
+        """Peak learning rate of maximum likelihood: that of pretraining for objectives without a likelihood."""
+        return (self.optimizer_config if self.objective.likelihood else self.pretraining).learning_rate
 
     def generator_parameters(self) -> list[nn.Parameter]:
         """Parameters that descend the generator's loss, a learned temperature included."""

@@ -26,6 +26,7 @@ from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, regi
 from ..inputs import check_classes
 from ..quantizers import CodebookUsage
 from ..relaxed import RelaxedCategorical
+from ..relaxed.annealed import Annealed
 from ..relaxed.truncation import truncate
 from .base import CodeModel
 from .codes import batch_codes, check_codes, has_codes
@@ -118,7 +119,7 @@ class CodePrior(CodeModel):
         self.vqvae.eval()
         return self
 
-    def relaxed_layers(self) -> list[RelaxedCategorical]:
+    def relaxed_layers(self) -> list[Annealed]:
         """Return no layer: the frozen VQ-VAE keeps its temperature, and the prior has none."""
         return []
 

@@ -102,8 +102,8 @@ def graphs_of(model: ZooModel) -> list[Graph]:
     graphs = [*image_graphs(model), *prior_graphs(model), *text_graphs(model)]
     if not graphs:
         raise ValueError(
-            f"a {model.registry_name} model has nothing to export: it has no encode and decode, no reconstruct, and no "
-            "text generator"
+            f"a {model.registry_name} model has nothing to export: it has no encode and decode of images, no "
+            "reconstruct, and no text generator"
         )
     return graphs
 

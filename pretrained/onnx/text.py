@@ -12,6 +12,7 @@ from ...models.base import ZooModel
 from ...models.text.base import TextModel
 from ...models.text.generators.base import LanguageModel
 from ...models.text.generators.packing import PackedState
+from ...models.text.text_vae import TextVAE
 from ...vocabulary import BPE
 from .graph import BATCH, PAST, Graph, Value
 
@@ -56,8 +57,8 @@ class Step(Graph):
 
 
 def text_graphs(model: ZooModel) -> list[Graph]:
-    """The graph of a text model's generator; ValueError for one whose state is not packed."""
-    return [Step(model.generator)] if isinstance(model, TextModel) else []
+    """The graph of a text model's generator, none of a VAE's; ValueError for one whose state is not packed."""
+    return [Step(model.generator)] if isinstance(model, TextModel) and not isinstance(model, TextVAE) else []
 
 
 def describe_text(model: ZooModel) -> dict[str, Any]:

@@ -24,7 +24,11 @@ def describe() -> Callable[[str, Sequence[str]], Described]:
         read = Configuration.read(["fit", "--config", config, *options])
         _, _, text, *others = read.arguments
         section = read.sections["model"]
-        plain = {path[0]: yaml.safe_load(value) for item in section.rest for path, value in item.values}
+        plain = {
+            path[0]: yaml.safe_load(value) if isinstance(value, str) else value
+            for item in section.rest
+            for path, value in item.values
+        }
         trainer = yaml.safe_load(text)["trainer"]
         trainer |= dict(x.removeprefix("--trainer.").split("=") for x in others if x.startswith("--trainer."))
         arguments = section.kind.resolve({**section.arguments, **plain}, load_once)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gumbelzoo.benchmarks.common import runs
 from gumbelzoo.benchmarks.slates import cosine, report, slates
 from gumbelzoo.benchmarks.slates.rows import CONTROL, ROWS, Row
 from gumbelzoo.data import SlateData
@@ -50,7 +51,7 @@ def test_slates_command_resumes(small: Callable[..., None], tmp_path: Path, monk
     page = (tmp_path / "slates.md").read_text()
     assert "Not run yet: random_reward." in page and "0.000" not in page.partition("## White box")[2].partition("##")[0]
     assert (tmp_path / "slates.png").is_file()
-    monkeypatch.setattr(slates, "finish", lambda *arguments: pytest.fail("it is finished"))
+    monkeypatch.setattr(runs, "finish", lambda *arguments: pytest.fail("it is finished"))
     small("--only", "reinforce_leave_one_out")
     assert json.loads((tmp_path / "slates.json").read_text()) == record
 

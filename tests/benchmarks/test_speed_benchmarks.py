@@ -95,3 +95,17 @@ def test_cost_of_estimators(monkeypatch: pytest.MonkeyPatch) -> None:
     reference, row = cost.compare(40, 3, turns=1)
     assert reference[:2] == [cost.REFERENCE, "3"] and reference[3] == "1.00"
     assert row[0] == "gumbel_rao" and row[-2:] == ["10", "1"] and len(row) == len(cost.HEADER)
+
+
+SCRIPTS = sorted(
+    path
+    for path in (Path(growth.__file__).parents[1]).rglob("*.py")
+    if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_every_script_reads_its_arguments(script: Path) -> None:
+    """A script that ignores ``--help`` would run for minutes and overwrite its page."""
+    text = script.read_text(encoding="utf-8")
+    assert any(way in text for way in ("parse_nothing(", "ArgumentParser(", "run_command("))

@@ -91,5 +91,5 @@ def test_model_that_advances_itself_is_refused() -> None:
 def test_module_without_layers_is_refused() -> None:
     module = Plain()
     module.first, module.nested = nn.Identity(), nn.Identity()
-    with pytest.raises(ValueError, match="found no RelaxedCategorical in Plain"):
+    with pytest.raises(ValueError, match="found no relaxed-sampling layer in Plain"):
         fit(module)

@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 import pytest
 from beartype.door import is_bearable
-from gumbelzoo.data import DATA, CodeData, ImageData, PairData, SlateData, TextData
+from gumbelzoo.data import DATA, ClutterData, CodeData, ImageData, PairData, SlateData, TextData
 from gumbelzoo.data.base import InMemoryData
 from gumbelzoo.data.images.splits import IMAGE_SETS, ImageSet, Splits
 from gumbelzoo.interfaces import ImageSource, SlateSource, TextSource
@@ -43,6 +43,7 @@ def test_data_module_satisfies_interface(protocol, make):
 
 def test_registry_names():
     assert {name: DATA[name] for name in DATA} == {
+        "clutter": ClutterData,
         "codes": CodeData,
         "images": ImageData,
         "pairs": PairData,

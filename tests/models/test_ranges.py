@@ -20,6 +20,7 @@ from gumbelzoo.models.text.discriminators import DISCRIMINATORS
 from gumbelzoo.models.text.generators import GENERATORS
 from gumbelzoo.models.text.objectives import OBJECTIVES
 from gumbelzoo.models.text.objectives.adversarial import Adversary
+from gumbelzoo.models.text.vae import LATENTS, MATCHINGS, PRIORS, GRUConfig
 from gumbelzoo.models.vqvae.likelihoods import LIKELIHOODS
 from gumbelzoo.models.vqvae.priors import CODE_NETWORKS
 from gumbelzoo.ranges import check_sizes
@@ -40,9 +41,12 @@ CONTEXTS: list[tuple[Registry[Any], dict[str, Any]]] = [
     (GENERATORS, TEXT),
     (DISCRIMINATORS, TEXT),
     (OBJECTIVES, TEXT),
+    (LATENTS, {}),
+    (MATCHINGS, {"width": 4}),
+    (PRIORS, {"latents": 2, "categories": 3}),
     (SLATE_OBJECTIVES, {"items": 4, "slots": 2, "user_width": 3}),
 ]
-MODEL_ARGUMENTS: dict[str, dict[str, Any]] = {"code_prior": {"vqvae": VQVAE}, "text_gan": TEXT}
+MODEL_ARGUMENTS: dict[str, dict[str, Any]] = {"code_prior": {"vqvae": VQVAE}, "text_gan": TEXT, "text_vae": TEXT}
 # Arguments for which 0 has a meaning: none of it, or no limit.
 ZERO = {
     *(
@@ -50,6 +54,8 @@ ZERO = {
         "top_kernel",
         "code_prior.classes",
         "text_gan.classes",
+        "text_vae.classes",
+        "glimpse_classifier.glimpses",
         "kmeans_batches",
         "warmup",
         "beta_warmup",
@@ -69,7 +75,9 @@ def owners() -> Iterator[tuple[str, Callable[..., Any], dict[str, Any]]]:
         yield name, partial(schedule, name), {}
     for name in MODELS:
         yield name, MODELS[name], MODEL_ARGUMENTS.get(name, {})
-    for name, kind in (("optimizer", OptimizerConfig), ("pretraining", Pretraining), ("adversary", Adversary)):
+    groups = {"optimizer": OptimizerConfig, "pretraining": Pretraining, "adversary": Adversary}
+    groups["encoder"] = GRUConfig
+    for name, kind in groups.items():
         yield name, kind, {}
 
 

@@ -53,16 +53,20 @@ class LanguageModel(nn.Module):
         self.vocab_size, self.max_length, self.eos_id = len(vocabulary), max_length, vocabulary.eos
         self.embedding = nn.Embedding(self.vocab_size + 1, width)
         self.head = nn.Linear(features, self.vocab_size)
-        self.label_embedding: nn.Embedding | None = None
+        self.label_embedding: nn.Module | None = None
 
     def condition(self, classes: int) -> None:
         """Make the model conditional on labels in [0, classes)."""
         self.label_embedding = nn.Embedding(classes, self.embedding.embedding_dim)
 
+    def condition_on_vectors(self, width: int) -> None:
+        """Make the model conditional on vectors ``b width``, which are given in the place of labels."""
+        self.label_embedding = nn.Linear(width, self.embedding.embedding_dim)
+
     @property
     def classes(self) -> int:
-        """Number of labels; 0 for an unconditional model."""
-        return 0 if self.label_embedding is None else self.label_embedding.num_embeddings
+        """Number of labels; 0 for an unconditional model, or one that is conditional on vectors."""
+        return getattr(self.label_embedding, "num_embeddings", 0)
 
     def features(self, x: Tensor) -> Tensor:
         """Features of every position from the embedded inputs up to it, ``b t d -> b t h``."""

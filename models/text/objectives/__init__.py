@@ -1,6 +1,14 @@
 """Training objectives of text generators, one per file; importing this package registers them in ``OBJECTIVES``."""
 
-from . import gumbel_gan, maximum_likelihood, scheduled_sampling, seqgan  # noqa: F401  (importing registers)
+from . import (  # noqa: F401  (importing registers)
+    gumbel_gan,
+    maximum_likelihood,
+    organ,
+    organ_gumbel,
+    professor_forcing,
+    scheduled_sampling,
+    seqgan,
+)
 from .adversarial import Adversarial, Adversary
 from .base import OBJECTIVES, Objective
 

@@ -70,6 +70,7 @@ class Adversarial(Objective):
     """
 
     adversarial = True
+    likelihood = False
     parts: ClassVar[Mapping[str, Any]] = {"adversary": Adversary}
 
     def __init__(

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from ....interfaces import Batch
+from ....interfaces import Batch, TextSource
 from ....registry import Registry
 from ....vocabulary import Vocabulary
 from ..generators.base import LanguageModel
@@ -26,11 +26,15 @@ class Objective(nn.Module):
     """
 
     adversarial: ClassVar[bool] = False
+    likelihood: ClassVar[bool] = True  # is the held-out NLL a metric to select a model by?
     parts: ClassVar[Mapping[str, Any]] = {}  # options that are specs or dataclasses
 
     def __init__(self, vocabulary: Vocabulary, max_length: int) -> None:
         super().__init__()
         self.vocab_size, self.max_length, self.eos_id = len(vocabulary), max_length, vocabulary.eos
+
+    def attach(self, generator: LanguageModel) -> None:
+        """Build what depends on the generator, once, before training."""
 
     def generator_metrics(self, generator: LanguageModel, batch: Batch) -> dict[str, Tensor]:
         """Named scalars of a batch; the generator descends ``loss``."""
@@ -43,6 +47,13 @@ class Objective(nn.Module):
     def discriminator_parameters(self) -> list[nn.Parameter]:
         """Parameters of the discriminator; empty without one."""
         return []
+
+    def learn(self, source: TextSource) -> None:
+        """Read what the objective needs of the data, before training and before test."""
+
+    def sample_metrics(self, tokens: Tensor) -> dict[str, float]:
+        """Return the objective's own metrics of test samples ``n t``, by name."""
+        return {}
 
     def advance(self) -> None:
         """Count one optimizer step; the model advances ``RelaxedCategorical`` layers itself."""

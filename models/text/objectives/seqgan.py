@@ -64,12 +64,8 @@ class SeqGAN(Adversarial):
 
     def generator_metrics(self, generator: LanguageModel, batch: Batch) -> dict[str, Tensor]:
         """``loss``, a surrogate whose gradient is the policy gradient, and the mean ``reward``."""
-        n, minimum = len(batch["tokens"]), self.baseline.minimum_samples
-        if n < minimum:
-            raise ValueError(
-                f"this baseline compares {minimum} sentences or more of a batch, got {n}; raise --data.batch_size or "
-                "use --model.objective.baseline=none"
-            )
+        n = len(batch["tokens"])
+        check_batch(n, self.baseline)
         tokens = generator.sample(n)
         rewards = self.reward.token_rewards(tokens, lambda: self.rollout_rewards(generator, tokens, batch["tokens"]))
         mask = token_mask(tokens, self.eos_id)  # b t
@@ -125,3 +121,12 @@ def build_baseline(spec: Spec) -> Baseline:
     except ValueError:
         known = ", ".join(other for other in BASELINES.names() if other != name)
         raise ValueError(f"the baseline '{name}' needs logits, not only rewards; use one of {known}") from None
+
+
+def check_batch(sentences: int, baseline: Baseline) -> None:
+    """Check that a baseline has as many sentences as it compares; else ValueError."""
+    if sentences < baseline.minimum_samples:
+        raise ValueError(
+            f"this baseline compares {baseline.minimum_samples} sentences or more of a batch, got {sentences}; raise "
+            "--data.batch_size or use --model.objective.baseline=none"
+        )

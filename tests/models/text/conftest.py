@@ -9,7 +9,7 @@ import lightning as L
 import pytest
 import torch
 from gumbelzoo.data import TextData
-from gumbelzoo.models.text.objectives import OBJECTIVES
+from gumbelzoo.models.text.objectives import OBJECTIVES, Adversarial
 from gumbelzoo.models.text.text_gan import TextGAN
 from gumbelzoo.vocabulary import EOS
 from torch import Tensor
@@ -20,7 +20,14 @@ SMALL: dict[str, Any] = {
     "generator": {"name": "lstm", "width": 4, "hidden": 6},
     "test_samples": 50,
 }
-OPTIONS: dict[str, dict[str, Any]] = {"seqgan": {"rollouts": 2}, "scheduled_sampling": {"steps": 4}}
+MAN = {"name": "token_share", "tokens": ["man"]}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "seqgan": {"rollouts": 2},
+    "scheduled_sampling": {"steps": 4},
+    "organ": {"domain_reward": MAN},
+    "organ_gumbel": {"domain_reward": MAN},
+    "professor_forcing": {"adversary": {"width": 4}},
+}
 ADVERSARY: dict[str, Any] = {"discriminator": {"name": "cnn", "width": 4}}
 
 
@@ -35,7 +42,7 @@ def make() -> Callable[..., TextGAN]:
         **arguments: Any,
     ) -> TextGAN:
         spec = {"name": objective, **OPTIONS.get(objective, {}), **(options or {})}
-        if OBJECTIVES[objective].adversarial:
+        if issubclass(OBJECTIVES[objective], Adversarial):
             spec["adversary"] = {**ADVERSARY, **(adversary or {})}
         torch.manual_seed(0)
         return TextGAN(**{**SMALL, "objective": spec, **arguments})

@@ -1,0 +1,110 @@
+"""A table of trained rows: its record, and the command that trains what the record lacks and writes the page.
+
+A record has an entry for each row: ``choice``, what a search has selected with its minutes; ``runs``, by key; and what
+else the table measures. It can hold runs of several machines and runs whose folders are gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from gumbelzoo.benchmarks.common.pages import write_page
+from gumbelzoo.benchmarks.common.runs import environment, fit_record, test_metrics
+
+Record = dict[str, dict[str, Any]]
+Job = tuple[Any, ...]  # name of a row, and which run of it
+KEPT = ("seed", "minutes", "hardware", "versions", "commit")  # of fit.json
+
+
+def tested(run: Path) -> dict[str, Any]:
+    """Return what a record keeps of a run that is trained and tested: metrics, minutes, seed, machine, versions."""
+    minutes = json.loads((run / "test.json").read_text(encoding="utf-8"))["minutes"]
+    kept = {key: value for key, value in fit_record(run).items() if key in KEPT}
+    return {"metrics": test_metrics(run), "test_minutes": minutes, **kept}
+
+
+def budget(record: Record) -> str:
+    """Return machines, versions and commits of all runs, and their minutes, in one line."""
+    runs = [run for entry in record.values() for run in entry["runs"].values()]
+    minutes = sum(run["minutes"] + run["test_minutes"] for run in runs)
+    search = sum(entry["choice"]["search_minutes"] for entry in record.values())
+    return f"{environment(runs)} {minutes:.0f} minutes of runs and {search:.0f} of search in total."
+
+
+def read_record(path: Path) -> Record:
+    """Return the record, empty at first."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def write_record(
+    path: Path,
+    record: Record,
+    names: Iterable[str],
+    page: Callable[[Record], Sequence[str]],
+    draw: Callable[[Record, Path], None],
+) -> None:
+    """Write record, page and picture next to each other, rows in the order of ``names``."""
+    ordered = {name: record[name] for name in names if name in record}
+    path.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
+    write_page(str(path), page(ordered))
+    draw(ordered, path.with_suffix(".png"))
+
+
+def run_command(
+    description: str,
+    out: str,
+    names: Sequence[str],
+    jobs: Callable[[Sequence[str]], Iterable[Job]],
+    parts: Sequence[Callable[..., bool]],
+    record: Record,
+    write: Callable[[Record], None],
+) -> None:
+    """Read the command line, and do what is missing; a failed row does not stop the others.
+
+    Args:
+        description: for ``--help``.
+        out: default folder of the runs.
+        names: of all rows.
+        jobs: gives the jobs of the chosen rows in the order of their worth.
+        parts: of a job, called with the folder, the record and the job's values; True if the record has changed.
+        record: of what is finished.
+        write: writes record, page and picture.
+
+    Raises:
+        SystemExit: a job failed, or the command was interrupted.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path(out))
+    parser.add_argument("--only", nargs="+", default=list(names), choices=list(names), metavar="ROW")
+    parser.add_argument("--page", action="store_true", help="write the page of what is recorded, and train nothing")
+    options = parser.parse_args()
+    sys.argv = sys.argv[:1]
+    torch.set_num_threads(1)
+    if options.page:
+        return write(record)
+    folder, failed = options.out.resolve(), []
+    try:
+        for job in jobs(options.only):
+            try:
+                for part in parts:
+                    if part(folder, record, *job):
+                        write(record)
+            except (RuntimeError, OSError) as error:
+                failed.append(job[0])
+                print(f"{job[0]}: FAILED, {error}", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted; the same command resumes") from None
+    if failed:
+        raise SystemExit(f"failed: {', '.join(dict.fromkeys(failed))}")
+
+
+def add_run(record: Record, name: str, key: str, choice: Mapping[str, float], run: Path) -> None:
+    """Put a tested run into the record, under its row and key."""
+    entry = record.get(name, {})
+    record[name] = {**entry, "choice": dict(choice), "runs": {**entry.get("runs", {}), key: tested(run)}}

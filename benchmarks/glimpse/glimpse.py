@@ -1,0 +1,86 @@
+"""Where to look: glimpses by every estimator, soft glimpses, spatial transformers and convolutions, on cluttered MNIST.
+
+    python benchmarks/glimpse/glimpse.py --out runs/glimpse             # hours; the same command resumes
+    python benchmarks/glimpse/glimpse.py --out runs/glimpse --only soft_6 coarse   # some rows
+    python benchmarks/glimpse/glimpse.py --out runs/glimpse --page      # page, record and picture of what is finished
+
+Each row's learning rate and temperature are selected by the validation loss after ``TUNING_STEPS`` steps, with a seed
+that is not reported. Final runs are three seeds.
+
+Runs are ordinary run folders, ``<out>/<row>/<what>/``. Finished runs are kept, interrupted ones are resumed. After each
+run the record, ``glimpse.json``, and from it the page and the picture are written; the record can hold runs of several
+machines and runs whose folders are gone. To replace a recorded run, remove it from the record. The exit status is 1 if
+a run failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from gumbelzoo import load
+from gumbelzoo.benchmarks.common import search
+from gumbelzoo.benchmarks.common.runs import row_folder
+from gumbelzoo.benchmarks.common.table import Record, add_run, read_record, run_command, write_record
+from gumbelzoo.benchmarks.glimpse.operations import operations, parameters
+from gumbelzoo.benchmarks.glimpse.report import draw, page
+from gumbelzoo.benchmarks.glimpse.rows import ROWS, SEEDS, STEPS, TUNING_SEED, TUNING_STEPS
+from gumbelzoo.callbacks.figures import VIEWED, image_figures
+from gumbelzoo.data import ClutterData
+from torchvision.utils import save_image
+
+RECORD = Path(__file__).with_suffix(".json")
+PICTURED = {"straight_through_gumbel_softmax_6": "paths.png", "transformer_affine": "warps.png"}  # rows with a picture
+
+
+def train(out: Path, name: str, what: str, steps: int, choice: search.Choice, seed: int, test: bool) -> Path:
+    """Train (and test) one run of a row, or resume it; return the run folder."""
+    row = ROWS[name]
+    options = [*row.options(*choice), f"--seed_everything={seed}"]
+    return search.train(row_folder(out, name) / what, row.config, options, steps, test)
+
+
+def jobs(names: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Rows and seeds in the order of their worth: a seed of every row, then the others."""
+    yield from ((name, seed) for seed in SEEDS for name in names)
+
+
+def run_job(out: Path, record: Record, name: str, seed: int) -> bool:
+    """Finish one run, and its row's search before the first; True if the record did not have it."""
+    entry = record.get(name, {})
+    if str(seed) in entry.get("runs", {}):
+        return False
+    print(f"{name}: seed {seed}", flush=True)
+
+    def tune(what: str, choice: search.Choice) -> Path:
+        return train(out, name, what, TUNING_STEPS, choice, TUNING_SEED, test=False)
+
+    choice = entry.get("choice") or search.search(tune, ROWS[name].choices, "val/loss")
+    run = train(out, name, f"seed{seed}", STEPS, (choice["learning_rate"], choice.get("temperature")), seed, test=True)
+    add_run(record, name, str(seed), choice, run)
+    if "operations" not in record[name]:
+        model = load(str(run))
+        record[name] |= {"operations": operations(model), "parameters": parameters(model)}
+    if seed == SEEDS[0] and name in PICTURED:
+        draw_views(run, RECORD.with_name(PICTURED[name]))
+    return True
+
+
+def draw_views(run: Path, path: Path) -> None:
+    """Draw what a trained model sees of the first test images."""
+    batch = next(iter(ClutterData(eval_batch_size=VIEWED).test_dataloader()))
+    save_image(image_figures(load(str(run)), batch["image"], batch["label"].tolist())["views"], path)
+
+
+def write(record: Record) -> None:
+    """Write record, page and picture."""
+    write_record(RECORD, record, ROWS, page, draw)
+
+
+def main() -> None:
+    """Run the command line."""
+    run_command(str(__doc__), "runs/glimpse", list(ROWS), jobs, (run_job,), read_record(RECORD), write)
+
+
+if __name__ == "__main__":
+    main()

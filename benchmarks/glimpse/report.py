@@ -1,0 +1,186 @@
+"""Page and picture of the glimpse benchmark, from its record."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
+from gumbelzoo.benchmarks.common.table import Record, budget
+from gumbelzoo.benchmarks.glimpse.rows import (
+    CNN,
+    CONTROL,
+    ENTROPY,
+    LEARNING_RATES,
+    ROWS,
+    SEEDS,
+    SIX,
+    STEPS,
+    TEMPERATURES,
+    TUNING_SEED,
+    TUNING_STEPS,
+    TWO,
+    WARP,
+)
+from gumbelzoo.plots import BLUE, GREEN, ORANGE, PURPLE, VERMILION, plot
+
+GOAL = 5.0  # % error
+SOFT_MARGIN = 0.5  # points between the best estimator and soft glimpses
+TITLES = {
+    SIX: f"Six glimpses (goal: {GOAL}%)",
+    WARP: f"Spatial transformers (goal: {GOAL}%)",
+    CNN: "Convolutions of the whole image",
+    CONTROL: "Controls, trained",
+    TWO: "Two glimpses, every estimator",
+}
+HEAD = f"""\
+MNIST digits anywhere on 60 x 60 pixels, with four pieces of 8 x 8 of other digits, added and clipped. Training scenes
+are drawn anew in every step, the 10,000 test scenes are fixed. {STEPS:,} steps of 100 scenes ({STEPS // 500} passes),
+AdamW with a cosine schedule, for every row.
+
+- `error`: wrong classes of the test scenes in %, mean and standard error over seeds {", ".join(map(str, SEEDS))}. Every
+  place is the most probable one, nothing is relaxed, except for soft glimpses.
+- `seen`: share of the digit's ink in the windows of 12 x 12 of a path, in %. A window of 24 x 24 at half the resolution
+  is around each of them.
+- `operations`: millions for one image, a multiplication and an addition as two, as torch counts them. `parameters`:
+  thousands.
+- Glimpses: a coarse view of 12 x 12 of the whole image, then windows at 9 x 9 places, in a GRU of 128. The entropy of
+  hard choices is rewarded, {ENTROPY} per nat at first and 0 at the end.
+- `learning rate` and `temperature` are selected from {LEARNING_RATES} and {TEMPERATURES} by the validation loss after
+  {TUNING_STEPS:,} steps, with seed {TUNING_SEED}, which is not reported.
+- A row that is not better than its control, random places or, for a transformer, the best network of the whole image
+  with at most the operations of six glimpses, is marked †.
+- `minutes` of one run on one thread, on the wall clock of a busy machine.
+- Published, with longer training: RAM 5.23% with 8 glimpses and a convolutional network 7.83% (Mnih et al. 2014).
+
+The same command resumes: `python benchmarks/glimpse/glimpse.py`."""
+
+
+def errors(entry: Mapping[str, Any]) -> list[float]:
+    """Return the test errors of a row in %."""
+    found = (entry["runs"].get(str(seed)) for seed in SEEDS)
+    return [100 * (1 - run["metrics"]["test/accuracy"]) for run in found if run]
+
+
+def page(record: Record) -> list[str]:
+    """Return the parts of ``glimpse.md``."""
+    parts = ["# Glimpses of cluttered digits", "![Errors and operations of all rows](glimpse.png)", HEAD]
+    if record:
+        parts += [budget(record), findings(record)]
+    for section, title in TITLES.items():
+        rows = {name: entry for name, entry in record.items() if ROWS[name].section == section}
+        parts += [f"## {title}", rows_table(rows, record) if rows else "Not run yet."]
+    if "straight_through_gumbel_softmax_6" in record:
+        parts += ["## Where it looks", "![Windows of six glimpses, from red to blue](paths.png)"]
+    if "transformer_affine" in record:
+        parts.append("![Warped test images](warps.png)")
+    missing = [name for name in ROWS if name not in record]
+    return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
+
+
+def limit(record: Record) -> float:
+    """Return the operations that a limited row may have: those of six hard glimpses; infinite while unknown."""
+    found = [e["operations"] for name, e in record.items() if ROWS[name].section == SIX and not name.startswith("soft")]
+    return min(found, default=float("inf"))
+
+
+def best(record: Record, section: str, hard: bool = False) -> tuple[str, float] | None:
+    """Return the row of a section with the least mean error, of those within the limit; None without one."""
+    found = [
+        (statistics.mean(errors(entry)), name)
+        for name, entry in record.items()
+        if ROWS[name].section == section
+        and not (hard and name.startswith("soft"))
+        and (section != CNN or (ROWS[name].limited and entry["operations"] <= limit(record)))
+    ]
+    if not found:
+        return None
+    error, name = min(found)
+    return name, error
+
+
+def findings(record: Record) -> str:
+    """Return what the goals ask, as a list; nothing is said of rows that have not run."""
+    lines = []
+    network = best(record, CNN)
+    for section, what in ((SIX, "Six hard glimpses"), (WARP, "Spatial transformer")):
+        if (found := best(record, section, hard=True)) is None:
+            continue
+        name, error = found
+        reached = "reached" if error <= GOAL else "**not reached**"
+        text = f"- {what}: {error:.2f}% (`{name}`); the goal of {GOAL}% is {reached}"
+        if network:
+            relation = "below" if error < network[1] else "**not below**"
+            text += f", and it is {relation} the best whole-image network of at most as many operations, "
+            text += f"{network[1]:.2f}% (`{network[0]}`)"
+        lines.append(f"{text}.")
+    for section, soft in ((SIX, "soft_6"), (TWO, "soft")):
+        found = best(record, section, hard=True)
+        if found and soft in record:
+            gap = found[1] - statistics.mean(errors(record[soft]))
+            within = "within" if gap <= SOFT_MARGIN else "**not within**"
+            lines.append(
+                f"- {section.capitalize()}: `{found[0]}` is {gap:+.2f} points from soft glimpses, {within} 0.5."
+            )
+    return "\n".join(lines) or "No goal can be judged yet."
+
+
+def rows_table(rows: Record, record: Record) -> str:
+    """Return the errors of a section's rows; missing runs are blank."""
+    header = [
+        *("row", "error, %", "seeds", "seen, %", "operations", "parameters", "learning rate", "temperature"),
+        *("minutes", "note"),
+    ]
+    cells = []
+    for name, entry in sorted(rows.items(), key=lambda row: statistics.mean(errors(row[1]))):
+        found, choice, runs = errors(entry), entry["choice"], list(entry["runs"].values())
+        seen = [100 * run["metrics"]["test/seen"] for run in runs if "test/seen" in run["metrics"]]
+        cells.append(
+            [
+                f"`{name}`",
+                f"{mean_and_error(found, 2)}{_mark(name, statistics.mean(found), record)}",
+                str(len(found)),
+                f"{statistics.mean(seen):.0f}" if seen else "",
+                f"{entry['operations'] / 1e6:.2f}",
+                f"{entry['parameters'] / 1e3:.0f}",
+                f"{choice['learning_rate']:g}",
+                f"{choice['temperature']:g}" if "temperature" in choice else "",
+                f"{statistics.median(run['minutes'] for run in runs):.1f}",
+                ROWS[name].note,
+            ]
+        )
+    return markdown_table(header, cells)
+
+
+def _mark(name: str, error: float, record: Record) -> str:
+    """Return the mark of a row that is not better than its control."""
+    section, control = ROWS[name].section, None
+    random = {SIX: "random_6", TWO: "random_2"}.get(section, "")
+    if random in record:
+        control = statistics.mean(errors(record[random]))
+    elif section == WARP and (network := best(record, CNN)):
+        control = network[1]
+    return " †" if control is not None and error >= control else ""
+
+
+def draw(record: Record, path: Path) -> None:
+    """Draw error against operations, one point for each row."""
+    colours = {SIX: BLUE, TWO: PURPLE, WARP: ORANGE, CNN: VERMILION, CONTROL: GREEN}
+    with plot(path, 9, 6) as figure:
+        axes = figure.subplots()
+        for section, colour in colours.items():
+            rows = [(name, entry) for name, entry in record.items() if ROWS[name].section == section]
+            x = [entry["operations"] / 1e6 for _, entry in rows]
+            y = [statistics.mean(errors(entry)) for _, entry in rows]
+            axes.plot(x, y, "o", color=colour, label=section)
+            for (name, _), a, b in zip(rows, x, y, strict=True):
+                axes.annotate(name, (a, b), textcoords="offset points", xytext=(5, 3), fontsize=7)
+        axes.axhline(GOAL, color="0.5", linestyle="--", linewidth=1)
+        if record:  # empty axes cannot be logarithmic
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+        axes.set_xlabel("operations of one image, millions")
+        axes.set_ylabel("test error, %; lower is better")
+        figure.legend(loc="outside lower center", ncols=5, fontsize=9)

@@ -1,0 +1,114 @@
+"""Rows of the glimpse benchmark: what each of them trains, and the grids of its search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+STEPS, TUNING_STEPS = 5000, 1000
+LEARNING_RATES = (1e-3, 2e-3, 4e-3)
+TEMPERATURES = (0.5, 1.0)
+TUNING_SEED = 9  # of no reported run
+SEEDS = (0, 1, 2)
+ENTROPY = 0.02  # initial reward of a choice per nat of its entropy, of all hard glimpses
+SIX, TWO, WARP, CNN, CONTROL = "six glimpses", "two glimpses", "spatial transformer", "whole image", "control"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table.
+
+    Attributes:
+        section: six glimpses, two glimpses, spatial transformer, whole image or control.
+        config: configuration.
+        given: further options of ``fit``.
+        relaxed: has a temperature.
+        limited: has at most the operations of six glimpses.
+        note: text of the column ``note``.
+    """
+
+    section: str
+    config: str
+    given: tuple[str, ...]
+    relaxed: bool = False
+    limited: bool = True
+    note: str = ""
+
+    def options(self, rate: float, temperature: float | None) -> list[str]:
+        """Return the options of ``fit`` for a choice of the search."""
+        tau = [] if temperature is None else [f"--model.temperature={temperature}"]
+        return [*self.given, *tau, f"--model.optimizer.learning_rate={rate}"]
+
+    @property
+    def choices(self) -> list[tuple[float, float | None]]:
+        """Learning rates and temperatures of the search."""
+        temperatures: Sequence[float | None] = TEMPERATURES if self.relaxed else (None,)
+        return [(rate, temperature) for rate in LEARNING_RATES for temperature in temperatures]
+
+
+def _glimpses(section: str, estimator: str, note: str = "", relaxed: bool = False) -> Row:
+    number = {SIX: 6, TWO: 2}[section]
+    given = (f"--model.glimpses={number}", f"--model.estimator={estimator}", f"--model.entropy={ENTROPY}")
+    return Row(section, "glimpse_clutter", given, relaxed, note=note)
+
+
+def _soft(section: str) -> Row:
+    given = (f"--model.glimpses={ {SIX: 6, TWO: 2}[section] }", "--model.soft=true")
+    return Row(section, "glimpse_clutter", given, note="the mean of all windows: differentiable")
+
+
+def _control(places: str, note: str, glimpses: int = 6) -> Row:
+    return Row(CONTROL, "glimpse_clutter", (f"--model.glimpses={glimpses}", f"--model.places={places}"), note=note)
+
+
+def _transformer(name: str) -> Row:
+    return Row(WARP, "glimpse_transformer", (f"--model.transform={name}",))
+
+
+def _cnn(widths: str, features: int, limited: bool = True, note: str = "") -> Row:
+    given = (f"--model.widths={widths}", f"--model.features={features}")
+    return Row(CNN, "glimpse_cnn", given, limited=limited, note=note or f"channels {widths}, {features} features")
+
+
+def _reinforce(samples: int, baseline: str) -> str:
+    return f"{{name: reinforce, samples: {samples}, baseline: {baseline}}}"
+
+
+# The most wanted first.
+ROWS: dict[str, Row] = {
+    "straight_through_gumbel_softmax_6": _glimpses(SIX, "straight_through_gumbel_softmax", relaxed=True),
+    "soft_6": _soft(SIX),
+    "transformer_affine": _transformer("affine"),
+    "cnn_12_24_32": _cnn("[12,24,32]", 64),
+    "reinforce_leave_one_out_6": _glimpses(SIX, _reinforce(2, "leave_one_out"), "2 paths"),
+    "random_6": _control("random", "places are drawn"),
+    "coarse": _control("policy", "the coarse view alone", glimpses=0),
+    "oracle_6": _control("oracle", "the places nearest to the digit, told"),
+    "centre_6": _control("centre", "the middle of the image"),
+    "transformer_attention": _transformer("attention"),
+    "cnn_8_16_32_64": _cnn("[8,16,32,64]", 64),
+    "cnn_8_16_32": _cnn("[8,16,32]", 64),
+    "cnn_unlimited": _cnn("[32,64,128,128]", 128, limited=False, note="no limit on operations"),
+    "reinforce_leave_one_out": _glimpses(TWO, _reinforce(4, "leave_one_out"), "4 paths"),
+    "soft": _soft(TWO),
+    "random_2": _control("random", "places are drawn, two glimpses", glimpses=2),
+    **{
+        name: _glimpses(TWO, name, relaxed=True)
+        for name in (
+            "straight_through_gumbel_softmax",
+            "gumbel_softmax",
+            "reinmax",
+            "straight_through",
+            "gapped_straight_through",
+            "decoupled_straight_through_gumbel_softmax",
+            "gumbel_rao",
+        )
+    },
+    "reinforce_moving_average": _glimpses(TWO, _reinforce(1, "moving_average")),
+    "reinforce_learned": _glimpses(TWO, _reinforce(1, "learned")),
+    "reinforce_none": _glimpses(TWO, _reinforce(1, "none")),
+    "unordered": _glimpses(TWO, "{name: unordered, samples: 2}", "nested: 2 x 2 paths"),
+    "muprop": _glimpses(TWO, "muprop", "nested"),
+    "rebar": _glimpses(TWO, "rebar", "nested", relaxed=True),
+    "relax": _glimpses(TWO, "relax", "nested", relaxed=True),
+}

@@ -1,0 +1,161 @@
+"""Page and picture of the ORGAN benchmark, from its record."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
+from gumbelzoo.benchmarks.common.table import Record, budget
+from gumbelzoo.benchmarks.text.organ_rows import (
+    ARMS,
+    BATCH,
+    MAXIMUM_LIKELIHOOD,
+    PRETRAINING,
+    ROWS,
+    SAMPLES,
+    SCORED,
+    SEARCHES,
+    SEEDS,
+    STEPS,
+    STOPS,
+)
+from gumbelzoo.evaluation.molecules import has_rdkit, parse
+from gumbelzoo.models.text.domain_rewards import DOMAIN_REWARDS
+from gumbelzoo.plots import BLUE, GREEN, GREY, ORANGE, VERMILION, plot
+
+TRIVIAL = "C" * 15
+GOAL = 0.60  # logP at which the arms are compared
+COLUMNS = {
+    "domain_reward": ("logP", 3),
+    "domain_reward_distinct": ("of distinct valid", 3),
+    "valid": ("valid", 3),
+    "unique_10k": ("unique@10k", 3),
+    "novel": ("novel", 3),
+    "internal_diversity": ("IntDiv", 3),
+    "descriptor_distance": ("distance", 2),
+    "heavy_atoms": ("largest", 0),
+    "nll": ("NLL", 3),
+}
+NOTES = {
+    "best_of_n": f"control: the best {SAMPLES:,} of {SCORED:,} samples of the start",
+    "hill_climbing": "control: maximum likelihood of the best tenth of its own samples, ten rounds",
+}
+HEAD = f"""\
+An LSTM learns the SMILES of 4,042 molecules of QM9 for {PRETRAINING:,} steps of maximum likelihood, then a reward for
+{STEPS} steps of {BATCH} molecules (`configs/organ_qm9.yaml`): `weight` times a discriminator's score and (1 - weight)
+times logP, scaled to [0, 1] as ORGAN does, and 0 for molecules of more than 9 heavy atoms, the most in the data.
+{SAMPLES:,} samples of each; mean and standard error over seeds.
+
+- `logP`: the scaled reward, the mean over all samples, of which invalid ones have 0; then over different valid ones.
+- `unique@10k` is of the first 10,000 valid samples, and blank with fewer; `novel` of different valid ones against all
+  training molecules, by canonical form; `IntDiv` is 1 - the mean Tanimoto similarity of pairs of 1,000 samples.
+- `distance`: Frechet distance of eleven descriptors to 498 held-out molecules. FCD's package was not used.
+- `largest`: most heavy atoms of a sample; `NLL`: held-out, nats per token.
+
+Goal: logP >= 0.60 at valid >= 0.95, unique@10k >= 0.90, IntDiv >= 0.85, and no molecule of more than 9 heavy atoms.
+`python benchmarks/text/organ.py` writes this page, and resumes."""
+
+
+def page(record: Record) -> list[str]:
+    """Return the parts of ``organ.md``."""
+    parts = ["# ORGAN: molecules with a higher logP", "![logP and distance from the data](organ.png)", HEAD]
+    if not record:
+        return [*parts, "Not run yet."]
+    parts += [budget(record), trivial(), rows_table(record), "## At equal logP", claim(record)]
+    missing = [name for name in (*ROWS, *SEARCHES) if name not in record]
+    return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
+
+
+def trivial() -> str:
+    """Return what the trivial optimum scores."""
+    if not has_rdkit():
+        return ""
+    score = DOMAIN_REWARDS.build("log_p")([TRIVIAL]).item()
+    atoms = parse(TRIVIAL).GetNumHeavyAtoms()
+    return f"The trivial optimum, `{TRIVIAL}`, has logP {score:.3f} with {atoms} heavy atoms."
+
+
+def values(entry: Mapping[str, Any], steps: int, name: str) -> list[float]:
+    """Return a metric of all seeds after some steps, where it is recorded."""
+    runs = (entry["runs"].get(f"{seed} {steps}") for seed in SEEDS)
+    return [run["metrics"][f"test/{name}"] for run in runs if run and f"test/{name}" in run["metrics"]]
+
+
+def rows_table(record: Record) -> str:
+    """Return a row of the table for each recorded one."""
+    cells = []
+    for name, entry in record.items():
+        steps = ROWS[name].steps if name in ROWS else 0
+        runs = [run for key, run in entry["runs"].items() if key.endswith(f" {steps}")]
+        if not runs:
+            continue
+        found = [mean_and_error(values(entry, steps, key), digits) for key, (_, digits) in COLUMNS.items()]
+        note = ROWS[name].note if name in ROWS else NOTES[name]
+        minutes = f"{statistics.median(run['minutes'] for run in runs):.1f}"
+        cells.append([f"`{name}`", *found, str(len(runs)), minutes, note])
+    header = ["row", *(title for title, _ in COLUMNS.values()), "seeds", "minutes", "note"]
+    return markdown_table(header, cells)
+
+
+def curve(record: Record, name: str, seed: int) -> list[tuple[float, float]]:
+    """Return logP and distance of an arm over its steps, from the start on."""
+    points = []
+    for row, steps in ((MAXIMUM_LIKELIHOOD, 0), *((name, steps) for steps in (*STOPS, STEPS))):
+        run = record.get(row, {}).get("runs", {}).get(f"{seed} {steps}")
+        if run and "test/descriptor_distance" in run["metrics"]:
+            points.append((run["metrics"]["test/domain_reward"], run["metrics"]["test/descriptor_distance"]))
+    return points
+
+
+def distance_at(points: Sequence[tuple[float, float]], goal: float = GOAL) -> float | None:
+    """Return the distance at a logP by interpolation of the first crossing; None of a curve that does not reach it."""
+    for (low, before), (high, after) in itertools.pairwise(points):
+        if low <= goal <= high:
+            return float(np.interp(goal, (low, high), (before, after)))
+    return None
+
+
+def claim(record: Record) -> str:
+    """Return the sentence that compares the arms at equal logP."""
+    found = [[distance_at(curve(record, name, seed)) for name in ARMS] for seed in SEEDS]
+    pairs = [(alone, both) for alone, both in found if alone is not None and both is not None]
+    text = f"Distance from the data at logP {GOAL:.2f}, interpolated along each arm's steps"
+    if not pairs:
+        return f"{text}: not both arms reach it."
+    gains = [alone - both for alone, both in pairs]
+    cells = [mean_and_error(column, 2) for column in (*zip(*pairs, strict=True), gains)]
+    said = f"{text}: {cells[0]} without a discriminator, {cells[1]} with it; difference {cells[2]}, {len(pairs)} seeds."
+    if len(gains) < 2:
+        return f"{said} One seed decides nothing."
+    error = statistics.stdev(gains) / len(gains) ** 0.5
+    adds = statistics.mean(gains) > 2 * error
+    return (
+        f"{said} {'The discriminator keeps samples closer to the data.' if adds else 'The discriminator adds nothing.'}"
+    )
+
+
+def draw(record: Record, path: Path) -> None:
+    """Draw all rows on the plane of logP and distance, and the curves of the arms."""
+    colours = dict(zip(ARMS, (VERMILION, BLUE), strict=True))
+    with plot(path, 9, 5) as figure:
+        axes = figure.subplots()
+        for name, entry in record.items():
+            steps = ROWS[name].steps if name in ROWS else 0
+            reward, distance = (values(entry, steps, key) for key in ("domain_reward", "descriptor_distance"))
+            if reward and len(reward) == len(distance):
+                colour = colours.get(name, GREEN if name in SEARCHES else GREY)
+                axes.plot(reward, distance, "o", color=colour)
+                axes.annotate(name, (statistics.mean(reward), statistics.mean(distance)), fontsize=8)
+        for name, colour in colours.items():
+            for seed in SEEDS:
+                points = curve(record, name, seed)
+                axes.plot(*zip(*points, strict=True), "-", color=colour, linewidth=1) if points else None
+        axes.axvline(GOAL, color=ORANGE, linestyle="--", label=f"goal: {GOAL:.2f}")
+        axes.set_xlabel("logP, scaled to [0, 1], mean of all samples; higher is better")
+        axes.set_ylabel("distance from held-out molecules; lower is closer")
+        axes.legend(fontsize=9)

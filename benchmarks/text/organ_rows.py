@@ -1,0 +1,60 @@
+"""Rows of the ORGAN benchmark, and its sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CONFIG = "organ_qm9"
+PRETRAINING, STEPS, BATCH = 1500, 300, 128
+STOPS = (50, 100, 150, 200)  # steps of the objective after which the arms of the claim are measured as well
+SEEDS = (0, 1, 2)
+SCORED = STEPS * BATCH  # molecules that an objective scores in training, and that the searches may score
+SAMPLES = 10_000
+MAXIMUM_LIKELIHOOD = "maximum_likelihood"
+ARMS = ("weight_0", "weight_0.2")  # whose curves are compared
+SEARCHES = ("best_of_n", "hill_climbing")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trained row.
+
+    Attributes:
+        note: text of its last column.
+        options: of ``fit``.
+        steps: of the objective.
+    """
+
+    note: str
+    options: tuple[str, ...] = ()
+    steps: int = STEPS
+
+
+def _weight(weight: float, note: str, *options: str) -> Row:
+    return Row(note, (f"--model.objective.weight={weight:g}", *options))
+
+
+_GUMBEL = (
+    "{name: organ_gumbel, domain_reward: {name: log_p, most_atoms: 9}, weight: 0.2, "
+    "adversary: {discriminator: cnn, loss: standard, steps: 1, learning_rate: 1.0e-3}}"
+)
+
+# The most wanted first.
+ROWS: dict[str, Row] = {
+    MAXIMUM_LIKELIHOOD: Row("the start of all others", steps=0),
+    "weight_0": _weight(0, "the domain reward alone, no discriminator"),
+    "weight_0.2": _weight(0.2, ""),
+    "weight_0.2_shuffled_discriminator": _weight(
+        0.2, "control: D's score of another molecule", "--model.objective.adversary.reward=shuffled"
+    ),
+    "weight_0.2_gumbel": Row(
+        "D's gradient through straight-through Gumbel-Softmax samples", (f"--model.objective={_GUMBEL}",)
+    ),
+    "weight_0.5": _weight(0.5, ""),
+    "weight_1": _weight(1, "the discriminator alone: SeqGAN without roll-outs"),
+    "weight_0.2_shuffled_domain": _weight(
+        0.2, "control: logP of another molecule", "--model.objective.domain_control=shuffled"
+    ),
+    "weight_0.2_constant_domain": _weight(0.2, "control: logP 1 for all", "--model.objective.domain_control=constant"),
+    "weight_0_share_copies": _weight(0, "copies in a batch share their reward", "--model.objective.share_copies=true"),
+}

@@ -1,0 +1,161 @@
+"""Page and picture of the benchmark of text VAEs, from its record."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
+from gumbelzoo.benchmarks.common.table import Record, budget
+from gumbelzoo.benchmarks.text.textvae_rows import (
+    ADVERSARIAL,
+    CATEGORICAL,
+    CONTROL,
+    FREE_BITS,
+    GAUSSIAN,
+    ROWS,
+    SEEDS,
+)
+from gumbelzoo.plots import BLUE, GREEN, GREY, ORANGE, VERMILION, plot
+
+MODEL = "language_model"
+COLUMNS = {  # metric and decimals
+    "bound": 2,
+    "elbo": 2,
+    "kl": 2,
+    "mutual_information": 2,
+    "shuffle_cost": 2,
+    "active_latents": 0,
+    "perplexity": 2,
+    "critic_accuracy": 3,
+    "bleu_4": 3,
+    "self_bleu_4": 3,
+}
+EXCESS, LEAST_KL, LEAST_SHUFFLE, LEAST_INFORMATION, NEAR, FOOLED = 0.5, 3.0, 2.0, 2.0, 1.0, 0.55
+HEAD = f"""\
+Image captions, 10,000 for training and 10,000 for test, by the configuration `textvae_captions`: an LSTM of 128 that is
+given z at every input, and a GRU encoder. 3 latents of 16 categories and {FREE_BITS:g} free bits (in nats) where
+nothing else is said. The language model is the same LSTM without z, with its own dropout, weight decay and number of
+epochs, selected before by validation NLL; `best.ckpt` is that of the validation ELBO, or NLL.
+
+- All figures are in nats per test sentence with its EOS. `bound`: importance-weighted bound on -log p(x), 500 exact
+  draws, on 1,000 test sentences that are always the same; lower is better. `above`: by how much it exceeds the NLL of
+  the language model of the same seed on the same sentences.
+- `elbo` and `kl` are of all 10,000 sentences, from exact draws. Nothing is relaxed at test.
+- `mutual_information` of z and the sentence, among the 1,000: at most log 1000 = 6.91, and never negative.
+- `shuffle_cost`: what -log p(x | z) loses if z is that of another sentence. A model that ignores z loses nothing.
+- `critic_accuracy`: of a fresh critic on codes it has not seen; 0.5 is chance. Only for the adversarial row.
+- Seeds {", ".join(map(str, SEEDS))}, mean and standard error; rows of the curve over free bits have one.
+- `minutes` of one run on one thread, on the wall clock of a busy machine.
+
+The same command resumes: `python benchmarks/text/textvae.py`."""
+TITLES = {
+    CATEGORICAL: "Categorical latents",
+    GAUSSIAN: "Gaussian latents",
+    ADVERSARIAL: "Matched by a critic",
+    CONTROL: "Controls",
+}
+COLOURS = {CATEGORICAL: BLUE, GAUSSIAN: VERMILION, ADVERSARIAL: ORANGE, CONTROL: GREEN}
+
+
+def page(record: Record) -> list[str]:
+    """Return the parts of ``textvae.md``."""
+    missing = [name for name in ROWS if name not in record]
+    parts = ["# VAEs of captions", "![Bound and KL of all rows](textvae.png)", HEAD]
+    if record:
+        parts.append(budget(record))
+    for section, title in TITLES.items():
+        rows = {name: record[name] for name in ROWS if name in record and ROWS[name].section == section}
+        parts += [f"## {title}", rows_table(rows, record) if rows else "Not run yet."]
+    parts += ["## Goals", goals(record)]
+    return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
+
+
+def values(entry: Mapping[str, Any], metric: str) -> dict[str, float]:
+    """Return a metric of a row's runs by seed."""
+    runs = entry.get("runs", {}).items()
+    return {key: run["metrics"][f"test/{metric}"] for key, run in runs if f"test/{metric}" in run["metrics"]}
+
+
+def above(entry: Mapping[str, Any], record: Record) -> list[float]:
+    """Return by how much the bounds exceed the language model's NLL, of seeds that both have."""
+    own, model = values(entry, "bound"), values(record.get(MODEL, {}), "bound")
+    return [own[seed] - model[seed] for seed in own if seed in model]
+
+
+def rows_table(rows: Record, record: Record) -> str:
+    """Return a line for each row, the lowest bound first; metrics that no row has are left out."""
+    columns = {name: digits for name, digits in COLUMNS.items() if any(values(entry, name) for entry in rows.values())}
+    cells = []
+    for name, entry in sorted(rows.items(), key=lambda row: statistics.mean(values(row[1], "bound").values())):
+        found = [mean_and_error(list(values(entry, metric).values()), digits) for metric, digits in columns.items()]
+        minutes = statistics.median(run["minutes"] for run in entry["runs"].values())
+        excess = "" if name == MODEL else mean_and_error(above(entry, record), 2)
+        cells.append([f"`{name}`", excess, *found, str(len(entry["runs"])), f"{minutes:.0f}", ROWS[name].note])
+    return markdown_table(["row", "above", *columns, "seeds", "minutes", "note"], cells)
+
+
+def goals(record: Record) -> str:
+    """Return each goal with what was found."""
+    if MODEL not in record:
+        return "Not measured yet."
+    lines = []
+    for name in (name for name in record if ROWS[name].section == CATEGORICAL and len(ROWS[name].seeds) > 1):
+        found = [statistics.mean(above(record[name], record) or [0.0]), *means(record[name], "kl", "shuffle_cost")]
+        reached = found[0] <= EXCESS and found[1] >= LEAST_KL and found[2] >= LEAST_SHUFFLE
+        lines.append(
+            f"- `{name}`: at most {EXCESS} above the language model a KL of {LEAST_KL:g} or more, a shuffle cost of "
+            f"{LEAST_SHUFFLE:g} or more: {found[0]:.2f}, {found[1]:.2f}, {found[2]:.2f}. {verdict(reached)}"
+        )
+    names = [name for name in record if ROWS[name].section == CATEGORICAL and len(ROWS[name].seeds) > 1]
+    if names and "gaussian" in record:
+        best = min(names, key=lambda name: means(record[name], "bound")[0])
+        difference = means(record[best], "bound")[0] - means(record["gaussian"], "bound")[0]
+        lines.append(
+            f"- Best categorical row within {NEAR:g} nat of `gaussian` at the same free bits: `{best}`, "
+            f"{difference:+.2f}. {verdict(difference <= NEAR)}"
+        )
+    if "adversarial" in record:
+        accuracy, information, cost = means(
+            record["adversarial"], "critic_accuracy", "mutual_information", "shuffle_cost"
+        )
+        reached = accuracy <= FOOLED and information >= LEAST_INFORMATION and cost >= LEAST_SHUFFLE
+        lines.append(
+            f"- `adversarial`: a fresh critic's accuracy at most {FOOLED}, with mutual information of "
+            f"{LEAST_INFORMATION:g} and a shuffle cost of {LEAST_SHUFFLE:g} or more: "
+            f"{accuracy:.3f}, {information:.2f}, {cost:.2f}. {verdict(reached)}"
+        )
+    return "\n".join(lines) or "Not measured yet."
+
+
+def means(entry: Mapping[str, Any], *metrics: str) -> list[float]:
+    """Return means over seeds."""
+    return [statistics.mean(values(entry, metric).values()) for metric in metrics]
+
+
+def verdict(reached: bool) -> str:
+    """Return a sentence."""
+    return "Reached." if reached else "**Not reached.**"
+
+
+def draw(record: Record, path: Path) -> None:
+    """Draw the bound against the KL of all rows and seeds that have both, and the language model's NLL as a line."""
+    with plot(path, 9, 5.5) as figure:
+        axes = figure.subplots()
+        for section, colour in COLOURS.items():
+            axes.plot([], [], "o", color=colour, label=section)
+        for name, entry in record.items():
+            bound, kl = values(entry, "bound"), values(entry, "kl")
+            seeds = [seed for seed in bound if seed in kl]
+            if not seeds or name == "autoencoder":  # whose KL is far outside
+                continue
+            x, y = [kl[seed] for seed in seeds], [bound[seed] for seed in seeds]
+            axes.plot(x, y, "o", color=COLOURS[ROWS[name].section])
+            axes.annotate(name, (x[0], y[0]), textcoords="offset points", xytext=(6, 4), fontsize=8)
+        if model := values(record.get(MODEL, {}), "bound"):
+            axes.axhline(statistics.mean(model.values()), color=GREY, linestyle="--", label="language model, exact")
+        axes.set_xlabel("KL, nats per sentence")
+        axes.set_ylabel("bound on -log p(x) of 500 samples,\nnats per sentence; lower is better")
+        figure.legend(loc="outside lower center", ncols=5, fontsize=9)

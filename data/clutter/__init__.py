@@ -1,0 +1,1 @@
+"""Digits on a larger canvas, among pieces of other digits."""

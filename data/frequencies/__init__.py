@@ -1,0 +1,1 @@
+"""Pictures whose class is hidden in a few frequencies."""

@@ -1,0 +1,137 @@
+"""Molecules written as SMILES: validity, canonical form, and metrics of a set of samples, through rdkit.
+
+Metrics as in MOSES (Polykovskiy et al. 2020, arXiv:1811.12823). All comparisons are of canonical forms, so another way
+to write a training molecule is not new, and no two ways are different molecules. Axes: ``n`` molecules, ``d``
+descriptors.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .fid import frechet_distance
+
+INSTALL = "molecules need rdkit: pip install 'gumbelzoo[chem]'"
+COMPARED = 1_000  # molecules whose pairs are compared
+RADIUS, BITS = 2, 1024  # of Morgan fingerprints
+
+
+def has_rdkit() -> bool:
+    """Return whether rdkit is installed, without importing it."""
+    return importlib.util.find_spec("rdkit") is not None
+
+
+def chemistry() -> Any:
+    """Import ``rdkit.Chem``; ValueError naming the extra without it."""
+    try:
+        from rdkit import Chem
+    except ModuleNotFoundError:
+        raise ValueError(INSTALL) from None
+    return Chem
+
+
+def parse(smiles: str) -> Any:
+    """Return the molecule of a string, or None: one that is no valid molecule, or has no atom."""
+    chem = chemistry()
+    from rdkit import rdBase
+
+    with rdBase.BlockLogs():  # rdkit writes a line for every invalid string
+        molecule = chem.MolFromSmiles(smiles)
+    return molecule if molecule is not None and molecule.GetNumAtoms() else None
+
+
+def canonical(smiles: str) -> str | None:
+    """Return the canonical form of a string; None of one that is no valid molecule."""
+    molecule = parse(smiles)
+    return None if molecule is None else str(chemistry().MolToSmiles(molecule))
+
+
+def molecule_metrics(samples: Sequence[str], training: Iterable[str], held_out: Iterable[str]) -> dict[str, float]:
+    """Compute metrics of sampled strings.
+
+    - ``valid``: share of samples that are molecules.
+    - ``unique_1k``, ``unique_10k``: share of different ones among the first 1,000 and 10,000 valid samples; missing
+      with fewer.
+    - ``novel``: share of different valid samples that are not in training.
+    - ``internal_diversity``: 1 - mean Tanimoto similarity of the pairs of the first 1,000 valid samples.
+    - ``descriptor_distance``: Frechet distance of ``descriptors`` to held-out molecules; lower is closer.
+    - ``heavy_atoms``: atoms of the largest molecule.
+
+    The last four are missing with fewer than two valid samples.
+
+    Raises:
+        ValueError: no samples, or no rdkit.
+    """
+    if not samples:
+        raise ValueError("metrics of molecules need at least one sample")
+    molecules = [molecule for molecule in map(parse, samples) if molecule is not None]
+    metrics = {"valid": len(molecules) / len(samples)}
+    if len(molecules) < 2:
+        return metrics
+    names = [str(chemistry().MolToSmiles(molecule)) for molecule in molecules]
+    for label, number in (("unique_1k", 1_000), ("unique_10k", 10_000)):
+        if len(names) >= number:
+            metrics[label] = len(set(names[:number])) / number
+    known = {canonical(line) for line in training}
+    metrics["novel"] = sum(name not in known for name in set(names)) / len(set(names))
+    metrics["internal_diversity"] = internal_diversity(molecules[:COMPARED])
+    real = [molecule for molecule in map(parse, held_out) if molecule is not None]
+    if len(real) > 1:
+        metrics["descriptor_distance"] = descriptor_distance(real, molecules)
+    metrics["heavy_atoms"] = float(max(molecule.GetNumHeavyAtoms() for molecule in molecules))
+    return metrics
+
+
+def fingerprints(molecules: Iterable[Any]) -> list[Any]:
+    """Return Morgan fingerprints of molecules."""
+    chemistry()
+    from rdkit.Chem import rdFingerprintGenerator
+
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=RADIUS, fpSize=BITS)
+    return [generator.GetFingerprint(molecule) for molecule in molecules]
+
+
+def internal_diversity(molecules: Sequence[Any]) -> float:
+    """Return 1 - the mean Tanimoto similarity of all ordered pairs, each with itself included, in [0, 1)."""
+    from rdkit.DataStructs import BulkTanimotoSimilarity
+
+    prints = fingerprints(molecules)
+    return 1.0 - sum(sum(BulkTanimotoSimilarity(one, prints)) for one in prints) / len(prints) ** 2
+
+
+def descriptors(molecules: Iterable[Any]) -> Tensor:
+    """Return numbers of each molecule, float64 ``n d``.
+
+    They are weight, logP, polar surface, donors, acceptors, rotatable bonds, rings, aromatic rings, the share of sp3
+    carbon, heavy atoms, and atoms other than carbon.
+    """
+    chemistry()
+    from rdkit.Chem import Crippen, Lipinski, rdMolDescriptors
+
+    numbers = (
+        rdMolDescriptors.CalcExactMolWt,
+        Crippen.MolLogP,
+        rdMolDescriptors.CalcTPSA,
+        Lipinski.NumHDonors,
+        Lipinski.NumHAcceptors,
+        Lipinski.NumRotatableBonds,
+        rdMolDescriptors.CalcNumRings,
+        rdMolDescriptors.CalcNumAromaticRings,
+        rdMolDescriptors.CalcFractionCSP3,
+        lambda molecule: molecule.GetNumHeavyAtoms(),
+        Lipinski.NumHeteroatoms,
+    )
+    rows = [[float(number(molecule)) for number in numbers] for molecule in molecules]
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def descriptor_distance(real: Iterable[Any], generated: Iterable[Any]) -> float:
+    """Return the Frechet distance of descriptors, each divided by its standard deviation among the real molecules."""
+    reference, written = descriptors(real), descriptors(generated)
+    scale = reference.std(0).clamp(min=1e-6)
+    return frechet_distance(reference / scale, written / scale)

@@ -1,0 +1,163 @@
+"""A classifier of the part of an image that a spatial transformer cuts out: the differentiable way to look.
+
+Jaderberg, Simonyan, Zisserman & Kavukcuoglu 2015 (arXiv:1506.02025). Axes: ``b`` images, ``c h w`` one image, ``y``
+classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...interfaces import Batch
+from ...ranges import check_sizes
+from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, register_model
+from ..relaxed.sampling import categorical_sample
+from .base import MAX_HIDDEN, MAX_SIDE, PartialViewClassifier
+from .transforms import TRANSFORMS, warp
+
+
+@register_model("glimpse_transformer")
+class GlimpseTransformer(PartialViewClassifier):
+    """A convolutional network finds a transform, and another one classifies the warped image and nothing else.
+
+    The transform is the identity before training.
+
+    Args:
+        image_shape: ``c h w`` of the images; None takes it from the data.
+        classes: number of classes y.
+        transform: affine, or attention (scale and shift).
+        window: side of the warped image in pixels; None is that of the image.
+        localizer: channels of each convolution of stride 2 that finds the transform.
+        widths: channels of each convolution of stride 2 that classifies.
+        hidden: width of both networks before their last layer.
+        coarse: factor by which the image is averaged down before the transform is found.
+        optimizer: options of ``OptimizerConfig``.
+
+    Raises:
+        ValueError: an unknown name or option, or a size out of range.
+
+    Example:
+        >>> model = GlimpseTransformer((1, 60, 60), window=28).eval()
+        >>> model.warped(torch.rand(5, 1, 60, 60)).shape
+        torch.Size([5, 1, 28, 28])
+    """
+
+    card: ClassVar[ModelCard] = ModelCard(
+        use="Research and teaching: differentiable attention, beside hard glimpses.",
+        limits="`error` is the share of wrong classes. Compare it with that of a convolutional network of as many "
+        "operations, which needs no transform.",
+        example="warped = model.warped(images)  # what is classified, for images b c h w in [0, 1]",
+        pictures=("views",),
+        metrics=("error", "loss"),
+        task="image-classification",
+    )
+    parts: ClassVar[Mapping[str, Part]] = {"transform": TRANSFORMS, "optimizer": OptimizerConfig}
+    networks = ("localizer", "network")
+    localizer: nn.Sequential
+    network: nn.Sequential
+
+    def __init__(
+        self,
+        image_shape: Sequence[int] | None = None,
+        classes: int = 10,
+        transform: str | dict = "affine",
+        window: int | None = None,
+        localizer: Sequence[int] = (8, 16),
+        widths: Sequence[int] = (16, 32),
+        hidden: int = 64,
+        coarse: int = 2,
+        optimizer: OptimizerConfig | dict = ZooModel.optimizer_config,
+    ) -> None:
+        super().__init__()
+        check_sizes(localizer=localizer, widths=widths, hidden=hidden, coarse=coarse)
+        if window is not None:
+            check_sizes(window=window)
+        if max(window or 1, coarse) > MAX_SIDE or max(hidden, *localizer, *widths) > MAX_HIDDEN:
+            raise ValueError(
+                f"window and coarse must be at most {MAX_SIDE}, and widths and hidden at most {MAX_HIDDEN}"
+            )
+        self.save_hyperparameters()
+        self.use_optimizer(optimizer)
+        self.classes = classes
+        self.transform = TRANSFORMS.build(transform)
+        self._options = window, tuple(localizer), tuple(widths), hidden, coarse
+        self.take_shape(image_shape)
+
+    def build_network(self, image_shape: tuple[int, int, int]) -> None:
+        """Build both networks for images ``c h w``."""
+        window, localizer, widths, hidden, coarse = self._options
+        channels, height, width = image_shape
+        small = (channels, -(-height // coarse), -(-width // coarse))
+        self.localizer = convolutions(small, localizer, hidden, self.transform.numbers)
+        last = self.localizer[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        seen = image_shape if window is None else (channels, window, window)
+        self.network = convolutions(seen, widths, hidden, self.classes)
+
+    def theta(self, x: Tensor) -> Tensor:
+        """Return the matrix of each image, ``b c h w -> b 2 3``, from output to input coordinates in [-1, 1]."""
+        coarse = self._options[-1]
+        small = F.avg_pool2d(self.checked_images(x), coarse, ceil_mode=True, count_include_pad=False)
+        return self.transform(self.localizer(small))
+
+    def warped(self, x: Tensor) -> Tensor:
+        """Return the part of each image that is classified, ``b c h w -> b c window window``."""
+        return warp(x, self.theta(x), self._options[0])
+
+    def class_logits(self, x: Tensor, batch: Batch) -> Tensor:
+        """Return logits of the classes of the warped images, ``b c h w -> b y``."""
+        return self.network(self.warped(x))
+
+    def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
+        """``loss``, the mean of -log p(y) in nats, and the share of wrong classes as ``error``, and ``accuracy``."""
+        x, label = self.checked(batch)
+        logits = self.class_logits(x, batch)
+        error = (logits.argmax(-1) != label).float().mean()
+        return {"loss": F.cross_entropy(logits, label), "error": error, "accuracy": 1 - error}
+
+    @torch.no_grad()
+    def views(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the warped images, enlarged to the shape of the images, ``b c h w``."""
+        size = self.require_size()
+        return {"warped": F.interpolate(self.warped(x), size[1:], mode="nearest")}
+
+    @torch.no_grad()
+    def sample(self, n: int, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> list[str]:
+        """Classify training images that the model has kept, as text: the image, its matrix, the classes.
+
+        Args:
+            n: number of images, drawn with repeats.
+            temperature: divides the logits of the class, which is drawn.
+            generator: source of the noise.
+
+        Raises:
+            ValueError: n < 1, or a temperature that is not > 0.
+        """
+        check_draws(n, temperature)
+        self.require_size()
+        numbers = torch.randint(len(self.examples), (n,), generator=generator)
+        x = self.examples[numbers]
+        theta = self.theta(x).flatten(1)
+        found = categorical_sample(self.logits(x) / temperature, generator=generator)
+        columns = (numbers, theta, found, self.example_labels[numbers])
+        lines = zip(*(column.tolist() for column in columns), strict=True)
+        return [f"image {i}: {' '.join(f'{v:.2f}' for v in row)} -> {y} (label {label})" for i, row, y, label in lines]
+
+
+def convolutions(image_shape: tuple[int, int, int], widths: Sequence[int], hidden: int, outputs: int) -> nn.Sequential:
+    """Build convolutions of stride 2, a hidden layer and a linear one, ``b c h w -> b outputs``."""
+    channels, height, width = image_shape
+    layers: list[nn.Module] = []
+    for before, after in pairwise([channels, *widths]):
+        layers += [nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1), nn.ReLU()]
+        height, width = (height + 1) // 2, (width + 1) // 2
+    flat = [channels, *widths][-1] * height * width
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, hidden), nn.ReLU(), nn.Linear(hidden, outputs))

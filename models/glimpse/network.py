@@ -1,0 +1,105 @@
+"""Recurrent network over glimpses: a coarse view of the whole image, then one window after the other.
+
+Axes: ``b`` batch, ``c h w`` image, ``n`` places, ``j`` scales, ``s`` side of a window, ``d`` numbers of a window, ``y``
+classes.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...registry import Spec
+from ..relaxed import select
+from .places import PLACES
+from .windows import grid_centres, window_index, window_masks, windows
+
+WIDTHS = 16, 32  # channels of the convolutions over a window
+
+
+class WindowEncoder(nn.Sequential):
+    """Two convolutions of stride 2 and a linear layer, ``... c s s -> ... h``.
+
+    Args:
+        channels: c.
+        side: s.
+        hidden: h.
+    """
+
+    def __init__(self, channels: int, side: int, hidden: int) -> None:
+        self.shape = channels, side, side
+        first, second = WIDTHS
+        quarter = -(-side // 4)
+        super().__init__(
+            nn.Conv2d(channels, first, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(first, second, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(second * quarter**2, hidden),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Encode windows that are flat, ``... d -> ... h``."""
+        return super().forward(x.reshape(-1, *self.shape)).view(*x.shape[:-1], -1)
+
+
+class GlimpseNetwork(nn.Module):
+    """States of a GRU over what was seen and where.
+
+    Args:
+        image_shape: ``c h w``.
+        classes: y.
+        side: s.
+        scales: j.
+        grid: places along each side of the image, the root of n.
+        hidden: width of states.
+        places: name or spec of the choice of places.
+    """
+
+    masks: Tensor
+    index: Tensor
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        classes: int,
+        side: int,
+        scales: int,
+        grid: int,
+        hidden: int,
+        places: Spec,
+    ) -> None:
+        super().__init__()
+        channels, height, width = image_shape
+        self.side = side
+        centres = grid_centres(height, width, side, grid)
+        self.register_buffer("masks", window_masks(height, width, centres, side), persistent=False)
+        self.register_buffer("index", window_index(height, width, centres, side, scales), persistent=False)
+        self.scales = scales
+        self.coarse = WindowEncoder(channels, side, hidden)
+        self.encoder = WindowEncoder(channels * scales, side, hidden)
+        self.where = nn.Parameter(torch.randn(grid**2, hidden) / hidden**0.5)
+        self.cell = nn.GRUCell(hidden, hidden)
+        self.head = nn.Linear(hidden, classes)
+        self.places = PLACES.build(places, centres=centres, hidden=hidden, image_size=(height, width))
+
+    def start(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the state after the coarse view, ``b h``, and all windows, ``b n d``, of images ``b c h w``."""
+        coarse = F.adaptive_avg_pool2d(x, self.side)
+        return self.coarse(coarse.flatten(1)).tanh(), windows(x, self.index, self.side, self.scales)
+
+    def look(self, state: Tensor, values: Tensor, z: Tensor, one_hot: bool = False) -> Tensor:
+        """Return the state after a glimpse, ``... h``.
+
+        Args:
+            state: ``... h``; it broadcasts against further leading axes of z.
+            values: windows ``b n d``.
+            z: place, codes ``... b`` or points of the simplex ``... b n``, which see a mixture of windows.
+            one_hot: rows of z are exactly one-hot.
+        """
+        window = select(z, values, one_hot=one_hot)
+        seen = (self.encoder(window) + select(z, self.where, one_hot=one_hot)).relu()  # ... h
+        before = state.expand_as(seen)
+        return self.cell(seen.flatten(0, -2), before.reshape(-1, before.shape[-1])).view(seen.shape)

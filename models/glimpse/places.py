@@ -1,0 +1,128 @@
+"""Choices of the place that is looked at next, by name: a policy, and controls that ignore what was seen.
+
+Axes: ``b`` batch, ``n`` places, ``h`` state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ...registry import Registry
+
+Choose = Callable[[Tensor], Tensor]  # logits ``... n`` to codes ``...``
+
+
+class Places(nn.Module):
+    """Base class of choices, and the learned policy: logits from what was seen before.
+
+    Args:
+        centres: of the places in pixels, ``n 2`` (row, column).
+        hidden: width h of a state.
+        image_size: height and width of the image.
+    """
+
+    learns = True  # has parameters
+    told = False  # needs to know where the object is
+
+    def __init__(self, centres: Tensor, hidden: int, image_size: tuple[int, int]) -> None:
+        super().__init__()
+        if self.learns:
+            self.network = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, len(centres)))
+
+    def logits(self, state: Tensor, step: int, centre: Tensor | None) -> Tensor:
+        """Return logits of the next place, ``... n``; -inf is no choice.
+
+        Args:
+            state: ``... h``.
+            step: number of the glimpse, from 0 on.
+            centre: middle of the object, ``b 2`` pixels, if the data tell it.
+        """
+        return self.network(state)
+
+    def mode(self, most_probable: Choose) -> Choose:
+        """Return the choice of evaluation, which is deterministic, given that of the layer."""
+        return most_probable
+
+
+PLACES: Registry[type[Places]] = Registry("choice of places", context=("centres", "hidden", "image_size"))
+PLACES.register("policy")(Places)
+
+
+@PLACES.register("random")
+class RandomPlaces(Places):
+    """Uniform draws, a control. In evaluation they are the same in each pass."""
+
+    learns = False
+
+    def __init__(self, centres: Tensor, hidden: int, image_size: tuple[int, int]) -> None:
+        super().__init__(centres, hidden, image_size)
+        self.number = len(centres)
+
+    def logits(self, state: Tensor, step: int, centre: Tensor | None) -> Tensor:
+        """Return equal logits, ``... n``."""
+        return state.new_zeros(*state.shape[:-1], self.number)
+
+    def mode(self, most_probable: Choose) -> Choose:
+        """Return draws with a generator of their own, whatever the logits."""
+        generator = torch.Generator().manual_seed(0)
+
+        def draw(logits: Tensor) -> Tensor:
+            return torch.randint(self.number, logits.shape[:-1], generator=generator).to(logits.device)
+
+        return draw
+
+
+@PLACES.register("centre")
+class CentrePlace(Places):
+    """The place nearest to the middle of the image in every glimpse, a control."""
+
+    learns = False
+    certain: Tensor
+
+    def __init__(self, centres: Tensor, hidden: int, image_size: tuple[int, int]) -> None:
+        super().__init__(centres, hidden, image_size)
+        middle = torch.tensor(image_size)[None] / 2
+        self.register_buffer("certain", only(nearest(centres, middle, 0), len(centres))[0], persistent=False)
+
+    def logits(self, state: Tensor, step: int, centre: Tensor | None) -> Tensor:
+        """Return 0 for that place, ``... n``."""
+        return self.certain.to(state.dtype).expand(*state.shape[:-1], -1)
+
+
+@PLACES.register("oracle")
+class OraclePlaces(Places):
+    """The places nearest to the object, one after the other, a control that is told where it is."""
+
+    learns, told = False, True
+    centres: Tensor
+
+    def __init__(self, centres: Tensor, hidden: int, image_size: tuple[int, int]) -> None:
+        super().__init__(centres, hidden, image_size)
+        self.register_buffer("centres", centres, persistent=False)
+
+    def logits(self, state: Tensor, step: int, centre: Tensor | None) -> Tensor:
+        """Return 0 for the place in the order of nearness, ``... n``.
+
+        Raises:
+            ValueError: data that do not tell where the object is.
+        """
+        if centre is None:
+            raise ValueError("places 'oracle' must be told where the object is: use --data=clutter, or places 'policy'")
+        certain = only(nearest(self.centres, centre, step % len(self.centres)), len(self.centres))  # b n
+        return certain.to(state.dtype).expand(*state.shape[:-1], -1)
+
+
+def nearest(centres: Tensor, point: Tensor, rank: int) -> Tensor:
+    """Return the place ``n 2`` of a rank in nearness to each point ``b 2``, int64 ``b``; ties go to the first one."""
+    distance = (centres - point[:, None]).square().sum(-1)  # b n
+    return distance.sort(dim=-1, stable=True).indices[:, rank]
+
+
+def only(codes: Tensor, n: int) -> Tensor:
+    """Return logits with one possible place, ``b -> b n``."""
+    return torch.zeros(len(codes), n, device=codes.device).masked_fill(
+        torch.arange(n, device=codes.device) != codes[:, None], -torch.inf
+    )

@@ -1,0 +1,92 @@
+"""Windows of an image around the places of a grid, at several scales, as pure functions.
+
+Glimpses: Mnih, Heess, Graves & Kavukcuoglu 2014 (arXiv:1406.6247), section 3.1. A window of scale j is 2^j times as
+large, and averaged down to the same number of pixels. Outside the image is the level 0. Axes: ``b`` batch, ``c h w``
+image, ``n`` places, ``j`` scales, ``s`` side of a window in pixels.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor
+
+
+def grid_centres(height: int, width: int, side: int, grid: int) -> Tensor:
+    """Return the centres of ``grid`` x ``grid`` windows that cover an image evenly, float32 ``n 2`` (row, column)."""
+    rows, columns = (_along(length, side, grid) for length in (height, width))
+    return torch.cartesian_prod(rows, columns)
+
+
+def _along(length: int, side: int, grid: int) -> Tensor:
+    if grid == 1 or side >= length:
+        return torch.full((grid,), length / 2)
+    return torch.linspace(side / 2, length - side / 2, grid)
+
+
+def window_index(height: int, width: int, centres: Tensor, side: int, scales: int) -> Tensor:
+    """Return where the pixels of all windows are among those of ``windows``, int64 ``n (j s s)``.
+
+    Args:
+        height: of the image.
+        width: of the image.
+        centres: of the windows, ``n 2`` pixels.
+        side: s.
+        scales: number of scales j.
+    """
+    padding, first = margin(side, scales), 0
+    index: list[Tensor] = []
+    for scale in range(scales):
+        factor = 2**scale
+        down, across = (length + 2 * padding - factor + 1 for length in (height, width))
+        corner = (centres - side * factor / 2).floor().long() + padding  # n 2
+        steps = factor * torch.arange(side)
+        rows, columns = corner[:, :1] + steps, corner[:, 1:] + steps  # n s
+        index.append(first + (rows[:, :, None] * across + columns[:, None]).flatten(1))
+        first += down * across
+    return torch.cat(index, 1)
+
+
+def margin(side: int, scales: int) -> int:
+    """Return how far the largest window may reach over the edge of the image, in pixels."""
+    return -(-side * 2 ** (scales - 1) // 2)
+
+
+def windows(x: Tensor, index: Tensor, side: int, scales: int) -> Tensor:
+    """Cut all windows, ``b c h w -> b n (j c s s)``.
+
+    Args:
+        x: images.
+        index: of ``window_index``.
+        side: s.
+        scales: number of scales j.
+    """
+    averaged = F.pad(x.flatten(0, 1), [margin(side, scales)] * 4)  # (b c) h w
+    pixels = [averaged.flatten(1)]
+    for scale in range(1, scales):  # means over squares of 2^j pixels, from those of the scale before
+        half = 2 ** (scale - 1)
+        averaged = (averaged[:, half:] + averaged[:, :-half]) / 2
+        averaged = (averaged[..., half:] + averaged[..., :-half]) / 2
+        pixels.append(averaged.flatten(1))
+    # On a CPU this is three times as fast as to index the rows.
+    found = torch.cat(pixels, 1).gather(1, index.flatten().expand(len(averaged), -1))  # (b c) (n j s s)
+    return rearrange(found, "(b c) (n j p) -> b n (j c p)", b=len(x), n=len(index), j=scales)
+
+
+def window_masks(height: int, width: int, centres: Tensor, side: int) -> Tensor:
+    """Return which pixels are in the window of scale 0 of each place, boolean ``n h w``."""
+    corner = (centres - side / 2).floor()
+    rows, columns = torch.arange(height), torch.arange(width)
+    inside_rows, inside_columns = (
+        (axis >= first[:, None]) & (axis < first[:, None] + side)
+        for axis, first in ((rows, corner[:, 0]), (columns, corner[:, 1]))
+    )
+    return inside_rows[:, :, None] & inside_columns[:, None]
+
+
+def frames(masks: Tensor) -> Tensor:
+    """Return the pixels at the border of each mask, boolean ``... h w``."""
+    padded = F.pad(masks.float(), [1] * 4)
+    inner = -F.max_pool2d(-padded.flatten(0, -3)[:, None], 3, stride=1)[:, 0] > 0
+    return masks & ~inner.view(masks.shape)

@@ -1,0 +1,40 @@
+"""REINFORCE over whole trajectories (Williams 1992), with the estimator's own baseline.
+
+Nested expectations would multiply the samples of the steps; a trajectory has one log-probability, and needs one sample.
+Axes: ``s`` samples, ``b`` batch, ``t`` steps, ``k`` categories.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from .estimators.reinforce import REINFORCE
+from .layer import RelaxedCategorical
+from .trajectory import trajectory_surrogate
+
+
+def is_trajectory(layer: RelaxedCategorical) -> bool:
+    """Return True for REINFORCE, which follows whole trajectories."""
+    return isinstance(layer.estimator, REINFORCE)
+
+
+def trajectory_loss(
+    layer: RelaxedCategorical, log_probs: Tensor, cost: Tensor, first: Tensor, baseline: Tensor | float = 0.0
+) -> Tensor:
+    """Return a scalar whose gradient is that of the expected cost; its value is the mean cost, and that of a baseline.
+
+    The cost keeps its own gradient, for what it depends on beside the choices.
+
+    Args:
+        layer: with the estimator ``reinforce``.
+        log_probs: log-probability in nats of each choice given the earlier ones, ``s b t``.
+        cost: of whole trajectories, ``s b``.
+        first: probabilities of the first choice, ``b k``, for a learned baseline.
+        baseline: of each choice, ``s b t``, in addition to the estimator's own; it must not depend on that choice.
+    """
+    estimator = layer.estimator
+    assert isinstance(estimator, REINFORCE)
+    advantage, fit = estimator.baseline.compare(cost.detach(), first.detach()[None])
+    surrogate = trajectory_surrogate(log_probs, advantage, baseline)
+    loss = (cost + surrogate - surrogate.detach()).mean()
+    return loss if fit is None else loss + (fit - fit.detach()).mean()

@@ -1,0 +1,74 @@
+"""The part that objectives with a domain reward share: scores of sampled sentences, their controls and their metrics.
+
+Axes: ``n`` sentences, ``t`` time.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ....interfaces import TextSource
+from ....registry import Spec
+from ....vocabulary import Vocabulary
+from ..domain_rewards import DOMAIN_REWARDS, DomainReward
+from ..rewards import REWARDS
+
+EVERYTHING, TRAINING = 2**31, "training text"  # as many sentences as there are, by the name of their source
+
+
+class DomainSignal:
+    """A domain reward of token ids.
+
+    Args:
+        vocabulary: tokens, by which sentences are written out.
+        reward: spec of a domain reward.
+        control: constant (1 for every sentence), shuffled (that of another sentence), or None for the reward itself.
+        share: divide the reward of a sentence by the number of its copies in the batch, so that repeating one good
+            sentence is not optimal. Rewards then depend on the batch.
+
+    Raises:
+        ValueError: an unknown name, or a reward that is not installed.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, reward: Spec, control: str | None = None, share: bool = False) -> None:
+        self.vocabulary, self.share = vocabulary, share
+        self.reward: DomainReward = DOMAIN_REWARDS.build(reward)
+        self.control = REWARDS[control or "learned"]()
+
+    def learn(self, source: TextSource) -> None:
+        """Give the training sentences to a reward that needs them; ValueError of data that have none."""
+        if not self.reward.needs_training_text:
+            return
+        samples = source.reference_samples(EVERYTHING, torch.Generator().manual_seed(0))
+        if TRAINING not in samples:
+            raise ValueError("this domain reward compares with training text, and these data have none")
+        self.reward.learn(self.written(samples[TRAINING]))
+
+    def written(self, tokens: Tensor) -> list[str]:
+        """Write out token ids ``n t``."""
+        return [self.vocabulary.decode(row) for row in tokens.cpu()]
+
+    def rewards(self, tokens: Tensor) -> Tensor:
+        """Rewards of sentences ``n t``, or those of the control, float32 ``n``; ValueError as of ``DomainReward``."""
+        whole = tokens[:, :1]  # a reward for each sentence, in the form of one per token
+        return self.control.token_rewards(whole, lambda: self._scores(tokens)[:, None])[:, 0]
+
+    def _scores(self, tokens: Tensor) -> Tensor:
+        sentences = self.written(tokens)
+        scores = self.reward(sentences)
+        if self.share:
+            forms = self.reward.forms(sentences)
+            scores = scores / torch.tensor([max(1, forms.count(form)) for form in forms])
+        return scores.to(tokens.device)
+
+    def metrics(self, tokens: Tensor) -> dict[str, float]:
+        """Return the mean score of sentences ``n t``, ``domain_reward``, and of different valid ones, ``..._distinct``.
+
+        An invalid sentence scores 0 in the former. The latter is missing without a valid one.
+        """
+        sentences = self.written(tokens)
+        found = {"domain_reward": float(self.reward(sentences).mean())}
+        if valid := sorted({form for form in self.reward.forms(sentences) if form is not None}):
+            found["domain_reward_distinct"] = float(self.reward(valid).mean())  # a canonical form is its own
+        return found

@@ -1,0 +1,138 @@
+"""ORGAN: policy gradients on a mixture of the discriminator's score and a domain reward of whole sentences.
+
+Guimaraes et al. 2017 (arXiv:1705.10843). There are no roll-outs: every token gets the reward of its sentence, less a
+baseline. Axes: ``b`` batch, ``n`` sentences, ``t`` time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ....interfaces import Batch, TextSource
+from ....registry import Spec
+from ....vocabulary import Vocabulary
+from ...relaxed import trajectory_surrogate
+from ...relaxed.baselines import BASELINES
+from ..domain_rewards import DOMAIN_REWARDS
+from ..generators.base import LanguageModel, without_dropout
+from ..relaxed_tokens import token_mask
+from .adversarial import DEFAULT_ADVERSARY, Adversarial, Adversary
+from .base import OBJECTIVES
+from .domain_signal import DomainSignal
+from .seqgan import build_baseline, check_batch
+
+
+@OBJECTIVES.register("organ")
+class ORGAN(Adversarial):
+    """REINFORCE on ``weight * D(x) + (1 - weight) * R(x)`` of whole sentences.
+
+    D(x) is the reward of the adversary's loss: with the standard loss the probability that x is real.
+
+    Args:
+        vocabulary: tokens, with EOS if sentences end.
+        max_length: longest sentence in tokens.
+        domain_reward: R, in [0, 1]: log_p, qed, validity, ... of molecules, ``{name: token_share, tokens: [...]}``, or
+            your own.
+        weight: of the discriminator, in [0, 1]. 0 is reinforcement learning on R alone, without a discriminator.
+        adversary: options of ``Adversary``; its rewards constant and shuffled are controls of D.
+        domain_control: constant or shuffled R: controls.
+        share_copies: divide R by the number of copies of a sentence in the batch.
+        baseline: what is subtracted from rewards: leave_one_out, the mean of the other sentences; moving_average; or
+            none.
+
+    Raises:
+        ValueError: an unknown name; a weight outside [0, 1]; a discriminator of packs; a reward that is not installed;
+            a baseline that needs more than rewards; in training, a batch of one sentence for ``leave_one_out``, or a
+            reward outside [0, 1].
+
+    Example:
+        >>> objective = {"name": "organ", "domain_reward": {"name": "token_share", "tokens": ["a"]}, "weight": 0.5}
+        >>> organ = OBJECTIVES.build(objective, vocabulary=Vocabulary(["<eos>", "a", "b"]), max_length=5)
+    """
+
+    parts: ClassVar[Mapping[str, Any]] = {
+        **Adversarial.parts,
+        "domain_reward": DOMAIN_REWARDS,
+        "baseline": BASELINES,
+    }
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        max_length: int,
+        domain_reward: Spec,
+        weight: float = 0.5,
+        adversary: Adversary | dict = DEFAULT_ADVERSARY,
+        domain_control: str | None = None,
+        share_copies: bool = False,
+        baseline: Spec = "leave_one_out",
+    ) -> None:
+        super().__init__(vocabulary, max_length, adversary)
+        check_mixture(weight)
+        if self.discriminator.pack > 1:
+            raise ValueError("organ rewards each sentence for itself: use a discriminator with pack=1")
+        self.weight, self.baseline = weight, build_baseline(baseline)
+        self.domain = DomainSignal(vocabulary, domain_reward, domain_control, share_copies)
+
+    def generator_metrics(self, generator: LanguageModel, batch: Batch) -> dict[str, Tensor]:
+        """``loss``, a surrogate whose gradient is the policy gradient, and the mean ``reward`` of its two parts."""
+        n = len(batch["tokens"])
+        check_batch(n, self.baseline)
+        tokens = generator.sample(n)
+        scores = self.discriminator_rewards(tokens, batch["tokens"])  # n
+        rewards = self.domain.rewards(tokens) if self.weight < 1 else torch.zeros_like(scores)
+        mixture = self.weight * scores + (1 - self.weight) * rewards
+        loss = policy_loss(generator, tokens, mixture, self.baseline, self.eos_id)
+        return {"loss": loss, "reward": mixture.mean(), "domain_reward": rewards.mean(), "score": scores.mean()}
+
+    @torch.no_grad()
+    def discriminator_rewards(self, tokens: Tensor, real: Tensor) -> Tensor:
+        """Rewards of the discriminator for sentences ``n t``, given real ones ``b t``, ``n``; zeros at weight 0."""
+        if not self.weight:
+            return torch.zeros(len(tokens), device=tokens.device)
+
+        def rewards() -> Tensor:
+            return self.loss.reward(self.discriminator(tokens), self.discriminator(real))[:, None]
+
+        return self.reward.token_rewards(tokens[:, :1], rewards)[:, 0]
+
+    def sample_fake(self, generator: LanguageModel, n: int) -> Tensor:
+        """Exact samples, ``n t``."""
+        return generator.sample(n)
+
+    def discriminator_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the discriminator; empty where nothing comes from it."""
+        return super().discriminator_parameters() if self.weight else []
+
+    def learn(self, source: TextSource) -> None:
+        """Give the training sentences to a domain reward that needs them."""
+        self.domain.learn(source)
+
+    def sample_metrics(self, tokens: Tensor) -> dict[str, float]:
+        """Return the domain reward of samples ``n t``."""
+        return self.domain.metrics(tokens)
+
+
+def policy_loss(
+    generator: LanguageModel, tokens: Tensor, rewards: Tensor, baseline: nn.Module, eos_id: int | None
+) -> Tensor:
+    """Return minus the surrogate of the policy gradient, for drawn sentences ``n t`` and their rewards ``n``.
+
+    The gradient is that of minus the expected reward, if a baseline does not depend on its own sentence.
+    """
+    with without_dropout(generator):
+        log_prob = generator.log_prob(tokens)  # n t
+    # Baselines compare samples along the first axis; a sentence is one example, and none of them reads probabilities.
+    subtracted = baseline(rewards[:, None], log_prob.detach().exp()[:, None])
+    advantage = (rewards[:, None] - subtracted)[:, 0]
+    return -trajectory_surrogate(log_prob, advantage, mask=token_mask(tokens, eos_id)).mean()
+
+
+def check_mixture(weight: float) -> None:
+    """Check the weight of the discriminator; else ValueError."""
+    if not 0 <= weight <= 1:
+        raise ValueError(f"weight must be in [0, 1]: 1 is the discriminator alone, 0 the domain reward; got {weight}")

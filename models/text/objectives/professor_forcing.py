@@ -1,0 +1,208 @@
+"""Professor Forcing: states of the free-running model are made to look like those under teacher forcing.
+
+Goyal et al. 2016 (arXiv:1610.09038). The paper's gradient reaches the generator through the states of the free run,
+and stops at its sampled tokens. Here it may also pass through them, by any pathwise estimator, or reach them by
+REINFORCE. Axes: ``b`` batch, ``t`` time, ``h`` features, ``v`` vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ....interfaces import Batch
+from ....ranges import check_sizes, check_weights
+from ....registry import Spec, from_options
+from ....vocabulary import Vocabulary
+from ...relaxed import ESTIMATORS, RelaxedCategorical, select
+from ...relaxed.baselines import BASELINES
+from ..generators.base import LanguageModel, length_mask, without_dropout
+from ..generators.feedback import hard
+from ..relaxed_tokens import token_mask
+from ..rewards import check_others
+from .base import OBJECTIVES, Objective
+from .maximum_likelihood import MaximumLikelihood
+from .organ import policy_loss
+from .seqgan import check_batch
+
+LEARNS_BELOW, TEACHES_ABOVE = 0.99, 0.75  # accuracies of the discriminator, section 4 of the paper
+SCORED = "reinforce"
+
+
+@dataclass(frozen=True)
+class StateAdversary:
+    """The discriminator of sequences of states.
+
+    Args:
+        width: of its bidirectional GRU.
+        steps: discriminator steps per generator step.
+        learning_rate: its peak learning rate.
+
+    Raises:
+        ValueError: a size below 1, a learning rate that is not > 0.
+    """
+
+    width: int = 64
+    steps: int = 1
+    learning_rate: float = 1e-3
+
+    def __post_init__(self) -> None:
+        check_sizes(width=self.width, steps=self.steps)
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"adversary.learning_rate must be > 0, got {self.learning_rate}")
+
+
+DEFAULT_ADVERSARY = StateAdversary()
+
+
+class StateDiscriminator(nn.Module):
+    """A bidirectional GRU over states and output probabilities, ``b t h+v -> b``: the logit of teacher forcing.
+
+    Args:
+        inputs: h + v.
+        width: of the GRU in each direction.
+    """
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.inputs = nn.Linear(inputs, width)
+        self.gru = nn.GRU(width, width, batch_first=True, bidirectional=True)
+        self.head = nn.Sequential(nn.Linear(2 * width, width), nn.LeakyReLU(0.2), nn.Linear(width, 1))
+
+    def forward(self, behaviour: Tensor, mask: Tensor) -> Tensor:
+        """Return logits ``b`` of sequences ``b t h+v``, of which only positions of mask 1 (``b t``) are seen."""
+        weight = mask[..., None].to(behaviour.dtype)
+        found, _ = self.gru(F.leaky_relu(self.inputs(behaviour), 0.2) * weight)
+        return self.head((found * weight).sum(1) / weight.sum(1).clamp(min=1)).squeeze(-1)
+
+
+@OBJECTIVES.register("professor_forcing")
+class ProfessorForcing(Objective):
+    """NLL plus ``weight`` times the mean of -log D of free-running states.
+
+    D tells states and outputs under teacher forcing from those of a free run. It learns while its accuracy on the last
+    batch is below 0.99, and the generator follows it while that is above 0.75.
+
+    Args:
+        vocabulary: tokens, with EOS if sentences end.
+        max_length: longest sentence in tokens.
+        weight: of the adversarial part; 0 is maximum likelihood.
+        estimator: how the gradient passes the tokens of the free run: null stops at them, as in the paper; a pathwise
+            estimator passes through them; reinforce rewards them with log D.
+        temperature: of a pathwise estimator, a number or a schedule.
+        adversary: options of ``StateAdversary``.
+        shuffled: the generator gets the gradient of another sentence: a control.
+
+    Raises:
+        ValueError: an unknown name, a weight < 0, an estimator without a pathwise gradient that is not reinforce.
+
+    Example:
+        >>> objective = {"name": "professor_forcing", "estimator": "reinmax", "adversary": {"width": 16}}
+        >>> forcing = OBJECTIVES.build(objective, vocabulary=Vocabulary(["<eos>", "a", "b"]), max_length=5)
+    """
+
+    adversarial = True
+    likelihood = True
+    parts: ClassVar[Mapping[str, Any]] = {**RelaxedCategorical.parts, "adversary": StateAdversary}
+    discriminator: StateDiscriminator
+    accuracy: Tensor
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        max_length: int,
+        weight: float = 1.0,
+        estimator: Spec | None = None,
+        temperature: float | Spec = 1.0,
+        adversary: StateAdversary | dict = DEFAULT_ADVERSARY,
+        shuffled: bool = False,
+    ) -> None:
+        super().__init__(vocabulary, max_length)
+        check_weights(weight=weight)
+        self.weight, self.shuffled = weight, shuffled
+        self.adversary = from_options(StateAdversary, adversary)
+        self.scored = estimator is not None and ESTIMATORS.read(estimator)[0] == SCORED
+        self.relaxed = None if estimator is None or self.scored else RelaxedCategorical(estimator, temperature)
+        if self.relaxed is not None and not self.relaxed.estimator.pathwise:
+            raise ValueError(
+                f"estimator '{self.relaxed.name}' has no pathwise gradient; use null as in the paper, reinforce, or "
+                "one such as straight_through_gumbel_softmax"
+            )
+        self.baseline = BASELINES.build("leave_one_out", event_shape=None)
+        self.maximum_likelihood = MaximumLikelihood(vocabulary, max_length)
+        self.register_buffer("accuracy", torch.tensor(0.5))
+
+    def attach(self, generator: LanguageModel) -> None:
+        """Build the discriminator for the generator's states."""
+        self.discriminator = StateDiscriminator(generator.head.in_features + self.vocab_size, self.adversary.width)
+
+    def generator_metrics(self, generator: LanguageModel, batch: Batch) -> dict[str, Tensor]:
+        """``loss`` and ``nll`` in nats per token, and ``accuracy`` of the discriminator on its last batch."""
+        metrics = self.maximum_likelihood.generator_metrics(generator, batch)
+        metrics["accuracy"] = self.accuracy.clone()
+        if not self.weight or self.accuracy <= TEACHES_ABOVE:
+            return metrics
+        n = len(batch["tokens"])
+        if self.scored:
+            check_batch(n, self.baseline)
+        tokens, behaviour = self.free_run(generator, n)
+        if self.shuffled:
+            check_others(n)
+            behaviour.register_hook(lambda gradient: gradient.roll(1, 0))
+        score = self.discriminator(behaviour, token_mask(tokens, self.eos_id))  # n
+        loss = F.softplus(-score).mean()
+        if self.scored:
+            reward = F.logsigmoid(score.detach())
+            loss = loss + policy_loss(generator, tokens, reward, self.baseline, self.eos_id)
+        return {**metrics, "loss": metrics["loss"] + self.weight * loss, "score": score.mean()}
+
+    def free_run(self, generator: LanguageModel, n: int) -> tuple[Tensor, Tensor]:
+        """Draw sentences, and compute the states and outputs of their run, ``n t h+v``, with gradient.
+
+        The sentences are ids ``n t``, or one-hots ``n t v`` with the gradient of a pathwise estimator.
+        """
+        if self.relaxed is None:
+            tokens = generator.sample(n)
+            return tokens, teacher_forced(generator, tokens)
+        tokens = hard(generator.rollout(n, self.relaxed, "straight_through"))
+        return tokens, states_of(generator, select(tokens, generator.embedding.weight[:-1], one_hot=True))
+
+    def discriminator_loss(self, generator: LanguageModel, batch: Batch) -> Tensor:
+        """Cross-entropy of teacher-forced against free-running states; 0 while the discriminator is too good."""
+        tokens = batch["tokens"]
+        with torch.no_grad():
+            forced = teacher_forced(generator, tokens)
+            written = generator.sample(len(tokens))
+            free = teacher_forced(generator, written)
+        real = self.discriminator(forced, length_mask(batch["length"], tokens.shape[1]))
+        fake = self.discriminator(free, token_mask(written, self.eos_id))
+        self.accuracy = ((real > 0).float().mean() + (fake <= 0).float().mean()).detach() / 2
+        loss = F.softplus(-real).mean() + F.softplus(fake).mean()
+        return loss * (self.accuracy < LEARNS_BELOW)
+
+    def generator_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the objective except the discriminator's, such as a learned temperature."""
+        return [value for name, value in self.named_parameters() if not name.startswith("discriminator.")]
+
+    def discriminator_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the discriminator; empty with weight 0."""
+        return list(self.discriminator.parameters()) if self.weight else []
+
+
+def teacher_forced(generator: LanguageModel, tokens: Tensor) -> Tensor:
+    """Compute states and output probabilities of sentences ``b t`` as inputs, ``b t h+v``, without dropout."""
+    return states_of(generator, generator.embedding(tokens))
+
+
+def states_of(generator: LanguageModel, embedded: Tensor) -> Tensor:
+    """Compute states and output probabilities from the embedded tokens of each position, ``b t d -> b t h+v``."""
+    first, _ = generator.begin(len(embedded))
+    with without_dropout(generator):
+        states = generator.features(torch.cat([first[:, None], embedded[:, :-1]], 1))
+        return torch.cat([states, generator.head(states).softmax(-1)], -1)

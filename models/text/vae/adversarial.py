@@ -1,0 +1,65 @@
+"""Adversarial matching of the codes of all sentences to the prior: Makhzani et al. 2016 (arXiv:1511.05644).
+
+A critic D learns the log-ratio of q(z), that of a random sentence, and p(z). The encoder pays weight * D(z), in the
+same expectation as -log p(x | z): so E[D(z)] estimates KL(q(z) || p(z)) (Mescheder et al. 2017, arXiv:1701.04722), and
+codes may be categorical, through any estimator. Axes: ``b`` batch, ``w`` width of z.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from ....ranges import check_sizes, check_weights
+from ...relaxed.surrogate import Cost
+from .critic import build_critic, critic_loss, two_sample_accuracy
+from .latent import Latent
+from .matching import MATCHINGS, Matching
+
+
+@MATCHINGS.register("adversarial")
+class Adversarial(Matching):
+    """E[-log p(x | z) + weight * D(z)], and the critic's own loss, which moves nothing else.
+
+    The critic learns from exact draws. It reads relaxed z too, for the gradient of the encoder. It takes one step with
+    each of the model's.
+
+    Args:
+        width: w of z.
+        weight: of the critic's logit.
+        hidden: width of the critic's two layers.
+
+    Raises:
+        ValueError: a negative weight, or a width below 1.
+    """
+
+    monitor = "val/reconstruction"
+
+    def __init__(self, width: int, weight: float = 1.0, hidden: int = 256) -> None:
+        super().__init__(width)
+        check_weights(weight=weight)
+        check_sizes(hidden=hidden)
+        self.weight = weight
+        self.critic = build_critic(width, hidden)
+
+    def metrics(self, latent: Latent, posterior: Tensor, cost: Cost, step: int) -> dict[str, Tensor]:
+        """Return ``loss``, and the critic's ``critic_loss`` and mean logit ``ratio`` of sentences, in nats."""
+        frozen = {name: weight.detach() for name, weight in self.critic.named_parameters()}
+
+        def full_cost(z: Tensor) -> Tensor:
+            return cost(z) + self.weight * functional_call(self.critic, frozen, (z,)).squeeze(-1)
+
+        value = latent.expectation(posterior, full_cost).mean()
+        with torch.no_grad():
+            z = latent.draw(posterior, 1)[0][0]
+            prior = latent.embed(latent.sample_prior(len(z))).to(z.dtype)
+        logits = self.critic(z)
+        loss = critic_loss(logits, self.critic(prior))
+        return {"loss": value + loss, "critic_loss": loss, "ratio": logits.mean()}
+
+    def figures(self, latent: Latent, posterior: Tensor) -> dict[str, Tensor]:
+        """Return ``critic_accuracy``: that of a fresh critic on codes that it has not seen; 0.5 is chance."""
+        z = latent.draw(posterior, 1)[0][0]
+        prior = latent.embed(latent.sample_prior(len(z))).to(z.dtype)
+        return {"critic_accuracy": torch.tensor(two_sample_accuracy(z, prior), device=z.device)}

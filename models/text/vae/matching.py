@@ -1,0 +1,43 @@
+"""The interface of objectives that match q(z) to the prior, by name in ``MATCHINGS``. Axes: ``b`` batch, ``w`` of z."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ....registry import Registry
+from ...relaxed.surrogate import Cost
+from .latent import Latent
+
+
+class Matching(nn.Module):
+    """Base class of matchings. A subclass writes ``metrics``.
+
+    Args:
+        width: w of z.
+
+    Attributes:
+        monitor: metric that selects ``best.ckpt``; lower is better.
+    """
+
+    monitor: str = "val/elbo"
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+
+    def metrics(self, latent: Latent, posterior: Tensor, cost: Cost, step: int) -> dict[str, Tensor]:
+        """Named scalars of a batch, in nats per sentence; the model descends ``loss``.
+
+        Args:
+            latent: posterior and prior.
+            posterior: parameters of q(z | x).
+            cost: -log p(x | z) of z ``... b w``, ``... b``.
+            step: optimizer steps taken so far.
+        """
+        raise NotImplementedError
+
+    def figures(self, latent: Latent, posterior: Tensor) -> dict[str, Tensor]:
+        """Return figures of all test sentences, whose posteriors these are, by name."""
+        return {}
+
+
+MATCHINGS: Registry[type[Matching]] = Registry("matching", context=("width",))

@@ -1,0 +1,97 @@
+"""What tables of trained rows share: the search, the record, cosines, and a command that goes on after a failure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from gumbelzoo.benchmarks.common import runs, search, table
+from gumbelzoo.benchmarks.common.cosines import closeness, cosine_table
+
+
+def run_with(folder: Path, values: list[str], minutes: float = 1.5) -> Path:
+    """A run folder with a metric of these values in its log."""
+    folder.mkdir(parents=True)
+    (folder / "metrics.csv").write_text("step,val/x\n" + "".join(f"{i},{v}\n" for i, v in enumerate(values)))
+    fit = {"seed": 0, "minutes": minutes, "hardware": "h", "versions": {"torch": "2"}, "commit": "c", "command": "fit"}
+    (folder / "fit.json").write_text(json.dumps(fit))
+    (folder / "test.json").write_text(json.dumps({"metrics": {"test/x": 2.0}, "minutes": 0.5}))
+    return folder
+
+
+@pytest.mark.parametrize(("maximise", "rate", "temperature"), [(False, 0.1, 1.0), (True, 0.2, 0.5)])
+def test_search_takes_the_best(maximise: bool, rate: float, temperature: float, tmp_path: Path) -> None:
+    """By the best value of each run, smaller or larger; a step without a validation has none."""
+    values = {(0.1, 0.5): ["3", "", "3"], (0.1, 1.0): ["1", "9"], (0.2, 0.5): ["11", "4"]}
+
+    def tune(name: str, choice: search.Choice) -> Path:
+        return run_with(tmp_path / name, values[choice])  # type: ignore[index]
+
+    chosen = search.search(tune, list(values), "val/x", maximise)
+    assert chosen == {"learning_rate": rate, "temperature": temperature, "search_minutes": 4.5}
+    assert {path.name for path in tmp_path.iterdir()} == {"tune_lr0.1_tau0.5", "tune_lr0.1_tau1", "tune_lr0.2_tau0.5"}
+    only = search.search(lambda name, _: run_with(tmp_path / name, ["1"]), [(0.3, None)], "val/x")
+    assert only == {"learning_rate": 0.3, "search_minutes": 1.5} and (tmp_path / "tune_lr0.3").is_dir()
+
+
+def test_record_keeps_runs(tmp_path: Path) -> None:
+    """Of all keys of a row, without the command; the budget sums the minutes of runs, tests and searches."""
+    record: dict[str, Any] = {}
+    for seed in ("0", "1"):
+        choice = {"learning_rate": 0.1, "search_minutes": 7.0}
+        table.add_run(record, "row", seed, choice, run_with(tmp_path / seed, ["1"]))
+    record["row"]["cosine"] = {}
+    table.add_run(record, "row", "2", choice, run_with(tmp_path / "2", ["1"]))
+    assert set(record["row"]) == {"choice", "runs", "cosine"} and set(record["row"]["runs"]) == {"0", "1", "2"}
+    run = record["row"]["runs"]["1"]
+    assert run["metrics"] == {"test/x": 2.0} and run["test_minutes"] == 0.5 and "command" not in run
+    assert table.budget(record).endswith("commit c. 6 minutes of runs and 7 of search in total.")
+
+
+def test_command_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """A failed row is named at the end; each change of the record is written, and no other time."""
+    monkeypatch.setattr("sys.argv", ["table.py", "--only", "a", "b"])
+    monkeypatch.setattr("torch.set_num_threads", lambda number: None)
+    written: list[dict[str, Any]] = []
+
+    def part(out: Path, record: table.Record, name: str, seed: int) -> bool:
+        if name == "a":
+            raise RuntimeError("it broke")
+        new = str(seed) not in record.get(name, {})
+        record.setdefault(name, {})[str(seed)] = seed
+        return new
+
+    def jobs(names: Any) -> list[table.Job]:
+        return [(name, seed) for seed in (0, 0, 1) for name in names]
+
+    with pytest.raises(SystemExit, match="failed: a"):
+        table.run_command("x", "runs", ["a", "b", "c"], jobs, [part], {}, lambda record: written.append(dict(record)))
+    assert len(written) == 2 and written[-1] == {"b": {"0": 0, "1": 1}}
+    assert "a: FAILED, it broke" in capfd.readouterr().err
+
+
+def test_closeness_of_gradients() -> None:
+    """Noise lowers the cosine of a draw, and less that of their mean; a wrong direction lowers both."""
+    truth = torch.tensor([1.0, 0.0])
+    noisy = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
+    assert closeness(noisy, truth) == {"single": 0.7071, "mean": 1.0}
+    assert closeness(noisy.flip(1).abs(), truth) == {"single": 0.7071, "mean": 0.7071}
+    record = {"a": {"cosine": {"0": closeness(noisy, truth)}}, "b": {}}
+    assert cosine_table(record, "Text.") == "Text.\n\n| row | 0 |\n| --- | --- |\n| `a` | 0.71 / 1.00 |"
+    assert cosine_table({"b": {}}, "Text.") == "Not measured yet."
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_interrupted_run_is_resumed(finished: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupted run has a record too, which says that it is not finished."""
+    run = tmp_path / "config" / "1"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints" / "last.ckpt").touch()
+    (run / "fit.json").write_text(json.dumps({"finished": finished}))
+    called: list[list[str]] = []
+    monkeypatch.setattr(runs, "gumbelzoo", lambda arguments: called.append(arguments) or 0)
+    assert runs.finish(tmp_path, "config", [], test=False) == run
+    assert [arguments[-1] for arguments in called] == ([] if finished else ["--ckpt_path=last"])

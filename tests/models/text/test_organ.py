@@ -1,0 +1,173 @@
+"""ORGAN against enumeration of all sentences; its domain rewards, controls and metrics."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from gumbelzoo.data import TextData
+from gumbelzoo.models.text.domain_rewards import DomainReward
+from gumbelzoo.models.text.objectives.organ import policy_loss
+from gumbelzoo.models.text.text_gan import TextGAN
+from torch import Tensor
+
+Make = Callable[..., TextGAN]
+MakeBatch = Callable[..., dict[str, Tensor]]
+MAN: dict[str, Any] = {"domain_reward": {"name": "token_share", "tokens": ["man"]}}
+
+
+class Written(DomainReward):
+    """The score is what the sentence says."""
+
+    calls = 0
+
+    def canonical(self, sentence: str) -> str | None:
+        return sentence.lower() or None
+
+    def score(self, sentence: str) -> float:
+        self.calls += 1
+        return float(sentence)
+
+
+def exact_gradient(model: TextGAN, reward: Callable[[Tensor], Tensor]) -> Tensor:
+    """Gradient of the expected reward, by a sum over all sentences."""
+    size, length = len(model.require_vocabulary()), model.max_length or 0
+    rows = [row for row in itertools.product(range(size), repeat=length) if _is_padded(row)]
+    tokens = torch.tensor(rows)
+    log_prob, lengths = model.generator.log_prob(tokens), model.require_vocabulary().lengths(tokens)
+    inside = torch.arange(length) < lengths[:, None]
+    p = (log_prob * inside).sum(-1).exp()
+    assert p.sum().item() == pytest.approx(1.0, abs=1e-5)
+    return _flat(torch.autograd.grad((p * reward(tokens)).sum(), list(model.generator.parameters())))
+
+
+def _is_padded(row: tuple[int, ...]) -> bool:
+    """After the first EOS, id 0, there is only padding."""
+    return 0 not in row or not any(row[row.index(0) :])
+
+
+def _flat(gradients: Any) -> Tensor:
+    return torch.cat([gradient.flatten() for gradient in gradients])
+
+
+@pytest.mark.parametrize("baseline", ["none", "leave_one_out", "moving_average"])
+def test_organ_gradient_is_unbiased(baseline: str, make: Make, batch: MakeBatch) -> None:
+    """The mean over many batches is the gradient of weight * D + (1 - weight) * R, by enumeration."""
+    model = make("organ", {**MAN, "weight": 0.4, "baseline": baseline}, max_length=3)
+    text = {"tokens": batch(256)["tokens"][:, :3]}
+    objective, draws = model.objective, 40
+    with torch.no_grad():
+        real = objective.discriminator(text["tokens"])
+
+    def reward(tokens: Tensor) -> Tensor:
+        with torch.no_grad():
+            score = objective.loss.reward(objective.discriminator(tokens), real)
+            return 0.4 * score + 0.6 * objective.domain.rewards(tokens)
+
+    truth, parameters = exact_gradient(model, reward), list(model.generator.parameters())
+    torch.manual_seed(1)
+    found = []
+    for _ in range(draws):
+        loss = objective.generator_metrics(model.generator, text)["loss"]
+        found.append(-_flat(torch.autograd.grad(loss, parameters)))
+    mean, error = torch.stack(found).mean(0), torch.stack(found).std(0) / math.sqrt(draws)
+    direction = truth / truth.norm()
+    along = torch.stack(found) @ direction
+    assert abs((along.mean() - truth.norm()) / (along.std() / math.sqrt(draws))) < 4
+    used = error > 1e-7
+    assert ((mean - truth).abs()[used] / error[used]).mean() < 1.5
+
+
+def test_bad_and_good_rewards_stay_in_place() -> None:
+    """Rewards of [bad, good, bad, good] are those of a slow loop: none moves to another sentence."""
+    assert Written()(["", "0.25", "", "0.5"]).tolist() == [0.0, 0.25, 0.0, 0.5]
+
+
+def test_scores_are_kept_by_canonical_form() -> None:
+    """Two ways to write one thing are scored once; an invalid one scores 0."""
+    reward = Written()
+    assert reward(["1E-1", "1e-1", "1e-1", ""]).tolist() == pytest.approx([0.1, 0.1, 0.1, 0.0])
+    assert reward.calls == 1
+
+
+@pytest.mark.parametrize("score", ["nan", "inf", "-0.1", "1.5"])
+def test_score_outside_range_raises(score: str) -> None:
+    with pytest.raises(ValueError, match=r"a domain reward is in \[0, 1\]"):
+        Written()([score])
+
+
+def test_domain_controls(make: Make) -> None:
+    """Constant: 1 for all. Shuffled: the reward of another sentence. Shared: divided by the number of copies."""
+    tokens = torch.tensor([[2, 3, 0, 0, 0], [3, 3, 0, 0, 0], [3, 3, 0, 0, 0], [2, 2, 0, 0, 0]])
+
+    def rewards(**options: Any) -> list[float]:
+        return make("organ", {**MAN, **options}).objective.domain.rewards(tokens).tolist()
+
+    assert rewards() == [0.5, 1.0, 1.0, 0.0]
+    assert rewards(domain_control="constant") == [1.0] * 4
+    assert rewards(domain_control="shuffled") == [0.0, 0.5, 1.0, 1.0]
+    assert rewards(share_copies=True) == [0.5, 0.5, 0.5, 0.0]
+
+
+@pytest.mark.parametrize("objective", ["organ", "organ_gumbel"])
+def test_weight_zero_has_no_discriminator(objective: str, make: Make, batch: MakeBatch) -> None:
+    """Nothing of it is trained or evaluated."""
+    model = make(objective, {**MAN, "weight": 0.0})
+    model.objective.discriminator.forward = lambda *_: pytest.fail("it is not needed")
+    assert not model.objective.discriminator_parameters()
+    metrics = model.objective.generator_metrics(model.generator, batch())
+    assert torch.isfinite(metrics["loss"]) and make(objective, MAN).objective.discriminator_parameters()
+
+
+def test_policy_loss_learns_the_trivial_optimum(make: Make) -> None:
+    """A reward of the word 'man' alone makes sentences of it."""
+    model = make("organ", {**MAN, "weight": 0.0})
+    optimizer = torch.optim.Adam(model.generator.parameters(), 0.05)
+    objective = model.objective
+    torch.manual_seed(0)
+    for _ in range(60):
+        tokens = model.generator.sample(64)
+        optimizer.zero_grad()
+        policy_loss(model.generator, tokens, objective.domain.rewards(tokens), objective.baseline, 0).backward()
+        optimizer.step()
+    assert model.objective.sample_metrics(model.generator.sample(200))["domain_reward"] > 0.9
+
+
+def test_gumbel_organ_adds_both_parts(make: Make, batch: MakeBatch) -> None:
+    """With weight w its loss is w times that of the Gumbel GAN and (1 - w) times that of REINFORCE."""
+    text, losses = batch(), []
+    for weight in (1.0, 0.0, 0.25):
+        model = make("organ_gumbel", {**MAN, "weight": weight, "feedback": "detached"})
+        torch.manual_seed(3)
+        if weight == 0.0:
+            model.generator.rollout(len(text["tokens"]), model.objective.relaxed, "detached")  # its noise
+        losses.append(model.objective.generator_metrics(model.generator, text)["loss"].item())
+    assert losses[2] == pytest.approx(0.25 * losses[0] + 0.75 * losses[1], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({**MAN, "weight": 1.5}, "weight must be in"),
+        ({"domain_reward": "solubility"}, "unknown domain reward"),
+        ({"domain_reward": {"name": "token_share", "tokens": "man"}}, "tokens must be a list"),
+        ({**MAN, "domain_control": "none"}, "unknown reward"),
+        ({**MAN, "baseline": "learned"}, "needs logits"),
+    ],
+)
+def test_organ_refuses(options: dict[str, Any], message: str, make: Make) -> None:
+    with pytest.raises(ValueError, match=message):
+        make("organ", options)
+
+
+def test_organ_trains_and_is_tested(make_unbuilt: Make, fit: Callable[..., Any]) -> None:
+    """On the grammar, through the trainer; the test has the mean reward of its samples."""
+    reward = {"name": "token_share", "tokens": ["x"], "characters": True}
+    model = make_unbuilt("organ", {"domain_reward": reward}, pretraining={"steps": 2, "discriminator_steps": 1})
+    trainer = fit(model, 5)
+    (metrics,) = trainer.test(model, TextData("grammar", batch_size=20), verbose=False)
+    assert 0 <= metrics["test/domain_reward"] <= 1 and "test/valid" in metrics

@@ -1,0 +1,209 @@
+"""Professor Forcing: both passes see the same model, each player moves alone, and gradients against enumeration."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from gumbelzoo.data import TextData
+from gumbelzoo.models.text.objectives.professor_forcing import states_of, teacher_forced
+from gumbelzoo.models.text.relaxed_tokens import token_mask
+from gumbelzoo.models.text.text_gan import TextGAN
+from torch import Tensor
+
+SENTENCES = 1000  # of a draw: more of them cost less than more draws
+Make = Callable[..., TextGAN]
+MakeBatch = Callable[..., dict[str, Tensor]]
+
+
+@pytest.fixture
+def forcing(make: Make) -> Callable[..., TextGAN]:
+    """Options to a model whose discriminator is trusted."""
+
+    def made(**options: Any) -> TextGAN:
+        arguments = {key: options.pop(key) for key in ("max_length", "generator") if key in options}
+        model = make("professor_forcing", options, **arguments)
+        model.objective.accuracy.fill_(0.9)
+        return model
+
+    return made
+
+
+def test_both_passes_see_the_same_model(forcing: Make) -> None:
+    """At equal inputs the states of the free run are those of teacher forcing; its tokens follow the model."""
+    model = forcing(generator={"name": "lstm", "width": 4, "hidden": 6, "dropout": 0.5})
+    torch.manual_seed(1)
+    tokens, free = model.objective.free_run(model.generator.train(), 3000)
+    torch.testing.assert_close(free, teacher_forced(model.generator, tokens))
+    with torch.no_grad():
+        first, _ = model.generator.eval().step(*model.generator.begin(len(tokens)))
+    torch.testing.assert_close(free[:, 0, :6], first)
+    p = model.generator.head(first)[0].softmax(-1)
+    counts = torch.bincount(tokens[:, 0], minlength=6)
+    assert ((counts - 3000 * p) ** 2 / (3000 * p)).sum() < 20.5  # chi-square of 5 degrees, one in a thousand
+
+
+def test_loss_is_that_of_a_loop(forcing: Make, batch: MakeBatch) -> None:
+    """NLL and weight times -log D of each free run; the true tokens score the teacher-forced pass only."""
+    model, text = forcing(weight=0.3), batch(8)
+    objective = model.objective
+    nll = model.maximum_likelihood.generator_metrics(model.generator, text)["loss"]
+    torch.manual_seed(2)
+    found = objective.generator_metrics(model.generator, text)["loss"].item()
+    torch.manual_seed(2)
+    tokens, behaviour = objective.free_run(model.generator, 8)
+    mask = token_mask(tokens, 0)
+    logs = [
+        F.logsigmoid(objective.discriminator(one[None], row[None])).item()
+        for one, row in zip(behaviour, mask, strict=True)
+    ]
+    assert found == pytest.approx(nll.item() - 0.3 * sum(logs) / 8, rel=1e-5)
+
+
+def test_players_move_alone(forcing: Make, batch: MakeBatch) -> None:
+    """The discriminator's loss has no gradient for the generator; the generator's optimizer has none of D."""
+    model, text = forcing(), batch(8)
+    model.objective.discriminator_loss(model.generator, text).backward()
+    assert all(parameter.grad is None for parameter in model.generator.parameters())
+    assert any(parameter.grad.any() for parameter in model.objective.discriminator_parameters())
+    theirs = {id(parameter) for parameter in model.objective.discriminator_parameters()}
+    assert theirs.isdisjoint(map(id, model.generator_parameters()))
+
+
+def test_gates(forcing: Make, batch: MakeBatch) -> None:
+    """At chance the generator ignores D; a perfect D does not learn."""
+    model, text = forcing(), batch(8)
+    model.objective.accuracy.fill_(0.7)
+    metrics = model.objective.generator_metrics(model.generator, text)
+    assert metrics["loss"] == metrics["nll"] and "score" not in metrics
+    discriminator = model.objective.discriminator
+
+    def perfect(behaviour: Tensor, mask: Tensor) -> Tensor:
+        sign = 1.0 if mask.dtype == torch.bool else -1.0  # real text has a mask of lengths
+        return sign + 0 * discriminator.inputs(behaviour).sum((1, 2))
+
+    discriminator.forward = perfect
+    assert model.objective.discriminator_loss(model.generator, text) == 0 and model.objective.accuracy == 1
+
+
+@pytest.fixture
+def sensitive(forcing: Make) -> Callable[[str | None], TextGAN]:
+    """An estimator to a model of three tokens whose discriminator depends on them."""
+
+    def made(estimator: str | None) -> TextGAN:
+        model = forcing(estimator=estimator, max_length=3)
+        with torch.no_grad():
+            for parameter in model.objective.discriminator.parameters():
+                parameter.mul_(4)
+        return model
+
+    return made
+
+
+def enumerated(model: TextGAN) -> tuple[Tensor, Tensor]:
+    """Gradient of E[-log D] over all sentences of three tokens: through the states, and through the choices."""
+    size = len(model.require_vocabulary())
+    rows = [row for row in itertools.product(range(size), repeat=3) if 0 not in row or not any(row[row.index(0) :])]
+    tokens = torch.tensor(rows)
+    mask = token_mask(tokens, 0)
+    p = (model.generator.log_prob(tokens) * mask).sum(-1).exp()
+    loss = F.softplus(-model.objective.discriminator(teacher_forced(model.generator, tokens), mask))
+    assert p.sum().item() == pytest.approx(1.0, abs=1e-5)
+    parameters = list(model.generator.parameters())
+    parts = (p.detach() * loss).sum(), (p * loss.detach()).sum()
+    states, choices = (torch.autograd.grad(part, parameters, materialize_grads=True) for part in parts)
+    return _flat(states), _flat(choices)
+
+
+def _flat(gradients: Any) -> Tensor:
+    return torch.cat([gradient.flatten() for gradient in gradients])
+
+
+def draws(model: TextGAN, number: int) -> Tensor:
+    """Gradients of the adversarial part for many sentences, one a row."""
+    text = {"tokens": torch.full((SENTENCES, 3), 2), "length": torch.full((SENTENCES,), 3)}
+    parameters, rows = list(model.generator.parameters()), []
+    torch.manual_seed(3)
+    for _ in range(number):
+        metrics = model.objective.generator_metrics(model.generator, text)
+        rows.append(_flat(torch.autograd.grad(metrics["loss"] - metrics["nll"], parameters)))
+    return torch.stack(rows)
+
+
+def z_score(found: Tensor, truth: Tensor) -> float:
+    """Standard errors between the mean of the draws and the truth, along the truth."""
+    along = found @ (truth / truth.norm())
+    return abs(float((along.mean() - truth.norm()) / (along.std() / math.sqrt(len(found)))))
+
+
+def test_gradient_of_the_paper(sensitive: Callable[[str | None], TextGAN]) -> None:
+    """It is that through the states alone, unbiased."""
+    model = sensitive(None)
+    assert z_score(draws(model, 20), enumerated(model)[0]) < 4
+
+
+def test_reinforced_gradient_is_unbiased(sensitive: Callable[[str | None], TextGAN]) -> None:
+    """States and choices together are the whole gradient of E[-log D], and the choices alone are theirs."""
+    model = sensitive("reinforce")
+    states, choices = enumerated(model)
+    found = draws(model, 40)
+    assert z_score(found, states + choices) < 4 and z_score(found - states, choices) < 4
+
+
+@pytest.mark.parametrize("estimator", ["straight_through_gumbel_softmax", "reinmax"])
+def test_pathwise_gradient_of_choices(
+    estimator: str, sensitive: Callable[[str | None], TextGAN], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Biased, in the direction of the gradient through the choice of tokens."""
+    model = sensitive(estimator)
+    states, choices = enumerated(model)
+    mean = draws(model, 60).mean(0) - states
+    cosine = F.cosine_similarity(mean, choices, dim=0).item()
+    with capsys.disabled():
+        print(f"\n{estimator}: cosine {cosine:.3f}, bias {(mean - choices).norm() / choices.norm():.3f}", end="")
+    assert cosine > 0.5
+
+
+def test_shuffled_gradient_is_of_another(forcing: Make, batch: MakeBatch) -> None:
+    """The control has the same value and another gradient."""
+    text, gradients = batch(8), []
+    for shuffled in (False, True):
+        model = forcing(shuffled=shuffled)
+        torch.manual_seed(4)
+        loss = model.objective.generator_metrics(model.generator, text)["loss"]
+        gradients.append((loss.item(), _flat(torch.autograd.grad(loss, list(model.generator.parameters())))))
+    assert gradients[0][0] == gradients[1][0] and not torch.allclose(gradients[0][1], gradients[1][1])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weight": -1.0}, "weight"),
+        ({"estimator": "arsm"}, "has no pathwise gradient"),
+        ({"adversary": {"width": 0}}, "width"),
+        ({"adversary": {"learning_rate": 0.0}}, "learning_rate must be > 0"),
+    ],
+)
+def test_professor_forcing_refuses(options: dict[str, Any], message: str, forcing: Make) -> None:
+    with pytest.raises(ValueError, match=message):
+        forcing(**options)
+
+
+def test_professor_forcing_trains(make_unbuilt: Make, fit: Callable[..., Any]) -> None:
+    """Through the trainer, on the grammar; a model is selected by its NLL."""
+    model = make_unbuilt("professor_forcing")
+    trainer = fit(model, 5)
+    (metrics,) = trainer.test(model, TextData("grammar", batch_size=20), verbose=False)
+    assert model.monitor == "val/nll" and metrics["test/nll"] > 0 and 0 <= model.objective.accuracy <= 1
+
+
+def test_states_need_no_dropout(forcing: Make) -> None:
+    """The same states twice, in training mode."""
+    model = forcing(generator={"name": "lstm", "width": 4, "hidden": 6, "dropout": 0.5}).train()
+    x = model.generator.embedding(torch.tensor([[2, 3, 4, 5, 0]]))
+    torch.testing.assert_close(states_of(model.generator, x), states_of(model.generator, x))
