@@ -51,6 +51,14 @@ def canonical(smiles: str) -> str | None:
     return None if molecule is None else str(chemistry().MolToSmiles(molecule))
 
 
+def log_p(molecule: Any) -> float:
+    """Return Crippen's logP, the logarithm of the ratio of concentrations in octanol and water."""
+    chemistry()
+    from rdkit.Chem import rdMolDescriptors
+
+    return float(rdMolDescriptors.CalcCrippenDescriptors(molecule)[0])
+
+
 def molecule_metrics(samples: Sequence[str], training: Iterable[str], held_out: Iterable[str]) -> dict[str, float]:
     """Compute metrics of sampled strings.
 
@@ -111,20 +119,20 @@ def descriptors(molecules: Iterable[Any]) -> Tensor:
     carbon, heavy atoms, and atoms other than carbon.
     """
     chemistry()
-    from rdkit.Chem import Crippen, Lipinski, rdMolDescriptors
+    from rdkit.Chem import rdMolDescriptors
 
     numbers = (
         rdMolDescriptors.CalcExactMolWt,
-        Crippen.MolLogP,
+        log_p,
         rdMolDescriptors.CalcTPSA,
-        Lipinski.NumHDonors,
-        Lipinski.NumHAcceptors,
-        Lipinski.NumRotatableBonds,
+        rdMolDescriptors.CalcNumHBD,
+        rdMolDescriptors.CalcNumHBA,
+        rdMolDescriptors.CalcNumRotatableBonds,
         rdMolDescriptors.CalcNumRings,
         rdMolDescriptors.CalcNumAromaticRings,
         rdMolDescriptors.CalcFractionCSP3,
         lambda molecule: molecule.GetNumHeavyAtoms(),
-        Lipinski.NumHeteroatoms,
+        rdMolDescriptors.CalcNumHeteroatoms,
     )
     rows = [[float(number(molecule)) for number in numbers] for molecule in molecules]
     return torch.tensor(rows, dtype=torch.float64)

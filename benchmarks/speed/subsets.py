@@ -40,13 +40,15 @@ HEADER = [
 
 def main() -> None:
     """Measure, print and write the page."""
-    parse_nothing(__doc__)
     torch.set_num_threads(1)
     rows = []
     for n, k in SIZES:
         logits = torch.randn(ROWS, n, device=DEVICE, requires_grad=True)
         table = subsets(n, k, DEVICE) if math.comb(n, k) <= ENUMERATED else None
-        ours = {"draw": partial(sample, logits.detach(), k), "marginals": partial(marginals, logits.detach(), k)}
+        ours: dict[str, Callable[[], object]] = {
+            "draw": partial(sample, logits.detach(), k),
+            "marginals": partial(marginals, logits.detach(), k),
+        }
         ours["marginals, gradient"] = partial(differentiate, partial(marginals, k=k), logits)
         for what, recursion in ours.items():
             rows.append(row(what, n, k, recursion, None if table is None else peer(what, logits, table)))
@@ -100,4 +102,5 @@ def row(what: str, n: int, k: int, ours: Callable[[], object], theirs: Callable[
 
 
 if __name__ == "__main__":
+    parse_nothing(__doc__)
     main()

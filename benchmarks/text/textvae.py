@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from gumbelzoo.benchmarks.common.runs import finish, row_folder
@@ -54,7 +55,7 @@ def run_job(out: Path, record: Record, name: str, seed: int) -> bool:
 def sentence_nll(run: Path) -> float:
     """Return a language model's nats per sentence, on the test sentences that the bounds are of."""
     source = resolve_source(str(run))
-    data = build_data(source.data)
+    data: Any = build_data(source.data)
     data.prepare_data()
     data.setup("test")
     tokens, lengths = data.test_sequences()

@@ -91,8 +91,9 @@ class DynamicSelector(Selector):
     def __init__(self, channels: int, start: float = 0.7, hidden: int = 32) -> None:
         super().__init__(channels, start)
         check_sizes(hidden=hidden)
-        self.network = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels))
-        nn.init.constant_(self.network[-1].bias, self.start)
+        last = nn.Linear(hidden, channels)
+        nn.init.constant_(last.bias, self.start)
+        self.network = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), last)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits ``b n``."""

@@ -176,9 +176,9 @@ class TextModel(ZooModel):
         return self.source.score(tokens)
 
     def _reverse_nll(self) -> float:
-        held_out = (value.to(self.device) for value in self.source.test_sequences())
-        lengths_of, rate = self.require_vocabulary().lengths, self.likelihood_learning_rate
-        return reverse_nll(self.make_generator, self.sample_tokens, *held_out, lengths_of, self.reverse_steps, rate)
+        tokens, lengths = (value.to(self.device) for value in self.source.test_sequences())
+        make, draw, lengths_of = self.make_generator, self.sample_tokens, self.require_vocabulary().lengths
+        return reverse_nll(make, draw, tokens, lengths, lengths_of, self.reverse_steps, self.likelihood_learning_rate)
 
     @property
     def likelihood_learning_rate(self) -> float:

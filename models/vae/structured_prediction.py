@@ -136,11 +136,13 @@ class StructuredPrediction(BinaryImageModel):
         if depth == len(self.relaxed):
             return self.nll(lower, logits)
         layer, link = self.relaxed[depth], self.links[depth + 1]
+        assert isinstance(layer, RelaxedCategorical)
         return layer.expectation(logits, lambda z: self.expected_nll(lower, link(z), depth + 1))
 
     def chain(self, logits: Tensor, choose: Callable[[RelaxedCategorical, Tensor], Tensor]) -> Tensor:
         """Return the output of the last link for codes ``choose(layer, logits)``, ``... b n k -> ... b c h w``."""
         for layer, link in zip(self.relaxed, self.links[1:], strict=True):
+            assert isinstance(layer, RelaxedCategorical)
             logits = link(one_hot(choose(layer, logits), logits.shape[-1], logits.dtype))
         return logits
 

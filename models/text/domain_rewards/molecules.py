@@ -64,13 +64,11 @@ class LogP(MoleculeReward):
 
     def score(self, sentence: str) -> float:
         """Return the scaled logP."""
-        from rdkit.Chem import Crippen
-
         molecule = molecules.parse(sentence)
         if molecule.GetNumHeavyAtoms() > self.most_atoms:
             return 0.0
-        scaled = (Crippen.MolLogP(molecule) - LOWEST_LOG_P) / (HIGHEST_LOG_P - LOWEST_LOG_P)
-        return min(max(float(scaled), 0.0), 1.0)
+        scaled = (molecules.log_p(molecule) - LOWEST_LOG_P) / (HIGHEST_LOG_P - LOWEST_LOG_P)
+        return min(max(scaled, 0.0), 1.0)
 
 
 @DOMAIN_REWARDS.register("qed")
@@ -150,7 +148,7 @@ def _scorer() -> Any:
     folder = str(Path(RDConfig.RDContribDir) / "SA_Score")
     sys.path.append(folder)
     try:
-        import sascorer  # type: ignore[import-not-found]
+        import sascorer
     finally:
         sys.path.remove(folder)
     return sascorer
