@@ -63,7 +63,7 @@ def _critic(estimator: str, relaxed: bool = True) -> Row:
 
 def _no_entropy(estimator: str, relaxed: bool = True) -> Row:
     # The reward of entropy was chosen with REINFORCE, so it is no help to the others by design.
-    return Row(NO_ENTROPY, estimator, ("--model.entropy=0",), relaxed, everywhere=False)
+    return Row(NO_ENTROPY, estimator, ("--model.entropy=0.0",), relaxed, everywhere=False)
 
 
 # The most wanted first.

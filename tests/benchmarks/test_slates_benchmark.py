@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from gumbelzoo.benchmarks.common import runs
 from gumbelzoo.benchmarks.slates import cosine, report, slates
-from gumbelzoo.benchmarks.slates.rows import CONTROL, ROWS, Row
+from gumbelzoo.benchmarks.slates.rows import BLACK, CONTROL, NO_ENTROPY, ROWS, WHITE, Row
 from gumbelzoo.data import SlateData
 
 
@@ -85,4 +85,4 @@ def test_slate_row_has_a_gradient(name: str, describe: Callable[..., Any]) -> No
     agent.objective.metrics(agent.network, agent.layer, user, data, 0.1)["loss"].backward()
     moved = {part for part, weight in agent.network.named_parameters() if weight.grad is not None and weight.grad.any()}
     assert {"user.0.weight", "head.weight", "cell.weight_hh"} <= moved
-    assert ("items" in moved) == (name != "past_blanked") and ROWS[name].section in {"white box", "black box", CONTROL}
+    assert ("items" in moved) == (name != "past_blanked") and ROWS[name].section in {WHITE, BLACK, NO_ENTROPY, CONTROL}

@@ -32,6 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "target_vocabulary": {"tokens": ["<eos>", "b"]},
         "max_lengths": [3, 3],
     },
+    "text_vae": {"vocabulary": {"tokens": ["<eos>", "a"]}, "max_length": 3},
     "slate_agent": {"items": 4, "slots": 2, "user_width": 3},
     "code_prior": {"vqvae": {"image_shape": [1, 8, 8]}, "network": {"name": "pixelcnn", "width": 4, "depth": 1}},
 }

@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 import pytest
 from beartype.door import is_bearable
-from gumbelzoo.data import DATA, ClutterData, CodeData, ImageData, PairData, SlateData, TextData
+from gumbelzoo.data import DATA, ClutterData, CodeData, FrequencyData, ImageData, PairData, SlateData, TextData
 from gumbelzoo.data.base import InMemoryData
 from gumbelzoo.data.images.splits import IMAGE_SETS, ImageSet, Splits
 from gumbelzoo.interfaces import ImageSource, SlateSource, TextSource
@@ -45,6 +45,7 @@ def test_registry_names():
     assert {name: DATA[name] for name in DATA} == {
         "clutter": ClutterData,
         "codes": CodeData,
+        "frequencies": FrequencyData,
         "images": ImageData,
         "pairs": PairData,
         "slates": SlateData,

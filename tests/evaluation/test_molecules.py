@@ -57,7 +57,7 @@ def test_known_rewards(name: str, smiles: str, score: float) -> None:
 
 def test_larger_molecules_have_no_reward() -> None:
     reward = DOMAIN_REWARDS.build({"name": "log_p", "most_atoms": 9})
-    assert reward(["C" * 9, "C" * 10]).tolist() == [pytest.approx(0.710, abs=1e-2), 0.0]
+    assert reward(["C" * 9, "C" * 10]).tolist() == [pytest.approx(0.720, abs=1e-3), 0.0]
     with pytest.raises(ValueError, match="most_atoms must be"):
         DOMAIN_REWARDS.build({"name": "log_p", "most_atoms": 0})
 

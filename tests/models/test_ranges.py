@@ -40,7 +40,7 @@ CONTEXTS: list[tuple[Registry[Any], dict[str, Any]]] = [
     (CODE_NETWORKS, {"shape": (2, 2, 1), "codebook_size": 4, "classes": 2}),
     (GENERATORS, TEXT),
     (DISCRIMINATORS, TEXT),
-    (OBJECTIVES, TEXT),
+    (OBJECTIVES, {**TEXT, "domain_reward": {"name": "token_share", "tokens": ["a"]}}),
     (LATENTS, {}),
     (MATCHINGS, {"width": 4}),
     (PRIORS, {"latents": 2, "categories": 3}),

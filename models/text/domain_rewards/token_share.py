@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from .base import DOMAIN_REWARDS, DomainReward
+
+WORD = re.compile(r"\w[\w'-]*")  # without the punctuation around it
 
 
 @DOMAIN_REWARDS.register("token_share")
@@ -14,7 +17,7 @@ class TokenShare(DomainReward):
     Its trivial optimum is a sentence of nothing else, so it shows what an objective does to a language model.
 
     Args:
-        tokens: words, or single characters.
+        tokens: words without the punctuation around them, or single characters.
         characters: count characters, spaces excluded, in the place of words.
 
     Raises:
@@ -31,6 +34,5 @@ class TokenShare(DomainReward):
 
     def score(self, sentence: str) -> float:
         """Return the share; 0 of an empty sentence."""
-        words = sentence.split()
-        found = list("".join(words)) if self.characters else words
+        found = list("".join(sentence.split())) if self.characters else WORD.findall(sentence)
         return sum(word in self.tokens for word in found) / len(found) if found else 0.0

@@ -12,7 +12,7 @@ import pytest
 import torch
 from gumbelzoo.models.relaxed.baselines import BASELINES
 from gumbelzoo.models.text.gan_losses import LOSSES
-from gumbelzoo.models.text.objectives import OBJECTIVES
+from gumbelzoo.models.text.objectives import OBJECTIVES, Adversarial
 from gumbelzoo.models.text.objectives.seqgan import SeqGAN, monte_carlo_rewards
 from gumbelzoo.models.text.rewards import REWARDS
 from gumbelzoo.models.text.text_gan import TextGAN
@@ -22,7 +22,7 @@ from torch import Tensor
 Make = Callable[..., TextGAN]
 Batch = Callable[..., dict[str, Tensor]]
 Fit = Callable[..., L.Trainer]
-ADVERSARIAL = [name for name in OBJECTIVES.names() if OBJECTIVES[name].adversarial]
+ADVERSARIAL = [name for name in OBJECTIVES.names() if issubclass(OBJECTIVES[name], Adversarial)]
 adversarial = pytest.mark.parametrize("objective", ADVERSARIAL)
 
 
