@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from ...interfaces import Batch
@@ -62,6 +63,7 @@ class FrequencyGate(ImageClassifier):
         limits="`open` is the share of open channels, `frozen_accuracy` the accuracy with the gates that are open "
         "for most inputs: where it is as high, the input is of no use to the gates.",
         example="model.open_channels(images)  # b n, for images b c h w in [0, 1]",
+        pictures=("views",),
         metrics=("accuracy", "open", "frozen_accuracy", "loss"),
         task="image-classification",
     )
@@ -117,6 +119,18 @@ class FrequencyGate(ImageClassifier):
     def open_channels(self, x: Tensor) -> Tensor:
         """Return the gates of evaluation of images, ``b c h w -> b n``; 0 is a closed channel."""
         return self.gates.mode(self.selector(self.channels(x))).expand(len(x), -1)
+
+    @torch.no_grad()
+    def views(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the open frequencies of images as squares, the lowest top left, and what they hold, ``b c h w``.
+
+        A square is as dark as its gate is closed.
+        """
+        channels, gates = self.channels(x), self.open_channels(x)
+        held = F.conv_transpose2d(channels * gates[..., None, None] / SCALE, self.dct.weight, stride=self.dct.stride)
+        side = self.dct.kernel_size[0]
+        squares = rearrange(gates, "b (c u v) -> b c u v", u=side, v=side)
+        return {"open": F.interpolate(squares, x.shape[-2:]).clamp(0, 1), "held": (held + 0.5).clamp(0, 1)}
 
     def logits(self, x: Tensor) -> Tensor:
         """Return unnormalised log-probabilities of the classes with the gates of evaluation, ``b c h w -> b y``."""

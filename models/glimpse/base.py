@@ -103,7 +103,3 @@ class PartialViewClassifier(ImageClassifier):
     def logits(self, x: Tensor) -> Tensor:
         """Return unnormalised log-probabilities of the classes, ``b c h w -> b y``; deterministic in eval mode."""
         return self.class_logits(self.checked_images(x), {})
-
-    def predict(self, x: Tensor) -> Tensor:
-        """Return the most probable class of images, ``b c h w -> b``."""
-        return self.probabilities(x).argmax(-1)

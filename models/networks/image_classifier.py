@@ -35,6 +35,11 @@ class ImageClassifier(ZooModel):
         """Return probabilities of the classes, ``b c h w -> b y``."""
         return self.logits(x).softmax(-1)
 
+    @torch.no_grad()
+    def predict(self, x: Tensor) -> Tensor:
+        """Return the most probable class of images, ``b c h w -> b`` (int64)."""
+        return self.probabilities(x).argmax(-1)
+
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
         """Return the mean cross-entropy in nats as ``loss``, and the share of correct predictions as ``accuracy``.
 

@@ -182,3 +182,15 @@ def test_frequency_gate_trains(tmp_path: Any) -> None:
     assert metrics["test/open"] == pytest.approx(0.25)
     assert 4 * metrics["test/found"] + 12 * metrics["test/false"] == pytest.approx(4.0, abs=1e-4)
     assert {"test/frozen_accuracy", "test/accuracy", "test/loss"} <= set(metrics)
+
+
+def test_views_hold_the_open_frequencies() -> None:
+    """With all gates open it is the image itself; with the lowest alone the mean of each block."""
+    x = torch.rand(3, 1, 8, 8)
+    views = small(gates={"name": "fixed", "open": [0, 1, 2, 3]}).eval().views(x)
+    torch.testing.assert_close(views["held"], x)
+    assert views["open"].shape == x.shape and views["open"].min() == 1
+    views = small(gates={"name": "fixed", "open": [0]}).eval().views(x)
+    means = nn.functional.avg_pool2d(x, 2).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    torch.testing.assert_close(views["held"], means)
+    assert views["open"][0, 0, :4, :4].min() == 1 and views["open"].sum() == 3 * 16

@@ -277,8 +277,10 @@ def test_two_sample_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_adversarial_matching_matches(make: Make, sentences: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     """Codes of all sentences come near those of a uniform prior, so that a fresh critic often errs."""
-    model = make({"estimator": "exact"}, matching={"name": "adversarial", "weight": 3.0, "hidden": 32})
+    model = make({"estimator": "exact"}, matching={"name": "adversarial", "weight": 10.0, "hidden": 32})
+    steps = 600
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)  # two players circle at a constant rate
     monkeypatch.setattr(critic, "STEPS", 200)
     batch = {name: value.repeat(4, *[1] * (value.ndim - 1)) for name, value in sentences.items()}
 
@@ -288,10 +290,11 @@ def test_adversarial_matching_matches(make: Make, sentences: Batch, monkeypatch:
         return two_sample_accuracy(z.flatten(0, 1), prior, hidden=32)
 
     before = accuracy()
-    for _ in range(300):
+    for _ in range(steps):
         optimizer.zero_grad()
         model.training_metrics(batch)["loss"].backward()
         optimizer.step()
+        decay.step()
     after = accuracy()
     print(f"accuracy of a fresh critic: {before:.3f} before, {after:.3f} after")
-    assert after < 0.6 and after < before - 0.05
+    assert after < 0.56 and after < before - 0.05
