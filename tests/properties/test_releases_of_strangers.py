@@ -36,7 +36,8 @@ VALUES = st.recursive(
         | st.dictionaries(
             st.sampled_from(["name", "class_path", "hidden", "samples", "a"]) | st.text(max_size=4), inner, max_size=3
         )
-        | st.tuples(inner, st.sampled_from([20, 300])).map(lambda parts: [parts[0]] * parts[1])
+        # Nested, 300 of 300 would take the type checker of these tests 20 seconds to print; a user waits 0.2.
+        | st.tuples(inner, st.sampled_from([20, 100])).map(lambda parts: [parts[0]] * parts[1])
     ),
     max_leaves=6,
 )
