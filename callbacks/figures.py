@@ -64,7 +64,7 @@ def image_figures(model: Any, images: Tensor, classes: Sequence[int] = ()) -> di
 
 
 def _draw_views(model: Any, images: Tensor, classes: Sequence[int]) -> dict[str, Tensor]:
-    """What a classifier sees of images; nothing if it is told more than the image."""
+    """Pictures of the parts of images that a classifier sees; none if it is told more than the image."""
     views = model.views(images)
     found = model.predict(images).tolist() if views and classes else ()
     return {"views": view_grid(images, views, classes=classes, predicted=found)} if views else {}

@@ -14,7 +14,7 @@ it from the record. The exit status is 1 if a run failed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from gumbelzoo.benchmarks.attention.cosine import NETWORKS, cosines
@@ -30,7 +30,7 @@ from gumbelzoo.benchmarks.attention.rows import (
 )
 from gumbelzoo.benchmarks.common import search
 from gumbelzoo.benchmarks.common.runs import row_folder
-from gumbelzoo.benchmarks.common.table import Record, add_run, read_record, run_command, write_record
+from gumbelzoo.benchmarks.common.table import Record, finish_seed, read_record, run_command, seeds_of_rows, write_record
 
 RECORD = Path(__file__).with_suffix(".json")
 REFERENCE = "exact"  # whose networks the gradients are compared at
@@ -42,30 +42,14 @@ def train(out: Path, name: str, what: str, steps: int, choice: search.Choice, se
     return search.train(row_folder(out, name) / what, CONFIG, options, steps, test)
 
 
-def choose(out: Path, name: str) -> dict[str, float]:
-    """Select learning rate and temperature by the validation NLL; return them and the minutes of the search."""
-
-    def tune(what: str, choice: search.Choice) -> Path:
-        return train(out, name, what, TUNING_STEPS, choice, TUNING_SEED, test=False)
-
-    return search.search(tune, ROWS[name].choices, "val/nll")
-
-
-def jobs(names: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Rows and seeds in the order of their worth: a seed of every row, then the others."""
-    return ((name, seed) for seed in SEEDS for name in names)
-
-
 def run_job(out: Path, record: Record, name: str, seed: int) -> bool:
     """Finish one run, and its row's search before the first; True if the record did not have it."""
-    entry = record.get(name, {})
-    if str(seed) in entry.get("runs", {}):
-        return False
-    print(f"{name}: seed {seed}", flush=True)
-    choice = entry.get("choice") or choose(out, name)
-    chosen = choice["learning_rate"], choice.get("temperature")
-    add_run(record, name, str(seed), choice, train(out, name, f"seed{seed}", STEPS, chosen, seed, test=True))
-    return True
+
+    def run(what: str, choice: search.Choice, tuning: bool) -> Path:
+        steps, number = (TUNING_STEPS, TUNING_SEED) if tuning else (STEPS, seed)
+        return train(out, name, what, steps, choice, number, test=not tuning)
+
+    return finish_seed(record, name, seed, ROWS[name].choices, "val/nll", run) is not None
 
 
 def compare_gradients(out: Path, record: Record, name: str, *_: int) -> bool:
@@ -88,6 +72,7 @@ def write(record: Record) -> None:
 
 def main() -> None:
     """Run the command line."""
+    jobs = partial(seeds_of_rows, seeds=SEEDS)
     parts = (run_job, compare_gradients)
     run_command(str(__doc__), "runs/attention", list(ROWS), jobs, parts, read_record(RECORD), write)
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from gumbelzoo.benchmarks.common import search
 from gumbelzoo.benchmarks.common.pages import write_page
 from gumbelzoo.benchmarks.common.runs import environment, fit_record, test_metrics
 
@@ -108,3 +109,39 @@ def add_run(record: Record, name: str, key: str, choice: Mapping[str, float], ru
     """Put a tested run into the record, under its row and key."""
     entry = record.get(name, {})
     record[name] = {**entry, "choice": dict(choice), "runs": {**entry.get("runs", {}), key: tested(run)}}
+
+
+def finish_seed(
+    record: Record,
+    name: str,
+    seed: int,
+    choices: Sequence[search.Choice],
+    metric: str,
+    train: Callable[[str, search.Choice, bool], Path],
+) -> Path | None:
+    """Finish the run of a row's seed, and the row's search before its first one.
+
+    Args:
+        record: gets both.
+        name: of the row.
+        seed: of the run, and its key in the record.
+        choices: of the search.
+        metric: validation metric that the search minimises.
+        train: trains the run of a name with a choice, a short one of the search if the last argument is True.
+
+    Returns:
+        The folder of the run; None if the record has it already.
+    """
+    entry = record.get(name, {})
+    if str(seed) in entry.get("runs", {}):
+        return None
+    print(f"{name}: seed {seed}", flush=True)
+    choice = entry.get("choice") or search.search(lambda what, given: train(what, given, True), choices, metric)
+    run = train(f"seed{seed}", (choice["learning_rate"], choice.get("temperature")), False)
+    add_run(record, name, str(seed), choice, run)
+    return run
+
+
+def seeds_of_rows(names: Sequence[str], seeds: Sequence[int]) -> Iterator[tuple[str, int]]:
+    """Yield rows and seeds in the order of their worth: a seed of every row, then the others."""
+    yield from ((name, seed) for seed in seeds for name in names)

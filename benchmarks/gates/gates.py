@@ -15,14 +15,14 @@ from the record. The exit status is 1 if a run failed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gumbelzoo
 from gumbelzoo.benchmarks.common import search
 from gumbelzoo.benchmarks.common.runs import row_folder
-from gumbelzoo.benchmarks.common.table import Record, add_run, read_record, run_command, write_record
+from gumbelzoo.benchmarks.common.table import Record, finish_seed, read_record, run_command, seeds_of_rows, write_record
 from gumbelzoo.benchmarks.gates.report import draw, page
 from gumbelzoo.benchmarks.gates.rows import CONFIG, ROWS, SEEDS, STEPS, TUNING_SEED, TUNING_STEPS
 from gumbelzoo.data.frequencies.datamodule import FrequencyData
@@ -35,31 +35,16 @@ def train(out: Path, name: str, what: str, steps: int, choice: search.Choice, se
     return search.train(row_folder(out, name) / what, CONFIG, ROWS[name].options(*choice, seed), steps, test)
 
 
-def choose(out: Path, name: str) -> dict[str, float]:
-    """Select learning rate and temperature by the validation loss; return them and the minutes of the search."""
-
-    def tune(what: str, choice: search.Choice) -> Path:
-        return train(out, name, what, TUNING_STEPS, choice, TUNING_SEED, test=False)
-
-    return search.search(tune, ROWS[name].choices, "val/loss")
-
-
-def jobs(names: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Rows and seeds in the order of their worth: a seed of every row, then the others."""
-    return ((name, seed) for seed in SEEDS for name in names)
-
-
 def run_job(out: Path, record: Record, name: str, seed: int) -> bool:
     """Finish one run, and its row's search before the first; True if the record did not have it."""
-    entry = record.get(name, {})
-    if str(seed) in entry.get("runs", {}):
+
+    def run(what: str, choice: search.Choice, tuning: bool) -> Path:
+        steps, number = (TUNING_STEPS, TUNING_SEED) if tuning else (STEPS, seed)
+        return train(out, name, what, steps, choice, number, test=not tuning)
+
+    if (found := finish_seed(record, name, seed, ROWS[name].choices, "val/loss", run)) is None:
         return False
-    print(f"{name}: seed {seed}", flush=True)
-    choice = entry.get("choice") or choose(out, name)
-    chosen = choice["learning_rate"], choice.get("temperature")
-    run = train(out, name, f"seed{seed}", STEPS, chosen, seed, test=True)
-    add_run(record, name, str(seed), choice, run)
-    record[name]["runs"][str(seed)] |= after_removal(run, seed)
+    record[name]["runs"][str(seed)] |= after_removal(found, seed)
     return True
 
 
@@ -79,6 +64,7 @@ def write(record: Record) -> None:
 
 def main() -> None:
     """Run the command line."""
+    jobs = partial(seeds_of_rows, seeds=SEEDS)
     run_command(str(__doc__), "runs/gates", list(ROWS), jobs, (run_job,), read_record(RECORD), write)
 
 

@@ -15,13 +15,13 @@ a run failed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from gumbelzoo import load
 from gumbelzoo.benchmarks.common import search
 from gumbelzoo.benchmarks.common.runs import row_folder
-from gumbelzoo.benchmarks.common.table import Record, add_run, read_record, run_command, write_record
+from gumbelzoo.benchmarks.common.table import Record, finish_seed, read_record, run_command, seeds_of_rows, write_record
 from gumbelzoo.benchmarks.glimpse.operations import operations, parameters
 from gumbelzoo.benchmarks.glimpse.report import draw, page
 from gumbelzoo.benchmarks.glimpse.rows import ROWS, SEEDS, STEPS, TUNING_SEED, TUNING_STEPS
@@ -40,29 +40,20 @@ def train(out: Path, name: str, what: str, steps: int, choice: search.Choice, se
     return search.train(row_folder(out, name) / what, row.config, options, steps, test)
 
 
-def jobs(names: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Rows and seeds in the order of their worth: a seed of every row, then the others."""
-    yield from ((name, seed) for seed in SEEDS for name in names)
-
-
 def run_job(out: Path, record: Record, name: str, seed: int) -> bool:
     """Finish one run, and its row's search before the first; True if the record did not have it."""
-    entry = record.get(name, {})
-    if str(seed) in entry.get("runs", {}):
+
+    def run(what: str, choice: search.Choice, tuning: bool) -> Path:
+        steps, number = (TUNING_STEPS, TUNING_SEED) if tuning else (STEPS, seed)
+        return train(out, name, what, steps, choice, number, test=not tuning)
+
+    if (found := finish_seed(record, name, seed, ROWS[name].choices, "val/loss", run)) is None:
         return False
-    print(f"{name}: seed {seed}", flush=True)
-
-    def tune(what: str, choice: search.Choice) -> Path:
-        return train(out, name, what, TUNING_STEPS, choice, TUNING_SEED, test=False)
-
-    choice = entry.get("choice") or search.search(tune, ROWS[name].choices, "val/loss")
-    run = train(out, name, f"seed{seed}", STEPS, (choice["learning_rate"], choice.get("temperature")), seed, test=True)
-    add_run(record, name, str(seed), choice, run)
     if "operations" not in record[name]:
-        model = load(str(run))
+        model = load(str(found))
         record[name] |= {"operations": operations(model), "parameters": parameters(model)}
     if seed == SEEDS[0] and name in PICTURED:
-        draw_views(run, RECORD.with_name(PICTURED[name]))
+        draw_views(found, RECORD.with_name(PICTURED[name]))
     return True
 
 
@@ -79,6 +70,7 @@ def write(record: Record) -> None:
 
 def main() -> None:
     """Run the command line."""
+    jobs = partial(seeds_of_rows, seeds=SEEDS)
     run_command(str(__doc__), "runs/glimpse", list(ROWS), jobs, (run_job,), read_record(RECORD), write)
 
 

@@ -105,7 +105,7 @@ def _opening(
     stated = "" if licensed else f"\n{NO_LICENCE}\n"
     return f"""# {escape_markdown(name)}
 
-A `{model.registry_name}` of gumbelzoo. {overview}
+{_article(model.registry_name)} `{model.registry_name}` of gumbelzoo. {overview}
 
 {parameters:,} parameters; weights in {precision}{averages}.
 {stated}
@@ -178,3 +178,7 @@ def _portable(word: str) -> str:
         return word
     start = next((parts.index(folder) for folder in ("configs", "runs") if folder in parts), -1)
     return f"{option}{equals}{Path(*parts[start:])}"
+
+
+def _article(name: str) -> str:
+    return "An" if name[0] in "aeio" else "A"

@@ -1,4 +1,4 @@
-"""What open channels cost, by name in ``GATE_COSTS``: a penalty, or a budget. Axes: ``b`` rows, ``n`` gates."""
+"""Costs of open channels, by name in ``GATE_COSTS``: a penalty, or a budget. Axes: ``b`` rows, ``n`` gates."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -41,7 +40,7 @@ class HardConcreteGates(Gates):
         if not self.training:
             return cost(self.mode(logits))
         temperature = self.annealed.current_temperature()
-        return evaluate_pathwise(cost, hard_concrete.sample(logits, temperature, partial(draw_noise)))
+        return evaluate_pathwise(cost, hard_concrete.sample(logits, temperature, draw_noise))
 
     def mode(self, logits: Tensor) -> Tensor:
         """Return the gates without noise, in [0, 1], ``... n``; they do not depend on the temperature."""

@@ -29,9 +29,7 @@ def gated_inputs(layer: nn.Conv2d | nn.Linear, gates: Tensor) -> nn.Conv2d | nn.
     if getattr(layer, "groups", 1) != 1 or inputs % len(gates):
         raise ValueError(f"cannot remove channels of {layer}: it must be without groups and have {len(gates)} inputs")
     scale = gates.repeat_interleave(inputs // len(gates))
-    keep = scale.nonzero().squeeze(-1)
-    if not len(keep):
-        raise ValueError("every channel is closed, so nothing is left of the layer; open one or lower the penalty")
+    keep = _open(scale)
     smaller = deepcopy(layer)
     weight = layer.weight.index_select(1, keep) * scale[keep].reshape(-1, *[1] * (layer.weight.ndim - 2))
     smaller.weight = nn.Parameter(weight.detach())
@@ -45,17 +43,23 @@ def kept_outputs(layer: nn.Conv2d | nn.Linear, gates: Tensor) -> nn.Conv2d | nn.
     Raises:
         ValueError: a layer with groups or another number of outputs, no open channel.
     """
-    keep = gates.nonzero().squeeze(-1)
     if getattr(layer, "groups", 1) != 1 or layer.weight.shape[0] != len(gates):
         raise ValueError(f"cannot remove channels of {layer}: it must be without groups and have {len(gates)} outputs")
-    if not len(keep):
-        raise ValueError("every channel is closed, so nothing is left of the layer; open one or lower the penalty")
+    keep = _open(gates)
     smaller = deepcopy(layer)
     smaller.weight = nn.Parameter(layer.weight.index_select(0, keep).detach())
     if layer.bias is not None:
         smaller.bias = nn.Parameter(layer.bias.index_select(0, keep).detach())
     setattr(smaller, "out_channels" if isinstance(layer, nn.Conv2d) else "out_features", len(keep))
     return smaller
+
+
+def _open(gates: Tensor) -> Tensor:
+    """Numbers of the open channels; ValueError if all are closed."""
+    keep = gates.nonzero().squeeze(-1)
+    if not len(keep):
+        raise ValueError("every channel is closed, so nothing is left of the layer; open one or lower the penalty")
+    return keep
 
 
 @torch.no_grad()

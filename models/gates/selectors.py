@@ -1,4 +1,4 @@
-"""What gives the logits of gates, by name in ``SELECTORS``: one vector for all inputs, or a function of the input.
+"""Networks that give the logits of gates, by name in ``SELECTORS``: one vector for all, or a function of the input.
 
 Axes: ``b`` examples, ``n`` channels, ``h w`` positions.
 """

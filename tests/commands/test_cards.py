@@ -42,7 +42,7 @@ SMALL: dict[str, dict[str, Any]] = {
 def test_python_of_the_card_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = gumbelzoo.create_model(name, **SMALL.get(name, {"image_shape": [1, 8, 8]})).eval()
     card = write_card("tiny", model, FIT, TEST)
-    assert f"A `{name}` of gumbelzoo. " in card
+    assert f"{'An' if name == 'attention_seq2seq' else 'A'} `{name}` of gumbelzoo. " in card
     assert "- licence: public domain" in card
     lines = card.partition("```python\n")[2].partition("```")[0]
     monkeypatch.setattr(gumbelzoo, "load", lambda given: {"tiny": model}[given], raising=False)

@@ -74,9 +74,12 @@ def test_reward_does_not_depend_on_the_batch() -> None:
 
 
 def test_training_molecules_are_known() -> None:
+    """Those of a later training set too: a score from before is not kept."""
     reward = DOMAIN_REWARDS.build("novelty")
     reward.learn(TRAINING)
     assert reward(["OCC", "CCCl", "C("]).tolist() == [0.0, 1.0, 0.0]
+    reward.learn(["CCCl"])
+    assert reward(["OCC", "CCCl", "C("]).tolist() == [1.0, 0.0, 0.0]
     with pytest.raises(ValueError, match="knows none yet"):
         DOMAIN_REWARDS.build("diversity")(["CCO"])
 

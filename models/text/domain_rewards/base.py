@@ -37,7 +37,8 @@ class DomainReward:
         self._scores: dict[str, float] = {}  # by canonical form
 
     def learn(self, sentences: Sequence[str]) -> None:
-        """Take the training sentences, before the first score."""
+        """Take the training sentences; scores that were given before are forgotten, since they may depend on them."""
+        self._scores = {}
 
     def canonical(self, sentence: str) -> str | None:
         """Return a form that all ways to write the same thing share, or None of what is invalid and scores 0."""

@@ -104,6 +104,7 @@ class Novelty(MoleculeReward):
 
     def learn(self, sentences: Sequence[str]) -> None:
         """Keep the canonical forms of the training molecules."""
+        super().learn(sentences)
         self.known = frozenset(map(molecules.canonical, sentences))
 
     def score(self, sentence: str) -> float:
@@ -127,6 +128,7 @@ class Diversity(MoleculeReward):
 
     def learn(self, sentences: Sequence[str]) -> None:
         """Keep fingerprints of training molecules."""
+        super().learn(sentences)
         found = (molecule for molecule in map(molecules.parse, sentences) if molecule is not None)
         self.references = molecules.fingerprints(islice(found, REFERENCES))
 

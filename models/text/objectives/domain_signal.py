@@ -5,14 +5,20 @@ Axes: ``n`` sentences, ``t`` time.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ....interfaces import TextSource
 from ....registry import Spec
 from ....vocabulary import Vocabulary
+from ...relaxed.baselines import BASELINES, Baseline
 from ..domain_rewards import DOMAIN_REWARDS, DomainReward
 from ..rewards import REWARDS
+from .adversarial import Adversarial
+from .seqgan import build_baseline
 
 EVERYTHING, TRAINING = 2**31, "training text"  # as many sentences as there are, by the name of their source
 
@@ -72,3 +78,38 @@ class DomainSignal:
         if valid := sorted({form for form in self.reward.forms(sentences) if form is not None}):
             found["domain_reward_distinct"] = float(self.reward(valid).mean())  # a canonical form is its own
         return found
+
+
+class Mixture(Adversarial):
+    """Base class of objectives that mix a discriminator with a domain reward.
+
+    Attributes:
+        weight: of the discriminator, in [0, 1]; the domain reward has the remaining weight.
+        domain: the domain reward.
+        baseline: what is subtracted from rewards.
+    """
+
+    parts: ClassVar[Mapping[str, Any]] = {"domain_reward": DOMAIN_REWARDS, "baseline": BASELINES}
+    weight: float
+    domain: DomainSignal
+    baseline: Baseline
+
+    def mix(self, weight: float, domain: DomainSignal, baseline: Spec) -> None:
+        """Set the attributes; ValueError for a weight outside [0, 1], or a baseline that needs more than rewards."""
+        if not 0 <= weight <= 1:
+            raise ValueError(
+                f"weight must be in [0, 1]: 1 is the discriminator alone, 0 the domain reward; got {weight}"
+            )
+        self.weight, self.domain, self.baseline = weight, domain, build_baseline(baseline)
+
+    def discriminator_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the discriminator; empty where nothing comes from it."""
+        return super().discriminator_parameters() if self.weight else []
+
+    def learn(self, source: TextSource) -> None:
+        """Give the training sentences to a domain reward that needs them."""
+        self.domain.learn(source)
+
+    def sample_metrics(self, tokens: Tensor) -> dict[str, float]:
+        """Return the domain reward of samples ``n t``."""
+        return self.domain.metrics(tokens)

@@ -12,22 +12,20 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ....interfaces import Batch, TextSource
+from ....interfaces import Batch
 from ....registry import Spec
 from ....vocabulary import Vocabulary
 from ...relaxed import trajectory_surrogate
-from ...relaxed.baselines import BASELINES
-from ..domain_rewards import DOMAIN_REWARDS
 from ..generators.base import LanguageModel, without_dropout
 from ..relaxed_tokens import token_mask
 from .adversarial import DEFAULT_ADVERSARY, Adversarial, Adversary
 from .base import OBJECTIVES
-from .domain_signal import DomainSignal
-from .seqgan import build_baseline, check_batch
+from .domain_signal import DomainSignal, Mixture
+from .seqgan import check_batch
 
 
 @OBJECTIVES.register("organ")
-class ORGAN(Adversarial):
+class ORGAN(Mixture):
     """REINFORCE on ``weight * D(x) + (1 - weight) * R(x)`` of whole sentences.
 
     D(x) is the reward of the adversary's loss: with the standard loss the probability that x is real.
@@ -54,11 +52,7 @@ class ORGAN(Adversarial):
         >>> organ = OBJECTIVES.build(objective, vocabulary=Vocabulary(["<eos>", "a", "b"]), max_length=5)
     """
 
-    parts: ClassVar[Mapping[str, Any]] = {
-        **Adversarial.parts,
-        "domain_reward": DOMAIN_REWARDS,
-        "baseline": BASELINES,
-    }
+    parts: ClassVar[Mapping[str, Any]] = {**Adversarial.parts, **Mixture.parts}
 
     def __init__(
         self,
@@ -72,11 +66,9 @@ class ORGAN(Adversarial):
         baseline: Spec = "leave_one_out",
     ) -> None:
         super().__init__(vocabulary, max_length, adversary)
-        check_mixture(weight)
         if self.discriminator.pack > 1:
             raise ValueError("organ rewards each sentence for itself: use a discriminator with pack=1")
-        self.weight, self.baseline = weight, build_baseline(baseline)
-        self.domain = DomainSignal(vocabulary, domain_reward, domain_control, share_copies)
+        self.mix(weight, DomainSignal(vocabulary, domain_reward, domain_control, share_copies), baseline)
 
     def generator_metrics(self, generator: LanguageModel, batch: Batch) -> dict[str, Tensor]:
         """``loss``, a surrogate whose gradient is the policy gradient, and the mean ``reward`` of its two parts."""
@@ -104,18 +96,6 @@ class ORGAN(Adversarial):
         """Exact samples, ``n t``."""
         return generator.sample(n)
 
-    def discriminator_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the discriminator; empty where nothing comes from it."""
-        return super().discriminator_parameters() if self.weight else []
-
-    def learn(self, source: TextSource) -> None:
-        """Give the training sentences to a domain reward that needs them."""
-        self.domain.learn(source)
-
-    def sample_metrics(self, tokens: Tensor) -> dict[str, float]:
-        """Return the domain reward of samples ``n t``."""
-        return self.domain.metrics(tokens)
-
 
 def policy_loss(
     generator: LanguageModel, tokens: Tensor, rewards: Tensor, baseline: nn.Module, eos_id: int | None
@@ -130,9 +110,3 @@ def policy_loss(
     subtracted = baseline(rewards[:, None], log_prob.detach().exp()[:, None])
     advantage = (rewards[:, None] - subtracted)[:, 0]
     return -trajectory_surrogate(log_prob, advantage, mask=token_mask(tokens, eos_id)).mean()
-
-
-def check_mixture(weight: float) -> None:
-    """Check the weight of the discriminator; else ValueError."""
-    if not 0 <= weight <= 1:
-        raise ValueError(f"weight must be in [0, 1]: 1 is the discriminator alone, 0 the domain reward; got {weight}")

@@ -9,24 +9,22 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ....interfaces import Batch, TextSource
+from ....interfaces import Batch
 from ....registry import Spec
 from ....vocabulary import Vocabulary
-from ...relaxed.baselines import BASELINES
-from ..domain_rewards import DOMAIN_REWARDS
 from ..generators.base import LanguageModel
 from .adversarial import DEFAULT_ADVERSARY, Adversary
 from .base import OBJECTIVES
-from .domain_signal import DomainSignal
+from .domain_signal import DomainSignal, Mixture
 from .gumbel_gan import GumbelGAN
-from .organ import check_mixture, policy_loss
-from .seqgan import build_baseline, check_batch
+from .organ import policy_loss
+from .seqgan import check_batch
 
 
 @OBJECTIVES.register("organ_gumbel")
-class GumbelORGAN(GumbelGAN):
+class GumbelORGAN(Mixture, GumbelGAN):
     """``weight`` times the loss of the Gumbel GAN, and (1 - weight) times minus the expected domain reward.
 
     The first part has a pathwise gradient, through relaxed samples. The second is a black box, and has that of
@@ -48,11 +46,7 @@ class GumbelORGAN(GumbelGAN):
         >>> organ = OBJECTIVES.build(objective, vocabulary=Vocabulary(["<eos>", "a", "b"]), max_length=5)
     """
 
-    parts: ClassVar[Mapping[str, Any]] = {
-        **GumbelGAN.parts,
-        "domain_reward": DOMAIN_REWARDS,
-        "baseline": BASELINES,
-    }
+    parts: ClassVar[Mapping[str, Any]] = {**GumbelGAN.parts, **Mixture.parts}
 
     def __init__(
         self,
@@ -69,9 +63,7 @@ class GumbelORGAN(GumbelGAN):
         baseline: Spec = "leave_one_out",
     ) -> None:
         super().__init__(vocabulary, max_length, adversary, estimator, temperature, feedback)
-        check_mixture(weight)
-        self.weight, self.baseline = weight, build_baseline(baseline)
-        self.domain = DomainSignal(vocabulary, domain_reward, domain_control, share_copies)
+        self.mix(weight, DomainSignal(vocabulary, domain_reward, domain_control, share_copies), baseline)
 
     def generator_metrics(self, generator: LanguageModel, batch: Batch) -> dict[str, Tensor]:
         """``loss``, its parts ``score`` and ``domain_reward``: means over the samples."""
@@ -85,15 +77,3 @@ class GumbelORGAN(GumbelGAN):
             loss = loss + (1 - self.weight) * policy_loss(generator, tokens, rewards, self.baseline, self.eos_id)
             metrics["domain_reward"] = rewards.mean()
         return {**metrics, "loss": loss}
-
-    def discriminator_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the discriminator; empty where nothing comes from it."""
-        return super().discriminator_parameters() if self.weight else []
-
-    def learn(self, source: TextSource) -> None:
-        """Give the training sentences to a domain reward that needs them."""
-        self.domain.learn(source)
-
-    def sample_metrics(self, tokens: Tensor) -> dict[str, float]:
-        """Return the domain reward of samples ``n t``."""
-        return self.domain.metrics(tokens)

@@ -1,4 +1,4 @@
-"""What recurrent VAEs have in common: likelihood, bounds, figures. All are in nats per sentence.
+"""The base class of recurrent VAEs: likelihood, bounds and figures, all in nats per sentence.
 
 Importance-weighted bound: Burda, Grosse & Salakhutdinov 2016 (arXiv:1509.00519), eq. 8. Axes: ``b`` batch, ``t`` time,
 ``s`` samples, ``w`` width of z, ``c`` classes.
