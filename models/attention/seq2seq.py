@@ -23,6 +23,7 @@ from . import attention as likelihoods
 from .attentions import ATTENTIONS
 from .encoders import ENCODERS
 from .network import AttentionNetwork
+from .padding import trim
 from .sides import MAX_WIDTH, Sides
 from .totals import Totals
 
@@ -150,6 +151,7 @@ class AttentionSeq2Seq(ZooModel):
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
         """``loss``: minus the objective and the reward of entropy, in nats per target token."""
+        batch = self._trimmed(batch)
         scores, values, log_prob, steps = self.network(batch)
         objective = self.network.attention.objective(scores, values, log_prob)
         if self.entropy:
@@ -157,9 +159,13 @@ class AttentionSeq2Seq(ZooModel):
             objective = objective + weight * entropy_of(scores)
         return {"loss": -(objective * steps).sum() / steps.sum()}
 
+    def _trimmed(self, batch: Batch) -> Batch:
+        # A learned baseline or surrogate is built for one number of places.
+        return trim(batch, sources=not any(True for _ in self.network.attention.parameters()))
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Sum the exact likelihoods, and the errors of the alignment where it is known."""
-        attention = self.network.attention
+        attention, batch = self.network.attention, self._trimmed(batch)
         scores, values, log_prob, steps = self.network(batch)
         self._totals.add("nll", -attention.log_likelihood(scores, values, log_prob), steps)
         self._totals.add("marginal_nll", -likelihoods.marginal(attention.layer, scores, values, log_prob), steps)
