@@ -44,7 +44,8 @@ class GlimpseClassifier(PartialViewClassifier):
         window: side of a window in pixels, which is also that of the coarse view.
         scales: windows at each place, each twice as large as the one before, all averaged to the same pixels.
         hidden: width of the network.
-        places: policy, or the controls random, centre, and oracle, which is told where the object is.
+        places: saliency, a policy that scores each place by the coarse view there; policy, which has only the state; or
+            the controls random, centre, and oracle, which is told where the object is.
         estimator: of the gradient through each choice: a name, or ``{name: reinforce, samples: 4, baseline: ...}``.
             ``exact`` evaluates n^t paths.
         temperature: a number > 0, or the name or spec of a schedule.
@@ -91,7 +92,7 @@ class GlimpseClassifier(PartialViewClassifier):
         window: int = 12,
         scales: int = 2,
         hidden: int = 128,
-        places: Spec = "policy",
+        places: Spec = "saliency",
         estimator: Spec = "straight_through_gumbel_softmax",
         temperature: float | Spec = 1.0,
         soft: bool = False,

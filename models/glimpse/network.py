@@ -6,6 +6,8 @@ classes.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,6 +18,18 @@ from .places import PLACES
 from .windows import grid_centres, window_index, window_masks, windows
 
 WIDTHS = 16, 32  # channels of the convolutions over a window
+
+
+class Scene(NamedTuple):
+    """What may be looked at.
+
+    Attributes:
+        windows: at all places, ``b n d``.
+        keys: of the places, from the coarse view, ``b n e``; None for a policy that does not use them.
+    """
+
+    windows: Tensor
+    keys: Tensor | None
 
 
 class WindowEncoder(nn.Sequential):
@@ -83,23 +97,29 @@ class GlimpseNetwork(nn.Module):
         self.where = nn.Parameter(torch.randn(grid**2, hidden) / hidden**0.5)
         self.cell = nn.GRUCell(hidden, hidden)
         self.head = nn.Linear(hidden, classes)
-        self.places = PLACES.build(places, centres=centres, hidden=hidden, image_size=(height, width))
+        size = {"image_size": (height, width), "channels": channels}
+        self.places = PLACES.build(places, centres=centres, hidden=hidden, **size)
 
-    def start(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the state after the coarse view, ``b h``, and all windows, ``b n d``, of images ``b c h w``."""
+    def start(self, x: Tensor) -> tuple[Tensor, Scene]:
+        """Return the state after the coarse view, ``b h``, and what there is to look at, of images ``b c h w``."""
         coarse = F.adaptive_avg_pool2d(x, self.side)
-        return self.coarse(coarse.flatten(1)).tanh(), windows(x, self.index, self.side, self.scales)
+        scene = Scene(windows(x, self.index, self.side, self.scales), self.places.keys(coarse))
+        return self.coarse(coarse.flatten(1)).tanh(), scene
 
-    def look(self, state: Tensor, values: Tensor, z: Tensor, one_hot: bool = False) -> Tensor:
+    def choice(self, state: Tensor, scene: Scene, step: int, centre: Tensor | None) -> Tensor:
+        """Return the logits of the place of glimpse ``step``, ``... n``, given the state ``... h``."""
+        return self.places.logits(state, scene.keys, step, centre)
+
+    def look(self, state: Tensor, scene: Scene, z: Tensor, one_hot: bool = False) -> Tensor:
         """Return the state after a glimpse, ``... h``.
 
         Args:
             state: ``... h``; it broadcasts against further leading axes of z.
-            values: windows ``b n d``.
+            scene: of ``start``.
             z: place, codes ``... b`` or points of the simplex ``... b n``, which see a mixture of windows.
             one_hot: rows of z are exactly one-hot.
         """
-        window = select(z, values, one_hot=one_hot)
+        window = select(z, scene.windows, one_hot=one_hot)
         seen = (self.encoder(window) + select(z, self.where, one_hot=one_hot)).relu()  # ... h
         before = state.expand_as(seen)
         return self.cell(seen.flatten(0, -2), before.reshape(-1, before.shape[-1])).view(seen.shape)

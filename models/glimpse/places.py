@@ -1,18 +1,21 @@
-"""Choices of the place that is looked at next, by name: a policy, and controls that ignore what was seen.
+"""Choices of the place that is looked at next, by name: two policies, and controls that ignore what was seen.
 
-Axes: ``b`` batch, ``n`` places, ``h`` state.
+Axes: ``b`` batch, ``n`` places, ``h`` state, ``e`` key, ``c s s`` coarse view.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...registry import Registry
 
 Choose = Callable[[Tensor], Tensor]  # logits ``... n`` to codes ``...``
+KEY = 32  # width e of a key
 
 
 class Places(nn.Module):
@@ -22,21 +25,27 @@ class Places(nn.Module):
         centres: of the places in pixels, ``n 2`` (row, column).
         hidden: width h of a state.
         image_size: height and width of the image.
+        channels: c of the image.
     """
 
     learns = True  # has parameters
     told = False  # needs to know where the object is
 
-    def __init__(self, centres: Tensor, hidden: int, image_size: tuple[int, int]) -> None:
+    def __init__(self, centres: Tensor, hidden: int, image_size: tuple[int, int], channels: int) -> None:
         super().__init__()
         if self.learns:
             self.network = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, len(centres)))
 
-    def logits(self, state: Tensor, step: int, centre: Tensor | None) -> Tensor:
+    def keys(self, coarse: Tensor) -> Tensor | None:
+        """Return what the coarse view ``b c s s`` tells of each place, ``b n e``; None if it is not used."""
+        return None
+
+    def logits(self, state: Tensor, keys: Tensor | None, step: int, centre: Tensor | None) -> Tensor:
         """Return logits of the next place, ``... n``; -inf is no choice.
 
         Args:
             state: ``... h``.
+            keys: of ``keys``.
             step: number of the glimpse, from 0 on.
             centre: middle of the object, ``b 2`` pixels, if the data tell it.
         """
@@ -47,8 +56,36 @@ class Places(nn.Module):
         return most_probable
 
 
-PLACES: Registry[type[Places]] = Registry("choice of places", context=("centres", "hidden", "image_size"))
+PLACES: Registry[type[Places]] = Registry("choice of places", context=("centres", "hidden", "image_size", "channels"))
 PLACES.register("policy")(Places)
+
+
+@PLACES.register("saliency")
+class SaliencyPlaces(Places):
+    """A policy that scores each place by the coarse view there, with the same weights everywhere.
+
+    The logits of ``policy`` plus <query of the state, key of the place>. The keys are those of convolutions over the
+    coarse view, so that what an object looks like is learned once, and not for every place.
+    """
+
+    def __init__(self, centres: Tensor, hidden: int, image_size: tuple[int, int], channels: int) -> None:
+        super().__init__(centres, hidden, image_size, channels)
+        self.grid = math.isqrt(len(centres))
+        self.map = nn.Sequential(
+            nn.Conv2d(channels, KEY, 3, padding=1), nn.ReLU(), nn.Conv2d(KEY, KEY, 3, padding=1), nn.ReLU()
+        )
+        self.query = nn.Linear(hidden, KEY)
+
+    def keys(self, coarse: Tensor) -> Tensor:
+        """Return the keys of all places, ``b n e``."""
+        found = F.interpolate(self.map(coarse), (self.grid, self.grid), mode="bilinear", align_corners=False)
+        return found.flatten(2).mT
+
+    def logits(self, state: Tensor, keys: Tensor | None, step: int, centre: Tensor | None) -> Tensor:
+        """Return logits of the next place, ``... n``."""
+        assert keys is not None
+        dots = torch.einsum("bne,...be->...bn", keys, self.query(state))
+        return super().logits(state, keys, step, centre) + dots / KEY**0.5
 
 
 @PLACES.register("random")
@@ -57,11 +94,11 @@ class RandomPlaces(Places):
 
     learns = False
 
-    def __init__(self, centres: Tensor, hidden: int, image_size: tuple[int, int]) -> None:
-        super().__init__(centres, hidden, image_size)
+    def __init__(self, centres: Tensor, hidden: int, image_size: tuple[int, int], channels: int) -> None:
+        super().__init__(centres, hidden, image_size, channels)
         self.number = len(centres)
 
-    def logits(self, state: Tensor, step: int, centre: Tensor | None) -> Tensor:
+    def logits(self, state: Tensor, keys: Tensor | None, step: int, centre: Tensor | None) -> Tensor:
         """Return equal logits, ``... n``."""
         return state.new_zeros(*state.shape[:-1], self.number)
 
@@ -82,12 +119,12 @@ class CentrePlace(Places):
     learns = False
     certain: Tensor
 
-    def __init__(self, centres: Tensor, hidden: int, image_size: tuple[int, int]) -> None:
-        super().__init__(centres, hidden, image_size)
+    def __init__(self, centres: Tensor, hidden: int, image_size: tuple[int, int], channels: int) -> None:
+        super().__init__(centres, hidden, image_size, channels)
         middle = torch.tensor(image_size)[None] / 2
         self.register_buffer("certain", only(nearest(centres, middle, 0), len(centres))[0], persistent=False)
 
-    def logits(self, state: Tensor, step: int, centre: Tensor | None) -> Tensor:
+    def logits(self, state: Tensor, keys: Tensor | None, step: int, centre: Tensor | None) -> Tensor:
         """Return 0 for that place, ``... n``."""
         return self.certain.to(state.dtype).expand(*state.shape[:-1], -1)
 
@@ -99,11 +136,11 @@ class OraclePlaces(Places):
     learns, told = False, True
     centres: Tensor
 
-    def __init__(self, centres: Tensor, hidden: int, image_size: tuple[int, int]) -> None:
-        super().__init__(centres, hidden, image_size)
+    def __init__(self, centres: Tensor, hidden: int, image_size: tuple[int, int], channels: int) -> None:
+        super().__init__(centres, hidden, image_size, channels)
         self.register_buffer("centres", centres, persistent=False)
 
-    def logits(self, state: Tensor, step: int, centre: Tensor | None) -> Tensor:
+    def logits(self, state: Tensor, keys: Tensor | None, step: int, centre: Tensor | None) -> Tensor:
         """Return 0 for the place in the order of nearness, ``... n``.
 
         Raises:

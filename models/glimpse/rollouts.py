@@ -59,7 +59,7 @@ def expected_nll(
         centre: of the objects, ``b 2``, if the data tell it.
         weight: of the KL of each choice from uniform, which is added.
     """
-    state, values = network.start(x)
+    state, scene = network.start(x)
     # Without a gradient through z its codes say all, and a row is cheaper than a product.
     as_codes = layer.one_hot_samples and not layer.estimator.pathwise
 
@@ -69,9 +69,9 @@ def expected_nll(
 
         def cost(z: Tensor) -> Tensor:
             chosen = z.argmax(-1) if as_codes else z
-            return follow(network.look(state, values, chosen, layer.one_hot_samples and not as_codes), step + 1)
+            return follow(network.look(state, scene, chosen, layer.one_hot_samples and not as_codes), step + 1)
 
-        logits = network.places.logits(state, step, centre)
+        logits = network.choice(state, scene, step, centre)
         value = layer.expectation(logits, cost)
         return value + weight * categorical_kl(logits) if weight else value
 
@@ -91,18 +91,18 @@ def draw_path(
         centre: of the objects, ``b 2``, if the data tell it.
         samples: paths of each image, with a leading axis ``s``; 0 for one path without this axis.
     """
-    state, values = network.start(x)
+    state, scene = network.start(x)
     state = state.expand(samples, *state.shape) if samples else state
     codes: list[Tensor] = []
     log_probs, kl, first = [], [], None
     for step in range(glimpses):
-        logits = network.places.logits(state, step, centre)
+        logits = network.choice(state, scene, step, centre)
         if first is None:
             first = (logits[0] if samples else logits).detach().softmax(-1)
         codes.append(draw(logits))
         log_probs.append(log_prob(logits, codes[-1]))
         kl.append(categorical_kl(logits))
-        state = network.look(state, values, codes[-1])
+        state = network.look(state, scene, codes[-1])
     assert first is not None
     return Path(torch.stack(codes, -1), torch.stack(log_probs, -1), torch.stack(kl, -1), first, network.head(state))
 
@@ -115,11 +115,11 @@ def soft_logits(
     Returns:
         Logits of the classes ``b y``, and of the places ``b t n``.
     """
-    state, values = network.start(x)
+    state, scene = network.start(x)
     chosen = []
     for step in range(glimpses):
-        chosen.append(network.places.logits(state, step, centre))
-        state = network.look(state, values, tempered_softmax(chosen[-1], 1.0))
+        chosen.append(network.choice(state, scene, step, centre))
+        state = network.look(state, scene, tempered_softmax(chosen[-1], 1.0))
     return network.head(state), torch.stack(chosen, 1)
 
 

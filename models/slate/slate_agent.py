@@ -110,7 +110,7 @@ class SlateAgent(ZooModel):
         elif sizes != (None, None, None):
             raise ValueError("items, slots and user_width come together: give all, or none to take them from the data")
         else:
-            RelaxedCategorical(estimator, temperature, event_shape=(2,))  # what is unknown is refused now
+            RelaxedCategorical(estimator, temperature, event_shape=(10, 2))  # what is unknown is refused now
 
     def _build(self, items: int, slots: int, user_width: int) -> None:
         check_sizes(items=items, slots=slots, user_width=user_width)

@@ -10,7 +10,16 @@ import torch
 from gumbelzoo.models import GlimpseClassifier
 from torch import Tensor
 
-SMALL = {"image_shape": (1, 6, 6), "classes": 3, "glimpses": 2, "grid": 2, "window": 3, "scales": 2, "hidden": 6}
+SMALL = {
+    "image_shape": (1, 6, 6),
+    "classes": 3,
+    "glimpses": 2,
+    "grid": 2,
+    "window": 3,
+    "scales": 2,
+    "hidden": 6,
+    "places": "policy",
+}
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def test_no_choice_after_the_last_glimpse(make: Make, scene: Scene, monkeypatch:
     model, asked = make(glimpses=3), []
     policy = model.network.places
     logits = policy.logits
-    monkeypatch.setattr(policy, "logits", lambda *given: asked.append(given[1]) or logits(*given))
+    monkeypatch.setattr(policy, "logits", lambda *given: asked.append(given[2]) or logits(*given))
     path = draw_path(model.network, scene[0], 3, model.layer.sample)
     assert asked == [0, 1, 2] and path.log_probs.shape == path.codes.shape == (2, 3)
     fixed = iter(torch.tensor([[0, 0], [1, 1], [2, 2], [0, 0], [1, 1], [3, 3]]))
@@ -77,8 +77,8 @@ def test_blind_model_sees_its_windows_only(make: Make) -> None:
     """What is in no window of a path has no gradient, but for the coarse view."""
     model = make(scales=1, grid=2, window=3).eval()
     x = torch.rand(1, 1, 6, 6, requires_grad=True)
-    state, values = model.network.start(x)
-    model.network.look(state.detach(), values, torch.tensor([3])).sum().backward()
+    state, windows = model.network.start(x)
+    model.network.look(state.detach(), windows, torch.tensor([3])).sum().backward()
     assert x.grad is not None and not x.grad[..., :3, :].any() and not x.grad[..., :3].any() and x.grad.any()
 
 

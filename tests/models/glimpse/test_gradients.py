@@ -63,20 +63,21 @@ def enumerated(model: GlimpseClassifier, scene: Scene) -> Tensor:
     total, network = torch.zeros(()), model.network
     for x, label in zip(*scene[:2], strict=True):
         for first, second in itertools.product(range(4), repeat=2):
-            state, values = network.start(x[None])
-            p = network.places.network(state)[0].softmax(-1)
-            state = network.look(state, values, torch.tensor([first]))
-            q = network.places.network(state)[0].softmax(-1)
-            state = network.look(state, values, torch.tensor([second]))
+            state, view = network.start(x[None])
+            p = network.choice(state, view, 0, None)[0].softmax(-1)
+            state = network.look(state, view, torch.tensor([first]))
+            q = network.choice(state, view, 1, None)[0].softmax(-1)
+            state = network.look(state, view, torch.tensor([second]))
             kl = sum((r * (4 * r).log()).sum() for r in (p, q))
             nll = -network.head(state)[0].log_softmax(-1)[label]
             total = total + p[first] * q[second] * (nll + WEIGHT * kl) / 2
     return total
 
 
-def test_exact_equals_enumeration(make: Callable[..., GlimpseClassifier], scene: Scene) -> None:
+@pytest.mark.parametrize("places", ["policy", "saliency"])
+def test_exact_equals_enumeration(places: str, make: Callable[..., GlimpseClassifier], scene: Scene) -> None:
     """Value and gradient of ``exact`` are those of a loop over all paths."""
-    model = make(estimator="exact")
+    model = make(estimator="exact", places=places)
     loss, truth = model.objective(*scene, WEIGHT)[0], enumerated(model, scene)
     torch.testing.assert_close(loss, truth)
     weights = list(model.parameters())

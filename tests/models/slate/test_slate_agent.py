@@ -193,3 +193,9 @@ def test_greedy_is_the_mark_to_beat(data: SlateData) -> None:
     assert controls["random"] < controls["greedy"] < controls["best"]
     assert controls["independent"] <= controls["independent, best order"] <= controls["best"]
     assert policies.is_enumerable(10, 3) and not policies.is_enumerable(1000, 10)
+
+
+@pytest.mark.parametrize("estimator", [{"name": "unordered", "samples": 10}, "disarm"])
+def test_estimator_before_the_data(estimator: Any) -> None:
+    """Without data an estimator is checked for a size that each of them can have."""
+    SlateAgent(estimator=estimator)

@@ -1,0 +1,40 @@
+"""Choices of places: what a policy sees of each of them."""
+
+from __future__ import annotations
+
+import torch
+from gumbelzoo.models.glimpse.network import GlimpseNetwork
+from gumbelzoo.models.glimpse.places import PLACES, SaliencyPlaces
+
+
+def make(grid: int = 8) -> SaliencyPlaces:
+    torch.manual_seed(0)
+    return PLACES.build("saliency", centres=torch.rand(grid**2, 2), hidden=5, image_size=(40, 40), channels=1)
+
+
+def test_keys_move_with_the_image() -> None:
+    """What is moved by one row and two columns of the coarse view has the same keys there."""
+    places, coarse = make(), torch.zeros(1, 1, 8, 8)
+    coarse[..., 2:4, 2:4] = torch.rand(2, 2)
+    keys, moved = (places.keys(view).view(8, 8, -1) for view in (coarse, coarse.roll((1, 2), (-2, -1))))
+    torch.testing.assert_close(keys[1:6, 1:5], moved[2:7, 3:7])
+    assert not torch.allclose(keys, moved)
+
+
+def test_keys_are_in_the_order_of_the_places() -> None:
+    """The place nearest to a bright spot has the key that is farthest from that of the dark."""
+    network = GlimpseNetwork((1, 40, 40), 3, 8, 1, 8, 8, "saliency")
+    dark, x = torch.zeros(1, 1, 40, 40), torch.zeros(1, 1, 40, 40)
+    x[..., 5:10, 20:25] = 1  # row 1 and column 4 of the coarse view
+    far = (network.start(x)[1].keys - network.start(dark)[1].keys).square().sum(-1)[0]
+    assert int(far.argmax()) // 8 in (0, 1, 2) and int(far.argmax()) % 8 in (3, 4, 5)
+
+
+def test_logits_depend_on_state_and_view() -> None:
+    """Samples of the state share the keys of their image."""
+    places, state = make(grid=3), torch.randn(4, 2, 5)
+    keys = places.keys(torch.rand(2, 1, 6, 6))
+    logits = places.logits(state, keys, 0, None)
+    assert logits.shape == (4, 2, 9)
+    torch.testing.assert_close(logits[1], places.logits(state[1], keys, 0, None))
+    assert not torch.allclose(logits[:, 0], places.logits(state, keys.flip(0), 0, None)[:, 0])
