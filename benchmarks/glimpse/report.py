@@ -46,8 +46,9 @@ AdamW with a cosine schedule, for every row.
   is around each of them.
 - `operations`: millions for one image, a multiplication and an addition as two, as torch counts them. `parameters`:
   thousands.
-- Glimpses: a coarse view of 12 x 12 of the whole image, then windows at 9 x 9 places, in a GRU of 128. The entropy of
-  hard choices is rewarded, {ENTROPY} per nat at first and 0 at the end.
+- Glimpses: a coarse view of 12 x 12 of the whole image, then windows at 9 x 9 places, in a GRU of 128. The policy
+  scores each place by the state and by convolutions of the coarse view there, except in `policy_6`. The entropy of hard
+  choices is rewarded, {ENTROPY} per nat at first and 0 at the end.
 - `learning rate` and `temperature` are selected from {LEARNING_RATES} and {TEMPERATURES} by the validation loss after
   {TUNING_STEPS:,} steps, with seed {TUNING_SEED}, which is not reported.
 - A row that is not better than its control, random places or, for a transformer, the best network of the whole image
@@ -72,7 +73,7 @@ def page(record: Record) -> list[str]:
     for section, title in TITLES.items():
         rows = {name: entry for name, entry in record.items() if ROWS[name].section == section}
         parts += [f"## {title}", rows_table(rows, record) if rows else "Not run yet."]
-    if "straight_through_gumbel_softmax_6" in record:
+    if "reinforce_leave_one_out_6" in record:
         parts += ["## Where it looks", "![Windows of six glimpses, from red to blue](paths.png)"]
     if "transformer_affine" in record:
         parts.append("![Warped test images](warps.png)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-STEPS, TUNING_STEPS = 5000, 1000
+STEPS, TUNING_STEPS = 3000, 600
 LEARNING_RATES = (1e-3, 2e-3, 4e-3)
 TEMPERATURES = (0.5, 1.0)
 TUNING_SEED = 9  # of no reported run
@@ -57,8 +57,9 @@ def _soft(section: str) -> Row:
     return Row(section, "glimpse_clutter", given, note="the mean of all windows: differentiable")
 
 
-def _control(places: str, note: str, glimpses: int = 6) -> Row:
-    return Row(CONTROL, "glimpse_clutter", (f"--model.glimpses={glimpses}", f"--model.places={places}"), note=note)
+def _control(places: str, note: str, glimpses: int = 6, *given: str) -> Row:
+    options = (f"--model.glimpses={glimpses}", f"--model.places={places}", *given)
+    return Row(CONTROL, "glimpse_clutter", options, note=note)
 
 
 def _transformer(name: str) -> Row:
@@ -74,16 +75,24 @@ def _reinforce(samples: int, baseline: str) -> str:
     return f"{{name: reinforce, samples: {samples}, baseline: {baseline}}}"
 
 
+TWO_PATHS = _reinforce(2, "leave_one_out")
 # The most wanted first.
 ROWS: dict[str, Row] = {
+    "reinforce_leave_one_out_6": _glimpses(SIX, TWO_PATHS, "2 paths"),
     "straight_through_gumbel_softmax_6": _glimpses(SIX, "straight_through_gumbel_softmax", relaxed=True),
     "soft_6": _soft(SIX),
     "transformer_affine": _transformer("affine"),
     "cnn_12_24_32": _cnn("[12,24,32]", 64),
-    "reinforce_leave_one_out_6": _glimpses(SIX, _reinforce(2, "leave_one_out"), "2 paths"),
     "random_6": _control("random", "places are drawn"),
     "coarse": _control("policy", "the coarse view alone", glimpses=0),
     "oracle_6": _control("oracle", "the places nearest to the digit, told"),
+    "policy_6": _control(
+        "policy",
+        "places from the state alone, `reinforce_leave_one_out_6` otherwise",
+        6,
+        f"--model.estimator={TWO_PATHS}",
+        f"--model.entropy={ENTROPY}",
+    ),
     "centre_6": _control("centre", "the middle of the image"),
     "transformer_attention": _transformer("attention"),
     "cnn_8_16_32_64": _cnn("[8,16,32,64]", 64),
