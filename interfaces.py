@@ -13,26 +13,32 @@ codes     int64    ``b h w q``    codes of images, in the place of ``image``
 centre    float32  ``b 2``        middle of the labelled object in pixels (row, column); of some data only
 user      float32  ``b d``        vector of a user who is shown a slate
 source    int64    ``b s``        token ids that a target is written from; ``source_length`` of each row, ``b``
+          uint8    ``b s h w``    of sources that are pictures: levels of their cells, see ``Cells``
 target    int64    ``b t``        token ids to write; ``target_length`` of each row, ``b``
 alignment int64    ``b t``        place in the source of each target token, -1 for none; of some data only
 ========  =======  =============  ==========================================
 
 A model reads the attributes below from ``trainer.datamodule``. Of an image source it needs none: without ``mean`` and
 ``variance`` they are measured over training batches, and without ``classes`` each batch is checked. A text source must
-have ``vocabulary`` and ``max_length``.
+have ``vocabulary`` and ``max_length``. A source of labels may have ``class_names``, texts in the order of the classes,
+which a model keeps; and one of text ``label_metrics``, a function of samples ``b t`` and the labels ``b`` that were
+asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from .ranges import check_sizes
 from .vocabulary import Vocabulary
 
 Batch = dict[str, Tensor]
+MAX_PIXELS = 2**18  # of a picture that is a source
 
 
 class DataSource(Protocol):
@@ -115,15 +121,58 @@ class TextSource(DataSource, Protocol):
         """Return token ids ``b t`` and lengths ``b`` of the test split."""
 
 
+@dataclass(frozen=True)
+class Cells:
+    """Form of sources that are grey pictures: a grid of cells, row by row, and a blank cell as the end.
+
+    Args:
+        rows, columns: cells in a column and in a row of the grid.
+        height, width: pixels of a cell.
+
+    Raises:
+        ValueError: a size below 1, or a picture of more than ``MAX_PIXELS``.
+    """
+
+    rows: int
+    columns: int
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        check_sizes(**self.config())
+        if (pixels := self.rows * self.columns * self.height * self.width) > MAX_PIXELS:
+            raise ValueError(f"a picture must have at most {MAX_PIXELS:,} pixels, got {pixels:,}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of a source, ``s h w``."""
+        return self.rows * self.columns + 1, self.height, self.width
+
+    def config(self) -> dict[str, int]:
+        """Arguments of the constructor."""
+        return asdict(self)
+
+    def lengths(self, sources: Tensor) -> Tensor:
+        """Number of places of each source, its end included: ``b s h w -> b``."""
+        return torch.full(sources.shape[:1], sources.shape[1], device=sources.device)
+
+    def decode(self, source: Tensor) -> str:
+        """Describe a source ``s h w`` as text: the rows and columns with ink, from 1."""
+        inked = (source.flatten(1).amax(1) > 0)[:-1].nonzero().flatten().tolist()
+        cells = [f"({1 + place // self.columns}, {1 + place % self.columns})" for place in inked]
+        return f"ink at {', '.join(cells) or 'no cell'}"
+
+
 class PairSource(DataSource, Protocol):
-    """Data module of pairs of sequences, a source and a target.
+    """Data module of pairs, a source and a target: sequences, or pictures and their captions.
 
     Both end in EOS, id 0, which counts in their lengths, and are padded with EOS to the same width in every batch.
+    Sources that are pictures end in a blank cell.
     """
 
     @property
-    def source_vocabulary(self) -> Vocabulary:
-        """The tokens of the sources by id."""
+    def source_vocabulary(self) -> Vocabulary | Cells:
+        """The tokens of the sources by id, or the cells of sources that are pictures."""
 
     @property
     def target_vocabulary(self) -> Vocabulary:

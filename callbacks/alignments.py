@@ -13,7 +13,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+from ..interfaces import Cells
 from .grids import BACKGROUND, View, above, grid
+from .scenes import scene_picture
 
 PAIRS, COLUMNS = 6, 3
 CELL = 26  # pixels of the side of a probability
@@ -24,11 +26,15 @@ TITLE = "Rows: tokens to write. Columns: places of the source. The darker, the m
 def alignment_picture(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
     """Draw a table of probabilities for each of the first pairs, the known places framed, ``3 H W``.
 
+    Sources that are pictures are drawn themselves, see ``scene_picture``.
+
     Args:
         model: one with ``attend`` and ``sides``.
         batch: ``source``, ``target`` and their lengths; ``alignment`` where it is known.
     """
     batch = {key: value[:PAIRS] for key, value in batch.items()}
+    if isinstance(model.sides.source, Cells):
+        return scene_picture(model, batch)
     probabilities = model.attend(batch).float().cpu()  # b t s
     tables = [
         _table(

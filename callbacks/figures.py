@@ -52,15 +52,20 @@ def image_figures(model: Any, images: Tensor, classes: Sequence[int] = ()) -> di
     figures["reconstructions"] = reconstruction_grid(images, reconstructions, classes=classes, name=name)
     if hasattr(model, "complete"):
         chosen = images[:: max(1, len(images) // COMPLETED)][:COMPLETED]  # the set may be sorted by class
-        completions = model.complete(chosen, COMPLETIONS, generator=generator)  # s b c h w
-        drawn = completions.clone()
-        lower = drawn[..., drawn.shape[-2] // 2 :, :]
-        lower.copy_(torch.bernoulli(lower, generator=generator))
-        figures["completions"] = completion_grid(chosen, completions, drawn)
+        figures["completions"] = draw_completions(model, chosen, generator)
     if hasattr(model, "latent_table"):
         codes = model.encode(images[:1])[0]
         figures["latents"] = table_grid(model.latent_table(codes), codes, images[0], reconstructions[0])
     return figures
+
+
+def draw_completions(model: Any, images: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw completions of images ``b c h w`` from their upper halves, and pixels drawn from them, ``3 H W``."""
+    completions = model.complete(images, COMPLETIONS, generator=generator)  # s b c h w
+    drawn = completions.clone()
+    lower = drawn[..., drawn.shape[-2] // 2 :, :]
+    lower.copy_(torch.bernoulli(lower, generator=generator))
+    return completion_grid(images, completions, drawn)
 
 
 def _draw_views(model: Any, images: Tensor, classes: Sequence[int]) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ FLIP = 8
 SLATE_ITEMS, SLATE_USERS = 20, 21
 CIPHER_KEYS, CIPHER_TEXT = 24, 25
 CLUTTER_FIXED, CLUTTER_FRESH = 28, 29
+SCENES = 30
 
 
 def permutation(n: int, key: Key) -> Tensor:

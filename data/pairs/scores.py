@@ -7,10 +7,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from .splits import Pairs
 
-
-def score(written: Tensor, source: Tensor, references: Pairs) -> dict[str, float]:
+def score(written: Tensor, source: Tensor, references: tuple[Tensor, Tensor]) -> dict[str, float]:
     """Return ``sequence_error`` and ``token_error``, both as shares.
 
     A source counts once, with the reference that is nearest to what was written for it. The token error is the summed
@@ -18,13 +16,13 @@ def score(written: Tensor, source: Tensor, references: Pairs) -> dict[str, float
 
     Args:
         written: targets ``b t``.
-        source: their sources ``b s``.
-        references: pairs in which every source has one target or more.
+        source: their sources ``b ...``, of any form.
+        references: sources and targets of pairs in which each of these sources has one target or more.
     """
     known = defaultdict(list)
-    for row, target in zip(_cut(references.source), _cut(references.target), strict=True):
+    for row, target in zip(_bytes(references[0]), _cut(references[1]), strict=True):
         known[row].append(target)
-    answers = dict(zip(_cut(source), _cut(written), strict=True))
+    answers = dict(zip(_bytes(source), _cut(written), strict=True))
     wrong, distance, length = 0, 0, 0
     for row, answer in answers.items():
         nearest, size = min((edit_distance(answer, target), len(target)) for target in known[row])
@@ -42,6 +40,11 @@ def edit_distance(a: Sequence[int], b: Sequence[int]) -> int:
         for j, right in enumerate(b, 1):
             diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (left != right))
     return row[-1]
+
+
+def _bytes(sources: Tensor) -> list[bytes]:
+    """Rows as keys: equal sources have equal bytes."""
+    return [row.numpy().tobytes() for row in sources]
 
 
 def _cut(tokens: Tensor) -> list[tuple[int, ...]]:

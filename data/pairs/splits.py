@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from ...interfaces import Batch
+from ...interfaces import Batch, Cells
 from ...registry import Registry
 from ...vocabulary import Vocabulary
 from ..storage import Folders
@@ -21,7 +21,7 @@ class Pairs:
     """Padded sources ``b s`` and targets ``b t``, their lengths ``b``, and the place of each target token, ``b t``.
 
     Lengths count the EOS of both sides. A place is -1 where there is none: at EOS and in the padding. The alignment is
-    None where it is not known.
+    None where it is not known. Sources that are pictures have the number of a cell's picture in each place.
     """
 
     source: Tensor
@@ -50,14 +50,15 @@ class PairSplits:
     """A set of pairs as it was read or drawn.
 
     Attributes:
-        source_vocabulary, target_vocabulary: the tokens of both sides.
+        source_vocabulary, target_vocabulary: the tokens of both sides, or the cells of sources that are pictures.
         train, valid, test: pairs, all of the same widths s and t.
         source: where they come from.
         entropy: nats per target token of the distribution that the pairs were drawn from; None if it is not known.
         metadata: further facts printed with results.
+        pictures: uint8 levels ``n h w`` of the cells by number; None for sources of tokens.
     """
 
-    source_vocabulary: Vocabulary
+    source_vocabulary: Vocabulary | Cells
     target_vocabulary: Vocabulary
     train: Pairs
     valid: Pairs
@@ -65,6 +66,7 @@ class PairSplits:
     source: str
     entropy: float | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    pictures: Tensor | None = None
 
 
 PairReader = Callable[[Folders, int], PairSplits]  # of a seed

@@ -1,3 +1,3 @@
 """Attention as a choice of one place: soft, hard by any estimator, and exactly marginal."""
 
-from . import attentions, encoders  # noqa: F401  (importing registers)
+from . import attentions, cells, encoders  # noqa: F401  (importing registers)

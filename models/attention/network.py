@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from ...interfaces import Batch
-from ...registry import Spec
 from .attention import LogProb
 from .attentions import Attention
-from .encoders import ENCODERS
+from .encoders import Encoder
 
 State = tuple[Tensor, Tensor]
 
@@ -27,24 +26,15 @@ class AttentionNetwork(nn.Module):
 
     Args:
         attention: what may replace the scores.
-        encoder: name or spec of the encoder.
-        vocab_sizes: number of tokens of the source and of the target.
-        max_lengths: places s and steps t at most.
+        encoder: of the sources.
+        vocab_size: number of tokens of the target.
         width: d.
     """
 
-    def __init__(
-        self,
-        attention: Attention,
-        encoder: Spec,
-        vocab_sizes: tuple[int, int],
-        max_lengths: tuple[int, int],
-        width: int,
-    ) -> None:
+    def __init__(self, attention: Attention, encoder: Encoder, vocab_size: int, width: int) -> None:
         super().__init__()
-        self.vocab_size = vocab_sizes[1]
-        self.attention = attention
-        self.encoder = ENCODERS.build(encoder, vocab_size=vocab_sizes[0], places=max_lengths[0], width=width)
+        self.vocab_size = vocab_size
+        self.attention, self.encoder = attention, encoder
         self.embedding = nn.Embedding(self.vocab_size + 1, width)  # the last row is BOS
         self.start = nn.Linear(width, 2 * width)
         self.decoder = nn.LSTM(width, width, batch_first=True)
@@ -76,28 +66,35 @@ class AttentionNetwork(nn.Module):
 
     def log_prob(self, output: Tensor, target: Tensor, context: Tensor) -> Tensor:
         """Compute log p(y | context) in nats for outputs ``b t d`` and targets ``b t``, ``... b t d -> ... b t``."""
-        logits = self.head((self.of_state(output) + self.of_value(context)).tanh())  # ... b t v
-        index = target.expand(logits.shape[:-1])[..., None]
-        return logits.float().log_softmax(-1).gather(-1, index).squeeze(-1)
+        log_p = self.log_probs(output, context)
+        return log_p.gather(-1, target.expand(log_p.shape[:-1])[..., None]).squeeze(-1)
+
+    def log_probs(self, output: Tensor, context: Tensor) -> Tensor:
+        """Compute the log-probabilities of all tokens in nats, ``... b t d -> ... b t v``."""
+        return self.head((self.of_state(output) + self.of_value(context)).tanh()).float().log_softmax(-1)
+
+    def log_prob_of_each(self, output: Tensor, context: Tensor) -> Tensor:
+        """Compute log p(v | context of v) of outputs ``b 1 d`` and contexts ``... b v d``, or ``... b 1 d`` for all."""
+        log_p = self.log_probs(output, context)
+        return log_p.expand(*log_p.shape[:-2], self.vocab_size, -1).diagonal(dim1=-2, dim2=-1)  # ... b v
 
     def write(self, source: Tensor, length: Tensor, steps: int, choose: Callable[[Tensor], Tensor]) -> Tensor:
-        """Write targets ``b t`` for sources ``b s``; after EOS, id 0, comes only EOS.
+        """Write targets ``b t`` for sources; after EOS, id 0, comes only EOS.
 
         Args:
-            source: token ids.
-            length: number of them in each row, ``b``.
+            source: token ids ``b s``, or cells ``b s h w``.
+            length: places of each source, ``b``.
             steps: t.
             choose: takes the log-probabilities of a step, ``b v`` nats, and returns its tokens, ``b``.
         """
         values, places, state = self.begin(source, length)
-        every = torch.arange(self.vocab_size, device=values.device)[None]  # 1 v
         last = torch.full_like(length, self.vocab_size)
         written: list[Tensor] = []
         for step in range(steps):
             output, state = self.decoder(self.embedding(last)[:, None], state)  # b 1 d
             # Each token is the target of a step of its own, so that the attention's own likelihood gives all of them.
             scores = self.scores(output, values, places, step).expand(-1, self.vocab_size, -1)
-            log_prob = partial(self.log_prob, output.expand(-1, self.vocab_size, -1), every)
+            log_prob = partial(self.log_prob_of_each, output)
             last = choose(self.attention.log_likelihood(scores, values, log_prob)).masked_fill(last == 0, 0)
             written.append(last)
         return torch.stack(written, 1)

@@ -13,7 +13,7 @@ def trim(batch: Batch, sources: bool) -> Batch:
         sources: cut the places too; else only the steps of the targets and of the known alignment.
     """
     steps = int(batch["target_length"].max())
-    cut = {name: batch[name][:, :steps] for name in ("target", "alignment") if name in batch}  # b t
+    cut: Batch = {name: batch[name][:, :steps] for name in ("target", "alignment") if name in batch}  # b t
     if sources:
         cut["source"] = batch["source"][:, : int(batch["source_length"].max())]  # b s ...
     return {**batch, **cut}

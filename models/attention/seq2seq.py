@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ...interfaces import Batch
+from ...interfaces import Batch, Cells
 from ...ranges import check_sizes, check_weights
 from ...registry import Spec
 from ...vocabulary import Vocabulary
@@ -21,7 +21,7 @@ from ..relaxed.entropy_weight import decayed_entropy_weight
 from ..relaxed.sampling import categorical_sample, mode, tempered_softmax
 from . import attention as likelihoods
 from .attentions import ATTENTIONS
-from .encoders import ENCODERS
+from .encoders import ENCODERS, build_encoder
 from .network import AttentionNetwork
 from .padding import trim
 from .sides import MAX_WIDTH, Sides
@@ -39,11 +39,11 @@ class AttentionSeq2Seq(ZooModel):
 
     Args:
         source_vocabulary, target_vocabulary: tokens of both sides, or their configurations; None takes them, and the
-            lengths, from the data.
+            lengths, from the data. The first is ``Cells``, or their configuration, for sources that are pictures.
         max_lengths: places of a source and steps of a target at most, EOS included.
         attention: marginal (exact), soft, ``{name: bound, estimator: ...}``, ``{name: multi_sample, m: 4, estimator:
             vimco}``, and the controls uniform and fixed.
-        encoder: embedding (no mixing of places), or ``{name: bilstm, layers: 1}``.
+        encoder: embedding (no mixing of places), ``{name: bilstm, layers: 1}``, or cells, for pictures.
         width: d of all layers.
         entropy: initial reward of each choice per nat of its entropy, which falls linearly to 0 at the end of training.
             Without it the bounds commit to wrong places early, and stay there.
@@ -69,18 +69,14 @@ class AttentionSeq2Seq(ZooModel):
         pictures=("alignments",),
         metrics=("nll", "alignment_error", "sequence_error"),
     )
-    parts: ClassVar[Mapping[str, Part]] = {
-        "attention": ATTENTIONS,
-        "encoder": ENCODERS,
-        "optimizer": OptimizerConfig,
-    }
+    parts: ClassVar[Mapping[str, Part]] = {"attention": ATTENTIONS, "encoder": ENCODERS, "optimizer": OptimizerConfig}
     batch_key = "source"
     monitor: str | None = "val/nll"
     examples: Tensor
 
     def __init__(
         self,
-        source_vocabulary: Vocabulary | dict | None = None,
+        source_vocabulary: Vocabulary | Cells | dict | None = None,
         target_vocabulary: Vocabulary | dict | None = None,
         max_lengths: Sequence[int] | None = None,
         attention: Spec = "marginal",
@@ -107,14 +103,16 @@ class AttentionSeq2Seq(ZooModel):
         elif any(part is not None for part in given):
             raise ValueError("source_vocabulary, target_vocabulary and max_lengths come together: give all, or none")
         else:
-            ATTENTIONS.build(attention, max_lengths=(2, 2))  # what is unknown is refused now
-            ENCODERS.build(encoder, vocab_size=2, places=2, width=width)
+            # What is unknown is refused now; 10 unordered samples need as many places.
+            ATTENTIONS.build(attention, max_lengths=(10, 10))
+            build_encoder(encoder, None, places=2, width=width)
 
     def _build(self, sides: Sides) -> None:
         attention, encoder, width = self._options
         used = ATTENTIONS.build(attention, max_lengths=sides.max_lengths)
-        self.sides, self.network = sides, AttentionNetwork(used, encoder, sides.sizes, sides.max_lengths, width)
-        self.register_buffer("examples", torch.zeros(EXAMPLES, sides.max_lengths[0], dtype=torch.int64))
+        built = build_encoder(encoder, sides.source, sides.max_lengths[0], width)
+        self.sides, self.network = sides, AttentionNetwork(used, built, len(sides.target), width)
+        self.register_buffer("examples", sides.empty_sources(EXAMPLES))
 
     def config(self) -> dict[str, Any]:
         """Plain arguments that rebuild the model, with the vocabularies and lengths of its data."""
@@ -147,7 +145,7 @@ class AttentionSeq2Seq(ZooModel):
     def on_fit_start(self) -> None:
         """Keep some training sources, for ``sample``."""
         found = next(iter(self.source.train_dataloader()))["source"][:EXAMPLES]
-        self.examples.copy_(found.repeat(-(-EXAMPLES // len(found)), 1)[:EXAMPLES])
+        self.examples.copy_(found[torch.arange(EXAMPLES) % len(found)])
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
         """``loss``: minus the objective and the reward of entropy, in nats per target token."""
@@ -215,10 +213,10 @@ class AttentionSeq2Seq(ZooModel):
     def translate(
         self, source: Tensor, *, temperature: float | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Write targets ``b t`` for sources ``b s``, which end in EOS: the most probable token of each step, or drawn.
+        """Write targets ``b t`` for sources, which end in EOS: the most probable token of each step, or drawn.
 
         Args:
-            source: token ids.
+            source: token ids ``b s``; levels of cells, uint8 ``b s h w``, for sources that are pictures.
             temperature: divides the log-probabilities of drawn tokens; None takes the most probable.
             generator: source of the noise.
 

@@ -1,4 +1,4 @@
-"""The two vocabularies of pairs, and the longest sequences of both."""
+"""What both sides of pairs are made of, tokens or the cells of pictures, and the longest of both."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from ...interfaces import Cells
 from ...ranges import check_sizes
 from ...vocabulary import Vocabulary
 
@@ -19,38 +21,48 @@ class Sides:
     """Source and target.
 
     Args:
-        source, target: tokens, with EOS as id 0.
+        source: tokens, with EOS as id 0, or the cells of pictures.
+        target: tokens, with EOS as id 0.
         max_lengths: places of a source and steps of a target at most, EOS included.
 
     Raises:
-        ValueError: another id of EOS, a size out of range.
+        ValueError: another id of EOS, a size out of range, another number of places than pictures have.
     """
 
-    source: Vocabulary
+    source: Vocabulary | Cells
     target: Vocabulary
     max_lengths: tuple[int, int]
 
     def __post_init__(self) -> None:
         if max(self.max_lengths) > MAX_WIDTH:
             raise ValueError(f"max_lengths must be at most {MAX_WIDTH}, got {self.max_lengths}")
-        if self.source.eos != 0 or self.target.eos != 0 or max(self.sizes) > MAX_VOCABULARY:
-            raise ValueError(f"both vocabularies need <eos> as id 0, and at most {MAX_VOCABULARY} tokens")
+        for side in (self.source, self.target):
+            if isinstance(side, Vocabulary) and (side.eos != 0 or len(side) > MAX_VOCABULARY):
+                raise ValueError(f"both vocabularies need <eos> as id 0, and at most {MAX_VOCABULARY} tokens")
+        if isinstance(self.source, Cells) and self.max_lengths[0] != self.source.shape[0]:
+            raise ValueError(f"these pictures have {self.source.shape[0]} places, got max_lengths {self.max_lengths}")
 
     @classmethod
     def read(
-        cls, source: Vocabulary | Mapping[str, Any], target: Vocabulary | Mapping[str, Any], max_lengths: Sequence[int]
+        cls,
+        source: Vocabulary | Cells | Mapping[str, Any],
+        target: Vocabulary | Mapping[str, Any],
+        max_lengths: Sequence[int],
     ) -> Sides:
-        """Read vocabularies or their configurations."""
-        first, second = (side if isinstance(side, Vocabulary) else Vocabulary(**side) for side in (source, target))
+        """Read vocabularies and cells, or their configurations."""
+        if isinstance(source, Mapping):
+            source = Cells(**source) if "rows" in source else Vocabulary(**source)
+        target = Vocabulary(**target) if isinstance(target, Mapping) else target
         check_sizes(max_lengths=list(max_lengths))
         if len(max_lengths) != 2:
             raise ValueError(f"max_lengths must be two numbers, of sources and targets, got {list(max_lengths)}")
-        return cls(first, second, (max_lengths[0], max_lengths[1]))
+        return cls(source, target, (max_lengths[0], max_lengths[1]))
 
-    @property
-    def sizes(self) -> tuple[int, int]:
-        """Number of tokens of the source and of the target."""
-        return len(self.source), len(self.target)
+    def empty_sources(self, n: int) -> Tensor:
+        """Return n sources without a token or ink, ``b s`` or ``b s h w``."""
+        if isinstance(self.source, Cells):
+            return torch.zeros(n, *self.source.shape, dtype=torch.uint8)
+        return torch.zeros(n, self.max_lengths[0], dtype=torch.int64)
 
     def config(self) -> dict[str, Any]:
         """Plain arguments of ``read``, by the names that a model has for them."""
@@ -60,12 +72,15 @@ class Sides:
             "max_lengths": list(self.max_lengths),
         }
 
-    def check_sources(self, tokens: Tensor) -> None:
-        """Check that sources are token ids ``b s`` that fit and end in EOS, else ValueError."""
-        longest = self.max_lengths[0]
-        if tokens.ndim != 2 or tokens.is_floating_point() or not 1 <= tokens.shape[1] <= longest:
-            raise ValueError(
-                f"sources must be token ids b s, s at most {longest}, got {tokens.dtype} {tuple(tokens.shape)}"
-            )
-        if not bool((tokens == 0).any(1).all()):
+    def check_sources(self, sources: Tensor) -> None:
+        """Check that sources are token ids ``b s`` that fit and end in EOS, or cells ``b s h w``, else ValueError."""
+        longest, found = self.max_lengths[0], f"got {sources.dtype} {tuple(sources.shape)}"
+        if isinstance(self.source, Cells):
+            if sources.dtype != torch.uint8 or sources.shape[1:] != self.source.shape:
+                sizes = " ".join(map(str, self.source.shape))
+                raise ValueError(f"sources must be uint8 levels b {sizes}, cells row by row and a blank one, {found}")
+            return
+        if sources.ndim != 2 or sources.is_floating_point() or not 1 <= sources.shape[1] <= longest:
+            raise ValueError(f"sources must be token ids b s, s at most {longest}, {found}")
+        if not bool((sources == 0).any(1).all()):
             raise ValueError("a source must end in <eos>: append id 0 to the ids of its tokens")

@@ -10,7 +10,6 @@ import torch
 from gumbelzoo.data import PairData
 from gumbelzoo.data.pairs import cmudict
 from gumbelzoo.data.pairs.scores import edit_distance, score
-from gumbelzoo.data.pairs.splits import Pairs
 
 LINES = """\
 a AH0
@@ -89,8 +88,7 @@ def test_nearest_reference_counts() -> None:
     """Each source once, whatever number of references it has; what follows EOS does not count."""
     source = torch.tensor([[1, 2, 0], [1, 2, 0], [3, 0, 0]])
     target = torch.tensor([[1, 1, 0], [2, 2, 0], [1, 2, 3]])
-    length = torch.tensor([3, 3, 3])
-    references = Pairs(source, length, target, length)
+    references = source, target
     written = torch.tensor([[2, 2, 0], [2, 2, 0], [1, 0, 5]])
     assert score(written, source, references) == {"sequence_error": 0.5, "token_error": 2 / 5}
     assert score(target[1:], source[1:], references) == {"sequence_error": 0.0, "token_error": 0.0}

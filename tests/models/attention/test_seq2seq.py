@@ -9,7 +9,8 @@ import gumbelzoo
 import pytest
 import torch
 from gumbelzoo.data import PairData, TextData
-from gumbelzoo.data.pairs import cipher
+from gumbelzoo.data.pairs import cipher, scenes
+from gumbelzoo.interfaces import Cells
 from gumbelzoo.models import AttentionSeq2Seq
 from gumbelzoo.models.attention.attentions import ATTENTIONS
 from gumbelzoo.models.attention.encoders import ENCODERS
@@ -19,18 +20,30 @@ from torch import Tensor
 
 LETTERS = Vocabulary(["<eos>", "a", "b", "c"], level="character")
 MAX_LENGTHS = (4, 5)
+CELLS = Cells(1, 3, 4, 4)  # as many places
 encoders = pytest.mark.parametrize("encoder", ENCODERS.names())
 
 
-def make(**options: Any) -> AttentionSeq2Seq:
+def make(encoder: str = "embedding", **options: Any) -> AttentionSeq2Seq:
     torch.manual_seed(0)
-    return AttentionSeq2Seq(LETTERS, LETTERS, MAX_LENGTHS, width=8, **options)
+    source = CELLS if isinstance(ENCODERS[encoder].smallest, Cells) else LETTERS
+    return AttentionSeq2Seq(source, LETTERS, MAX_LENGTHS, encoder=encoder, width=8, **options)
 
 
 def batch_of(model: AttentionSeq2Seq) -> dict[str, Tensor]:
     source, target = torch.tensor([[1, 2, 0, 0], [3, 2, 1, 0]]), torch.tensor([[1, 0, 0, 0, 0], [2, 1, 3, 1, 0]])
-    lengths = LETTERS.lengths(source), LETTERS.lengths(target)
+    if model.sides.source == CELLS:
+        draw = torch.Generator().manual_seed(0)
+        source = torch.randint(256, (2, *CELLS.shape), generator=draw, dtype=torch.uint8)
+        source[0, 1] = source[:, -1] = 0
+    lengths = model.sides.source.lengths(source), LETTERS.lengths(target)
     return {"source": source, "source_length": lengths[0], "target": target, "target_length": lengths[1]}
+
+
+@pytest.fixture
+def pictures(monkeypatch: pytest.MonkeyPatch) -> PairData:
+    monkeypatch.setattr(scenes, "SIZES", (64, 20, 20))
+    return PairData("scenes_digits", batch_size=16)
 
 
 @pytest.fixture
@@ -62,7 +75,8 @@ def test_padding_changes_nothing(encoder: str) -> None:
     batch = batch_of(model)
     scores, values, log_prob, steps = model.network(batch)
     whole = model.network.attention.log_likelihood(scores, values, log_prob)[0, : batch["target_length"][0]]
-    short = {**batch, "source": batch["source"][:, :3], "target": batch["target"][:, :2]}
+    places = int(batch["source_length"][0])
+    short = {**batch, "source": batch["source"][:, :places], "target": batch["target"][:, :2]}
     row = {key: value[:1] for key, value in short.items()}
     scores, values, log_prob, _ = model.network(row)
     torch.testing.assert_close(model.network.attention.log_likelihood(scores, values, log_prob)[0], whole)
@@ -122,6 +136,21 @@ def test_translations_end(small: PairData) -> None:
     assert len(lines) == 5 and all(line.partition(" -> ")[0] in kept for line in lines)
 
 
+def test_captions_of_pictures(pictures: PairData, tmp_path: Path) -> None:
+    """They are scored against those of the same picture, and a saved model writes the same."""
+    model = AttentionSeq2Seq(encoder="cells", width=8)
+    trainer(max_steps=2).fit(model, pictures)
+    found = trainer().test(model, pictures, verbose=False)[0]
+    assert {"test/sequence_error", "test/alignment_error", "test/nll"} <= found.keys() and found["test/entropy"] == 0
+    source = pictures.rows("test", torch.arange(20))["source"]
+    again = gumbelzoo.load(str(gumbelzoo.save_pretrained(model, tmp_path / "saved")))
+    assert again.config() == model.config() and again.config()["source_vocabulary"]["rows"] == 6
+    assert torch.equal(again.translate(source), model.eval().translate(source))
+    assert all(line.startswith("ink at (") and " -> " in line for line in again.sample(3))
+    right = pictures.score(source, pictures.splits.test.target)
+    assert right == {"sequence_error": 0.0, "token_error": 0.0} and found["test/sequence_error"] > 0
+
+
 def test_saved_model_is_the_same(small: PairData, tmp_path: Path) -> None:
     model = AttentionSeq2Seq(attention={"name": "bound", "estimator": "reinmax"}, encoder="bilstm", width=8)
     trainer(max_steps=2).fit(model, small)
@@ -145,6 +174,10 @@ def test_saved_model_is_the_same(small: PairData, tmp_path: Path) -> None:
             "max_lengths must be two numbers",
         ),
         ({"source_vocabulary": LETTERS, "target_vocabulary": Vocabulary(["a"]), "max_lengths": (3, 3)}, "need <eos>"),
+        (
+            {"source_vocabulary": CELLS, "target_vocabulary": LETTERS, "max_lengths": (3, 3), "encoder": "cells"},
+            "these pictures have 4 places",
+        ),
     ],
 )
 def test_wrong_arguments_raise(options: dict[str, Any], message: str) -> None:
@@ -152,9 +185,16 @@ def test_wrong_arguments_raise(options: dict[str, Any], message: str) -> None:
         AttentionSeq2Seq(**options)
 
 
-def test_wrong_data_or_sources_raise(small: PairData) -> None:
+def test_wrong_data_or_sources_raise(small: PairData, pictures: PairData) -> None:
     with pytest.raises(ValueError, match="this model learns from pairs: use --data=pairs"):
         trainer(max_steps=1).fit(AttentionSeq2Seq(width=8), TextData("grammar"))
+    with pytest.raises(ValueError, match=r"'bilstm' does not read pictures: use --model.encoder=cells"):
+        trainer(max_steps=1).fit(AttentionSeq2Seq(encoder="bilstm", width=8), pictures)
+    with pytest.raises(ValueError, match=r"does not read tokens: use --model.encoder=bilstm or embedding"):
+        trainer(max_steps=1).fit(AttentionSeq2Seq(encoder="cells", width=8), small)
+    for wrong in (torch.zeros(1, 4, 4, 5, dtype=torch.uint8), torch.zeros(1, 4, 4, 4)):
+        with pytest.raises(ValueError, match="sources must be uint8 levels b 4 4 4, cells row by row and a blank one"):
+            make("cells").translate(wrong)
     with pytest.raises(ValueError, match="the model was made for other pairs"):
         trainer(max_steps=1).fit(make(), small)
     with pytest.raises(ValueError, match="has no vocabulary yet"):
