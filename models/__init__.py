@@ -4,6 +4,8 @@ from .attention.seq2seq import AttentionSeq2Seq
 from .base import MODELS, ZooModel, register_model
 from .classifier.cnn import Classifier
 from .gates.frequency_gate import FrequencyGate
+from .gates.sparse_classifier import SparseClassifier
+from .gates.sparse_variational_dropout import SparseVariationalDropout
 from .glimpse.glimpse_classifier import GlimpseClassifier
 from .glimpse.glimpse_transformer import GlimpseTransformer
 from .slate.slate_agent import SlateAgent
@@ -27,6 +29,8 @@ __all__ = [
     "GlimpseClassifier",
     "GlimpseTransformer",
     "SlateAgent",
+    "SparseClassifier",
+    "SparseVariationalDropout",
     "StructuredPrediction",
     "TextGAN",
     "TextVAE",

@@ -17,7 +17,7 @@ class FixedGates(Gates):
 
     Args:
         channels: number of gates n.
-        open: numbers of the open channels, from 0.
+        open: numbers of the open channels, from 0; None opens all.
 
     Raises:
         ValueError: no channel, one that is named twice or outside [0, n).
@@ -25,9 +25,9 @@ class FixedGates(Gates):
 
     gates: Tensor
 
-    def __init__(self, channels: int, open: Sequence[int]) -> None:
+    def __init__(self, channels: int, open: Sequence[int] | None = None) -> None:
         super().__init__(channels)
-        numbers = list(open)
+        numbers = list(range(channels) if open is None else open)
         whole = all(type(number) is int and 0 <= number < channels for number in numbers)
         if not numbers or not whole or len(set(numbers)) != len(numbers):
             raise ValueError(f"open must be different channels from 0 to {channels - 1}, got {numbers}")

@@ -23,8 +23,9 @@ from ..base import ModelCard, OptimizerConfig, Part, register_model
 from ..inputs import check_image_shape, check_images, check_labels
 from ..networks.image_classifier import ImageClassifier
 from .base import GATES
-from .costs import GATE_COSTS, NoCost
+from .costs import GATE_COSTS
 from .dct import block_dct
+from .objective import gated_metrics, labels_of
 from .pruning import flops, gated_inputs, kept_outputs
 from .selectors import SELECTORS
 
@@ -135,10 +136,10 @@ class FrequencyGate(ImageClassifier):
     def logits(self, x: Tensor) -> Tensor:
         """Return unnormalised log-probabilities of the classes with the gates of evaluation, ``b c h w -> b y``."""
         channels = self.channels(x)
-        return self._classify(channels, self.gates.mode(self.selector(channels)))
+        return self.classify(channels, self.gates.mode(self.selector(channels)))
 
-    def _classify(self, channels: Tensor, gates: Tensor) -> Tensor:
-        """Class logits of ``b n h w`` and gates ``... b n`` or ``... 1 n``, ``... b y``."""
+    def classify(self, channels: Tensor, gates: Tensor) -> Tensor:
+        """Compute class logits of channels ``b n h w`` with gates ``... b n`` or ``... 1 n``, ``... b y``."""
         gated = channels * gates[..., None, None]
         return self.network(gated.flatten(0, -4)).unflatten(0, gated.shape[:-3])
 
@@ -150,24 +151,9 @@ class FrequencyGate(ImageClassifier):
         Raises:
             ValueError: data without labels, or with labels outside [0, classes).
         """
-        if "label" not in batch:
-            raise ValueError("a classifier learns labels, and the data has none: a batch must have 'label'")
-        label, channels = check_labels(batch["label"], self.classes), self.channels(batch["image"])
+        label, channels = labels_of(batch, self.classes), self.channels(batch["image"])
         logits = self.selector(channels)  # b n, or 1 n
-        correct: list[Tensor] = []
-
-        def cost(gates: Tensor) -> Tensor:
-            scores = self._classify(channels, gates)  # ... b y
-            correct.append((scores.detach().argmax(-1) == label).float().mean())
-            nll = -scores.log_softmax(-1).gather(-1, label.expand(scores.shape[:-1])[..., None]).squeeze(-1)
-            return nll if gates.shape[-2] == len(label) else nll.mean(-1, keepdim=True)
-
-        nll = self.gates.expectation(logits, cost).mean()
-        metrics = {"loss": nll, "nll": nll, "accuracy": torch.stack(correct).mean()}
-        if not isinstance(self.cost, NoCost):
-            openness = self.gates.open_probability(logits)
-            metrics |= {"loss": nll + self.cost(openness).mean(), "open": openness.mean()}
-        return metrics
+        return gated_metrics(self.gates, self.cost, logits, lambda gates: self.classify(channels, gates), label)
 
     # -- evaluation ---------------------------------------------------------------------------------------------------
 
@@ -184,7 +170,7 @@ class FrequencyGate(ImageClassifier):
         """Log loss, accuracy and openness with the gates of evaluation; of planted channels the share that is found."""
         label, channels = check_labels(batch["label"], self.classes), self.channels(batch["image"])
         gates = self.gates.mode(self.selector(channels)).expand(len(label), -1)
-        scores, opened = self._classify(channels, gates), gates != 0
+        scores, opened = self.classify(channels, gates), gates != 0
         metrics = {
             "loss": F.cross_entropy(scores, label),
             "accuracy": (scores.argmax(-1) == label).float().mean(),
@@ -193,7 +179,7 @@ class FrequencyGate(ImageClassifier):
         if stage == "val":
             self._opened, self._rows = self._opened + opened.sum(0), self._rows + len(label)
         elif self.selector.dynamic and self.openness.any():
-            frozen = self._classify(channels, self.frozen_gates()[None])
+            frozen = self.classify(channels, self.frozen_gates()[None])
             metrics["frozen_accuracy"] = (frozen.argmax(-1) == label).float().mean()
         if "planted" in batch:
             planted = batch["planted"]

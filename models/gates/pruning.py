@@ -1,10 +1,12 @@
-"""Physical removal of channels: smaller layers whose outputs are those of the gated ones.
+"""Physical removal of units: smaller layers and networks whose outputs are those of the gated ones.
 
-A product with 0 saves nothing; operations are counted on the network without the channels. Axes: ``n`` channels.
+A product with 0 saves nothing; operations are counted on the network without the closed units. Axes: ``n`` channels or
+units of a layer, ``b`` examples.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 
 import torch
@@ -60,6 +62,78 @@ def _open(gates: Tensor) -> Tensor:
     if not len(keep):
         raise ValueError("every channel is closed, so nothing is left of the layer; open one or lower the penalty")
     return keep
+
+
+class Select(nn.Module):
+    """Features that are left, of those after ``Flatten``, ``b n -> b k``.
+
+    Args:
+        numbers: of the features, ``k``, from 0.
+    """
+
+    numbers: Tensor
+
+    def __init__(self, numbers: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("numbers", numbers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features."""
+        return x.index_select(-1, self.numbers)
+
+
+def merge_flattened(stages: Sequence[nn.Sequential], gates: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Give the features after a ``Flatten`` the gates of their channels too.
+
+    Args:
+        stages: modules in a row, ``Flatten`` in a stage of its own before a linear layer.
+        gates: on the input of each stage, ``n``, or None.
+
+    Returns:
+        Gates of each stage. A channel in front of ``Flatten`` is open, 1, if one of its features is.
+    """
+    merged = list(gates)
+    for place, stage in enumerate(stages):
+        channels = merged[place]
+        if isinstance(stage[0], nn.Flatten) and channels is not None:
+            own = merged[place + 1]
+            layer = stages[place + 1][0]
+            assert isinstance(layer, nn.Linear)
+            features = channels.repeat_interleave(layer.in_features // len(channels)) * (1.0 if own is None else own)
+            merged[place] = (features.view(len(channels), -1) != 0).any(-1).to(features)
+            merged[place + 1] = features
+    return merged
+
+
+@torch.no_grad()
+def without_closed(stages: Sequence[nn.Sequential], gates: Sequence[Tensor | None]) -> nn.Sequential:
+    """Build a network without its closed units, whose outputs are those of the gated stages.
+
+    Args:
+        stages: modules in a row. The first of each is a convolution or linear layer, or ``Flatten`` alone.
+        gates: on the input of each stage, ``n``, 0 for a closed unit; None for no gates.
+
+    Raises:
+        ValueError: all units of a place are closed.
+    """
+    merged, layers = [*merge_flattened(stages, gates), None], list[nn.Module]()
+    for place, (layer, *others) in enumerate(stages):
+        inputs, outputs = merged[place], merged[place + 1]
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            if inputs is not None:
+                if place and isinstance(stages[place - 1][0], nn.Flatten):
+                    layers.append(Select(_left(inputs, merged[place - 1])))
+                layer = gated_inputs(layer, inputs)
+            layer = layer if outputs is None else kept_outputs(layer, outputs)
+        layers += [layer, *others]
+    return nn.Sequential(*deepcopy(layers))
+
+
+def _left(features: Tensor, channels: Tensor | None) -> Tensor:
+    """Numbers of the open features among those of the open channels; all channels are open if None."""
+    if channels is not None:
+        features = features[channels.repeat_interleave(len(features) // len(channels)) != 0]
+    return _open(features)
 
 
 @torch.no_grad()

@@ -117,7 +117,8 @@ def sample(
     for j in range(k, 0, -1):
         row = table[..., j, :]
         target = row.gather(-1, end) - exponential[..., k - j, None]
-        end = torch.searchsorted(row[..., 1:].contiguous(), target)
+        # A copy, since under vmap a row counts as contiguous, and the rows of a batch are not.
+        end = torch.searchsorted(row[..., 1:].clone(memory_format=torch.contiguous_format), target)
         chosen.append(end)
     return k_hot(torch.cat(chosen, -1), logits.shape[-1], logits.dtype)
 

@@ -12,7 +12,12 @@ from gumbelzoo.models.gates.pruning import flops, gated_inputs, kept_outputs
 from torch import Tensor, nn
 
 SMALL: dict[str, Any] = {"image_shape": (1, 8, 8), "classes": 3, "block": 2, "widths": (4, 6)}
-OPTIONS: dict[str, dict[str, Any]] = {"exactly_k": {"k": 2}, "fixed": {"open": [0, 2]}, "scale": {"k": 2}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "exactly_k": {"k": 2},
+    "fixed": {"open": [0, 2]},
+    "scale": {"k": 2},
+    "random_k": {"k": 2},
+}
 
 
 def small(**options: Any) -> FrequencyGate:
@@ -97,7 +102,7 @@ def test_gate_model_gradients(name: str, selector: Any) -> None:
     metrics["loss"].backward()
     still = {n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())}
     assert all(n.startswith("selector") for n in still)
-    assert bool(still) == (name == "fixed"), still
+    assert bool(still) == (name in ("fixed", "random_k")), still
     assert not model.dct.weight.requires_grad
 
 

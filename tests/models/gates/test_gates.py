@@ -16,9 +16,9 @@ N = 4
 LOGITS = torch.tensor([0.5, -1.0, 1.5, 0.2])
 WEIGHT = torch.tensor([0.7, -0.4, 0.3, -0.9])
 ESTIMATED = [name for name in ESTIMATORS.names() if name != "exact"]
-OPTIONS: dict[str, dict[str, Any]] = {"exactly_k": {"k": 2}, "fixed": {"open": [0, 2]}}
+OPTIONS: dict[str, dict[str, Any]] = {"exactly_k": {"k": 2}, "fixed": {"open": [0, 2]}, "random_k": {"k": 2}}
 KINDS = [{"name": name, **OPTIONS.get(name, {})} for name in GATES.names()]
-RANDOM = [spec for spec in KINDS if spec["name"] not in ("fixed", "scale")]
+RANDOM = [spec for spec in KINDS if spec["name"] not in ("fixed", "random_k", "scale")]
 
 
 def build(spec: Any, channels: int = N) -> Any:
@@ -185,6 +185,7 @@ def test_gate_costs() -> None:
     [
         (GATES, {"name": "exactly_k", "k": 5}, "k=5 of 4"),
         (GATES, {"name": "scale", "k": 5}, "k=5 of 4"),
+        (GATES, {"name": "random_k", "k": 5}, "k=5 of 4"),
         (GATES, {"name": "fixed", "open": [0, 0]}, "different channels from 0 to 3"),
         (GATES, {"name": "fixed", "open": []}, "different channels from 0 to 3"),
         (GATES, {"name": "fixed", "open": [4]}, "different channels from 0 to 3"),
@@ -214,3 +215,17 @@ def test_scale_gates_keep_the_largest() -> None:
     assert gates.mode(LOGITS).tolist() == pytest.approx([0, -1, 1.5, 0])
     assert gates.open_probability(LOGITS).tolist() == pytest.approx([0.5, 1, 1.5, 0.2])
     assert torch.equal(gates.expectation(LOGITS[None], cost), cost(LOGITS[None]))
+
+
+def test_random_k_gates_draw_all_sets() -> None:
+    """Each pair of four gates as often, whatever the logits are; P(open) is 1/2."""
+    gates, seen = build({"name": "random_k", "k": 2}), []
+    gates.expectation(LOGITS.expand(60_000, N), lambda z: seen.append(z) or z[..., 0])
+    sets, counts = seen[0].unique(dim=0, return_counts=True)
+    assert len(sets) == 6 and (sets.sum(-1) == 2).all()
+    assert ((counts - 10_000).square() / 10_000).sum() < 20.5  # 99.9% of chi-square with 5 degrees of freedom
+    assert gates.mode(LOGITS).tolist() == [1, 1, 0, 0] and (gates.open_probability(LOGITS) == 0.5).all()
+
+
+def test_fixed_gates_are_open_by_default() -> None:
+    assert build("fixed").mode(LOGITS).tolist() == [1, 1, 1, 1]

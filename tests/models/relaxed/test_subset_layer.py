@@ -249,3 +249,51 @@ def test_subset_layer_nests(name: str) -> None:
     value.sum().backward()
     for parameter in (first, weight):
         assert parameter.grad is not None and parameter.grad.isfinite().all() and parameter.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", PATHWISE)
+def test_compiled_subset_equals_eager(name: str) -> None:
+    """Value and gradient for the same noise, in one graph."""
+    logits, layer = torch.randn(16, 6, generator=generator()), RelaxedSubset(2, name, 0.5)
+    logits[:4, :2] = -math.inf
+    noise, weight = gumbel_noise(logits, generator=generator(1)), torch.randn(6, generator=generator(2))
+    compiled, found = torch.compile(layer, fullgraph=True, backend="aot_eager"), []
+    for function in (layer, compiled):
+        leaf = logits.clone().requires_grad_()
+        z = function(leaf, noise=noise)
+        (z * weight).sum().backward()
+        found.append((z.detach(), leaf.grad))
+    torch.testing.assert_close(*found, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", PATHWISE)
+def test_subset_under_vmap(name: str) -> None:
+    """Rows have their own draws, and the same noise gives the same value and gradient as a batch."""
+    layer, logits = RelaxedSubset(2, name), torch.zeros(6, 3, 5)
+    z = torch.func.vmap(layer, randomness="different")(logits)
+    assert z.shape == logits.shape and not torch.equal(z[0], z[1])
+    assert torch.allclose(z.sum(-1), torch.tensor(2.0))
+    noise, weight = gumbel_noise(logits), torch.randn(5)
+    mapped = torch.func.vmap(lambda row, g: layer(row, noise=g))(logits, noise)
+    torch.testing.assert_close(mapped, layer(logits, noise=noise))
+
+    def loss(row: Tensor, g: Tensor) -> Tensor:
+        return (layer(row, noise=g) * weight).sum()
+
+    gradient = torch.func.vmap(torch.func.grad(loss))(logits, noise)
+    leaf = logits.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(loss(leaf, noise), leaf)
+    torch.testing.assert_close(gradient, expected)
+
+
+@pytest.mark.parametrize("verb", ["marginals", "kl", "sample", "mode"])
+def test_compiled_subset_verbs(verb: str) -> None:
+    """Those of a conditional Bernoulli law, compiled and under vmap: the same values."""
+    layer, logits = RelaxedSubset(2), torch.randn(4, 5, generator=generator())
+    options = {"noise": gumbel_noise(logits, generator=generator(1))} if verb == "sample" else {}
+    function, expected = getattr(layer, verb), getattr(layer, verb)(logits, **options)
+    compiled = torch.compile(function, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(logits, **options), expected)
+    rows = [*options.values()]
+    mapped = torch.func.vmap(lambda row, *noise: function(row, **dict(zip(options, noise, strict=True))))
+    torch.testing.assert_close(mapped(logits, *rows), expected)

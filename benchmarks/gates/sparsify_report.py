@@ -1,0 +1,143 @@
+"""Page and picture of the sparsification benchmark, from its record."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
+from gumbelzoo.benchmarks.common.table import Record, budget
+from gumbelzoo.benchmarks.gates.sparsify_rows import CONTROL, CONVOLUTIONAL, GATES, PENALTY, ROWS, SEEDS, STEPS
+from gumbelzoo.plots import BLUE, GREEN, GREY, VERMILION, plot
+
+TITLES = {
+    GATES: "LeNet-300-100: a gate for each pixel and hidden unit",
+    CONTROL: "LeNet-300-100: controls",
+    CONVOLUTIONAL: "LeNet-5: a gate for each filter, feature and hidden unit",
+}
+GOAL, GOAL_UNITS = 1.8, (266, 88, 33)
+TEST_IMAGES = 10_000
+DENSE = {"mlp": 266_200, "lenet5": 430_500}  # weights without biases
+HEAD = f"""\
+MNIST with its grey values, 55,000 training images in batches of 100, AdamW with a cosine schedule from 0.002, no
+augmentation. {STEPS["mlp"]:,} steps for LeNet-300-100 (9 epochs) and {STEPS["lenet5"]:,} for LeNet-5 (3 epochs): what
+fits into about five minutes of one core. Publications train for 60 to 200 epochs, so this is a comparison between rows
+and no reproduction. Seeds {", ".join(map(str, SEEDS))}.
+
+- `error`: percent of the 10,000 test images, with the gates of evaluation; mean and standard error over seeds.
+- `units`: what is left after the physical removal of closed units, whose outputs are the same to 1e-6. LeNet-300-100:
+  pixels, hidden units of both layers; LeNet-5: filters of both convolutions, features, hidden units. Mean over seeds.
+- `weights`: share of the weights that are left, in percent. `MFLOP`: operations of one image without closed units.
+- Penalty: `{PENALTY}` on the expected share of open gates, the same in all rows of gates. It was set once, by hand, for
+  `hard_concrete`. Temperature 2/3 where there is one.
+- `draw`: one draw of the gates for a batch, or one for each image. Score functions have the latter, since they learn
+  from differences between images.
+- `minutes` of one run on one thread, on the wall clock of a busy machine.
+
+Published, of longer training: dense 1.64%; sparse variational dropout 1.92% with 1 in 68 weights; hard concrete 1.4%
+at 219-214-100 and 1.8% at 266-88-33 (LeNet-300-100).
+
+The same command resumes: `python benchmarks/gates/sparsify.py`."""
+HEADER = ["row", "error", "seeds", "units", "weights", "MFLOP", "draw", "minutes", "note"]
+
+
+def page(record: Record) -> list[str]:
+    """Return the parts of ``sparsify.md``."""
+    missing = [name for name in ROWS if name not in record]
+    parts = ["# Sparsification by stochastic gates", "![Error and weights of all rows](sparsify.png)", HEAD]
+    if record:
+        parts.append(budget(record))
+    for section, title in TITLES.items():
+        rows = {name: record[name] for name in ROWS if name in record and ROWS[name].section == section}
+        parts += [f"## {title}", rows_table(rows) if rows else "Not run yet."]
+    parts += ["## Goal", goal(record)]
+    return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
+
+
+def errors(entry: Mapping[str, Any]) -> list[float]:
+    """Return the test error of all runs in percent."""
+    return [100 * (1 - run["metrics"]["test/accuracy"]) for run in entry["runs"].values()]
+
+
+def mean_of(entry: Mapping[str, Any], key: str) -> float:
+    """Return the mean of a number that all runs have."""
+    return statistics.fmean(run[key] for run in entry["runs"].values())
+
+
+def share_of_weights(name: str, entry: Mapping[str, Any]) -> float:
+    """Return the mean share of weights that are left, in percent."""
+    return 100 * mean_of(entry, "weights") / DENSE[ROWS[name].network]
+
+
+def units(entry: Mapping[str, Any]) -> str:
+    """Format the mean number of units at each place."""
+    places = zip(*(run["units"] for run in entry["runs"].values()), strict=True)
+    return "-".join(f"{statistics.mean(place):.0f}" for place in places)
+
+
+def rows_table(rows: Record) -> str:
+    """Return a line for each row, the lowest error first."""
+    cells = []
+    for name, entry in sorted(rows.items(), key=lambda row: statistics.mean(errors(row[1]))):
+        row = ROWS[name]
+        learned = row.section != CONTROL and "fixed" not in row.gates
+        cells.append(
+            [
+                f"`{name}`",
+                mean_and_error(errors(entry), 2),
+                str(len(entry["runs"])),
+                units(entry),
+                f"{share_of_weights(name, entry):.1f}",
+                f"{1e-6 * mean_of(entry, 'flops'):.3f}",
+                row.draw if learned else "",
+                f"{statistics.median(run['minutes'] for run in entry['runs'].values()):.1f}",
+                row.note,
+            ]
+        )
+    return markdown_table(HEADER, cells)
+
+
+def goal(record: Record) -> str:
+    """Return the goal with what was found, and whether pruning by magnitude is better."""
+    text = f"Goal: `hard_concrete` has {GOAL}% error or less at {'-'.join(map(str, GOAL_UNITS))} units or fewer."
+    if "hard_concrete" not in record:
+        return f"{text} Not measured yet."
+    entry = record["hard_concrete"]
+    found = statistics.mean(errors(entry))
+    few = all(
+        number <= most for run in entry["runs"].values() for number, most in zip(run["units"], GOAL_UNITS, strict=True)
+    )
+    reached = "Reached." if few and found <= GOAL else "**Not reached.**"
+    lines = [f"{text} It has {found:.2f}% at {units(entry)}, {len(entry['runs'])} of {len(SEEDS)} seeds. {reached}"]
+    if "magnitude" in record:
+        other = statistics.mean(errors(record["magnitude"]))
+        verdict = "better" if other < found else "worse"
+        error = (found * (100 - found) / TEST_IMAGES) ** 0.5
+        lines.append(
+            f"At as many units, pruning by magnitude and training again has {other:.2f}%, which is {verdict}. The "
+            f"standard error of one run is {error:.2f} points. It takes twice the steps, and is told how many units "
+            "each layer may keep."
+        )
+    return "\n\n".join(lines)
+
+
+def draw(record: Record, path: Path) -> None:
+    """Draw test errors against the weights that are left."""
+    colours = {GATES: BLUE, CONTROL: GREEN, CONVOLUTIONAL: VERMILION}
+    with plot(path, 8, 5) as figure:
+        axes = figure.subplots()
+        for name, entry in record.items():
+            share, error = share_of_weights(name, entry), statistics.mean(errors(entry))
+            axes.plot(share, error, "o", color=colours[ROWS[name].section])
+            axes.annotate(name, (share, error), xytext=(5, 3), textcoords="offset points", fontsize=8)
+        for section, colour in colours.items():
+            axes.plot([], [], "o", color=colour, label=TITLES[section])
+        axes.axhline(GOAL, color=GREY, linestyle=":", label=f"goal of hard_concrete, {GOAL}%")
+        if record:  # nothing has no logarithm
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+        axes.set_xlabel("weights that are left, percent; lower is smaller")
+        axes.set_ylabel("test error, percent; lower is better")
+        figure.legend(loc="outside lower center", ncols=1, fontsize=9)
