@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -219,3 +219,12 @@ class Vocabulary:
             return torch.full(tokens.shape[:1], tokens.shape[1], device=tokens.device)
         ended = (tokens == self.eos).cumsum(1) > 0  # b t
         return ((~ended).sum(1) + 1).clamp(max=tokens.shape[1])
+
+
+def read_vocabulary(vocabulary: Vocabulary | Mapping[str, Any]) -> Vocabulary:
+    """Return a vocabulary from itself or from its ``config()``; ValueError for other keys."""
+    if isinstance(vocabulary, Vocabulary):
+        return vocabulary
+    if not {"tokens"} <= set(vocabulary) <= {"tokens", "level", "normal_form"}:
+        raise ValueError("vocabulary must have 'tokens', 'level' and 'normal_form', as Vocabulary.config() gives them")
+    return Vocabulary(**vocabulary)

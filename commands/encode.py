@@ -1,8 +1,8 @@
-"""Write the codes of images: of whole splits to a folder, or of some images to an .npz file.
+"""Write the codes of images or sentences: of whole splits of images to a folder, or of some to an .npz file.
 
 With --split the codes and labels of the source's own data set become a folder of .npy files and a header, for `decode`,
 for --data=codes of `fit`, and for other programs. A folder that is begun goes on. Otherwise an .npz file has the codes
-of the test set, of a folder of pictures, or of another .npz file.
+of the test set, of a folder of pictures, of another .npz file, or of a file of one sentence a line.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .files.classes import add_label
 from .files.outputs import ARRAYS, IMAGES_HELP, check_count, check_output, path, write_rows
 
 if TYPE_CHECKING:
@@ -33,7 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"{IMAGES_HELP} (default: the test set)",
     )
     parser.add_argument(
-        "-n", type=int, metavar="N", help="number of test images, spread over the set, or of the first images given"
+        "--text", type=path, metavar="FILE", help="UTF-8 file of one sentence a line, for a model of text"
+    )
+    add_label(parser, "sentences")
+    parser.add_argument(
+        "-n", type=int, metavar="N", help="number of test images, spread over the set, or of the first given"
     )
     parser.add_argument(
         "--out", type=path, help="default: codes.npz, with the array 'codes'; with --split the folder codes"
@@ -43,18 +48,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Encode images, write the codes part by part, print the place; ``decode`` reads it.
+    """Encode images or sentences, write the codes part by part, print the place; ``decode`` reads it.
 
     Raises:
-        ValueError: a model without codes, images that it does not take, an output that is not .npz or an input, options
-            that do not go together, a folder of other codes, a device that is not there.
+        ValueError: a model without codes, images or sentences that it does not take, an output that is not .npz or an
+            input, options that do not go together, a folder of other codes, a device that is not there.
     """
-    from .files.source import find_device, require_method, resolve_source
+    from .files.source import find_device, refuse_others, require_method, resolve_source
 
     _check(options)
     device = find_device(options.device)
     source = resolve_source(options.source)
     require_method(source.model, "encode")
+    if refuse_others(options, source.model, images=("images", "split"), text=("text", "label")):
+        _write_sentences(options, source, device)
+        return
     if options.split is None:
         _write_file(options, source, device)
         return
@@ -70,7 +78,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.split is None:
         if options.out is not None and not options.out.suffix:
             raise ValueError(f"'{options.out}' is no .npz file; for a folder of a whole split give --split as well")
-        check_output(options.out or Path("codes.npz"), ARRAYS, [options.images])
+        check_output(options.out or Path("codes.npz"), ARRAYS, [options.images, options.text])
         return
     for name, given in (("--images", options.images), ("-n", options.n)):
         if given is not None:
@@ -96,3 +104,15 @@ def _write_file(options: argparse.Namespace, source: Source, device: torch.devic
     model = source.model.to(device)
     codes = (model.encode(part.to(device)).cpu().numpy() for part in with_progress(parts, n, "images"))
     write_rows(options.out or Path("codes.npz"), "codes", n, codes)
+
+
+def _write_sentences(options: argparse.Namespace, source: Source, device: torch.device) -> None:
+    """Write the codes of test sentences, or of a user's, to an .npz file."""
+    from .files.sentences import Sentences
+    from .files.terminal import with_progress
+
+    given = Sentences(source, options, options.n)
+    model = source.model.to(device)
+    codes = (model.encode(lines, label).cpu().numpy() for lines, label in given.parts())
+    n = len(given.lines)
+    write_rows(options.out or Path("codes.npz"), "codes", n, with_progress(codes, n, "sentences"))

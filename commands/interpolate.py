@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .files.classes import add_label
 from .files.outputs import (
     IMAGES_HELP,
     PICTURES,
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("FIRST", "LAST"),
         help="two sentences, for a model of text; may be repeated (default: test sentences)",
     )
-    parser.add_argument("--label", type=int, help="class of all sentences, for a model of classes")
+    add_label(parser, "sentences")
     parser.add_argument("--out", type=path, help="file (default: interpolation.png for images; text is printed)")
     add_view(parser, "pairs in a row (default: 1)")
     parser.add_argument("--root", help="folder of the data sets (default: GUMBELZOO_DATA, else the cache folder)")
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
         ValueError: a model that cannot, fewer than two images or sentences, such that it does not take, an option of
             the other kind of model.
     """
-    from .files.source import require_method, resolve_source
+    from .files.source import refuse_others, require_method, resolve_source
 
     check_count("-n", options.n)
     check_count("--steps", options.steps, least=2)
@@ -68,13 +69,7 @@ def run(options: argparse.Namespace) -> None:
         check_output(options.out, [*PICTURES, *TEXTS], [options.images])
     source = resolve_source(options.source)
     require_method(source.model, "interpolate")
-    text = source.model.batch_key == "tokens"
-    others = ("images", "scale", "columns") if text else ("between", "label")
-    for name in others:
-        if getattr(options, name) is not None:
-            kind = "text" if text else "images"
-            raise ValueError(f"a {source.model.registry_name} model is of {kind} and has no use for --{name}")
-    if text:
+    if refuse_others(options, source.model, images=("images", "scale", "columns"), text=("between", "label")):
         _interpolate_text(options, source)
     else:
         _interpolate_images(options, source, view)
@@ -104,8 +99,7 @@ def _interpolate_images(options: argparse.Namespace, source: Source, view: View)
 
 def _interpolate_text(options: argparse.Namespace, source: Source) -> None:
     """Print or write a block of lines for each pair, with an empty line between two blocks."""
-    from .files.sentences import check_text_output, read_test_sentences, write_lines
-    from .files.terminal import show
+    from .files.sentences import check_text_output, print_or_write, read_test_sentences
 
     if options.out is not None:
         check_text_output(options.out, source)
@@ -121,8 +115,4 @@ def _interpolate_text(options: argparse.Namespace, source: Source) -> None:
     between = source.model.interpolate(first, last, options.steps, label)
     blocks = [[a, *middle, b] for a, middle, b in zip(first, between, last, strict=True)]
     spaced = [block if number == 0 else ["", *block] for number, block in enumerate(blocks)]
-    if options.out is None:
-        for block in spaced:
-            show(block)
-    else:
-        write_lines(spaced, options.out)
+    print_or_write(spaced, options.out)

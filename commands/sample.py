@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from .files.classes import add_label
 from .files.outputs import (
     PICTURES,
     add_view,
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples (default: 0)")
     parser.add_argument("--prefix", help="text that each sentence begins with")
-    parser.add_argument("--label", type=int, help="class of all samples, for a model of classes")
+    add_label(parser, "samples")
     parser.add_argument("--top_k", type=int, help="draw from the K most probable tokens or codes")
     parser.add_argument("--top_p", type=float, help="draw from the most probable ones of this total probability")
     add_view(parser, "images in a row (default: a square)")
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from ..callbacks.pictures import sample_columns, sample_grid
-    from .files.sentences import check_text_output, write_lines
+    from .files.sentences import check_text_output, print_or_write
     from .files.source import require_method, resolve_source
     from .files.terminal import with_progress
 
@@ -70,11 +71,10 @@ def run(options: argparse.Namespace) -> None:
         check_picture(options.n, sample_columns(options.n, view), model.image_shape, view)
         title = ", ".join([f"{options.n} samples", f"seed {options.seed}", *_choices(options.temperature, given)])
         write_picture(sample_grid(torch.cat(list(parts)), view, title), out)
-    elif options.out is None:
-        _print(parts)
     else:
-        check_text_output(options.out, source)
-        write_lines(parts, options.out)
+        if options.out is not None:
+            check_text_output(options.out, source)
+        print_or_write(parts, options.out)
 
 
 def _choices(temperature: float, given: Mapping[str, Any]) -> list[str]:
@@ -91,10 +91,3 @@ def _draw(model: Any, n: int, seed: int, **options: Any) -> Iterator[Any]:
     generator = torch.Generator().manual_seed(seed)
     for first in range(0, n, PART):
         yield model.sample(min(PART, n - first), generator=generator, **options)
-
-
-def _print(parts: Iterator[list[str]]) -> None:
-    from .files.terminal import show
-
-    for sentences in parts:
-        show(sentences)

@@ -2,22 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import argparse
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ...data.text.documents import file_lines
+from ...data.text.lines import regular_file
+from ...data.text.tokenization import MAX_LINES
+from ...models.text.vae.sentences import encode_sentences
 from ...pretrained.config import PLACES
 from ...pretrained.paths import whole_file
 from ...pretrained.untrusted import printable
 from .outputs import TEXTS, check_output, path
 from .source import Source, build_data
-from .terminal import as_line
+from .terminal import as_line, show
+
+ROWS = 500  # sentences that a model reads at a time
 
 
-def read_test_sentences(source: Source, n: int, root: str | None = None) -> tuple[list[str], Tensor | None]:
-    """Return ``n`` test sentences, or all if there are fewer, spread evenly over the set, and their classes, if known.
+class Sentences:
+    """Sentences that a command is about: those of the file ``--text``, else test sentences, and their classes.
+
+    Args:
+        source: model and data.
+        options: of the command, with ``text``, ``label`` and ``root``.
+        n: only the first so many of a file, or so many test sentences, spread over the set; None for all.
+
+    Attributes:
+        lines: the sentences.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a file without text, or with too much of it; errors of ``read_test_sentences``.
+    """
+
+    def __init__(self, source: Source, options: argparse.Namespace, n: int | None = None) -> None:
+        self._label = options.label
+        if options.text is not None:
+            self.lines = read_file(options.text, source.model, n)
+            return
+        self.lines, labels = read_test_sentences(source, n, options.root)
+        if self._label is None and source.model.classes:
+            self._label = labels
+
+    def parts(self) -> Iterator[tuple[list[str], Any]]:
+        """Yield ``ROWS`` sentences at a time, with their label: one for all, one each, or None."""
+        for first in range(0, len(self.lines), ROWS):
+            rows = slice(first, first + ROWS)
+            yield self.lines[rows], self._label[rows] if isinstance(self._label, Tensor) else self._label
+
+
+def read_file(path: Path, model: Any, n: int | None = None) -> list[str]:
+    """Read the sentences of a UTF-8 file, one a line, or the first ``n``; blank lines are none.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: no text, too many lines, one that the model does not take; errors of ``file_lines``.
+    """
+    lines = list(islice(file_lines(regular_file(path)), n or MAX_LINES + 1))
+    if not lines:
+        raise ValueError(f"{path} has no text in it; give a file of one sentence a line")
+    if len(lines) > MAX_LINES:
+        raise ValueError(f"{path} has more than {MAX_LINES:,} lines of text; give a part of it, or -n")
+    for line in lines:  # all of them before the first is used
+        try:
+            encode_sentences(model.require_vocabulary(), model.max_length, [line.text])
+        except ValueError as error:
+            raise ValueError(f"{line.file} line {line.number}: {error}") from None
+    return [line.text for line in lines]
+
+
+def read_test_sentences(source: Source, n: int | None, root: str | None = None) -> tuple[list[str], Tensor | None]:
+    """Return ``n`` test sentences, spread evenly over the set, or all (None, or fewer), and their classes, if known.
 
     Raises:
         ValueError: no data, or data without text.
@@ -27,17 +88,26 @@ def read_test_sentences(source: Source, n: int, root: str | None = None) -> tupl
     data.setup("test")
     batches = list(data.test_dataloader())
     if not batches or "tokens" not in batches[0]:
-        raise ValueError("the data of this model have no test sentences; give some with --between")
+        raise ValueError("the data of this model have no test sentences; give your own")
     rows = {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
-    chosen = torch.linspace(0, len(rows["tokens"]) - 1, min(n, len(rows["tokens"])), dtype=torch.float64).long()
+    total = len(rows["tokens"])
+    chosen = torch.linspace(0, total - 1, min(n or total, total), dtype=torch.float64).long()
     lines = [source.model.require_vocabulary().decode(row) for row in rows["tokens"][chosen]]
     return lines, rows["label"][chosen] if "label" in rows else None
 
 
-def check_text_output(out: Path, source: Source) -> None:
+def check_text_output(out: Path, source: Source, inputs: Sequence[Path | None] = ()) -> None:
     """Check a text file that a command is to write; errors are those of ``check_output``, the corpus an input."""
     corpora = [source.data.get("arguments", {}).get(name) for name in PLACES]
-    check_output(out, TEXTS, [path(corpus) for corpus in corpora if corpus])
+    check_output(out, TEXTS, [*inputs, *(path(corpus) for corpus in corpora if corpus)])
+
+
+def print_or_write(parts: Iterable[Sequence[str]], out: Path | None) -> None:
+    """Print sentences part by part; or write them to a file, and print its path."""
+    if out is not None:
+        return write_lines(parts, out)
+    for sentences in parts:
+        show(sentences)
 
 
 def write_lines(parts: Iterable[Sequence[str]], out: Path) -> None:

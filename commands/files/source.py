@@ -59,8 +59,8 @@ def resolve_source(name: str) -> Source:
 
 
 def can(model: Any, method: str) -> bool:
-    """Return whether a command can use a model's method; text is only sampled and interpolated."""
-    return hasattr(model, method) and (model.batch_key != "tokens" or method in ("sample", "interpolate"))
+    """Return whether a command can use a model's method."""
+    return hasattr(model, method)
 
 
 def require_method(model: Any, method: str) -> None:
@@ -68,6 +68,22 @@ def require_method(model: Any, method: str) -> None:
     if not can(model, method):
         known = ", ".join(["test", *(other for other in METHODS if can(model, other))])
         raise ValueError(f"a {model.registry_name} model cannot {method}; it can: {known}")
+
+
+def refuse_others(options: Any, model: Any, images: Sequence[str], text: Sequence[str]) -> bool:
+    """Return whether a model is of text; ValueError for an option of the other kind of models.
+
+    Args:
+        options: of a command.
+        model: its model.
+        images, text: options that only models of images, or of text, have a use for.
+    """
+    is_text = model.batch_key == "tokens"
+    for name in images if is_text else text:
+        if not (getattr(options, name) is None or getattr(options, name) is False):
+            kind = "text" if is_text else "images"
+            raise ValueError(f"a {model.registry_name} model is of {kind} and has no use for --{name}; leave it out")
+    return is_text
 
 
 # -- options of `test` ------------------------------------------------------------------------------------------------

@@ -225,6 +225,11 @@ class ImageData(InMemoryData):
         labels = torch.cat([split.labels for split in (splits.train, splits.valid, splits.test)])
         return 1 + int(labels.max()) if len(labels) else 0
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each class, in their order; empty where they have none."""
+        return self.splits.class_names
+
     def train_transform(self, batch: Batch, key: Key) -> Batch:
         """Flip, then scale or binarize a batch of uint8 levels, as float32."""
         if self.flip:

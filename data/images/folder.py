@@ -77,6 +77,7 @@ def folder(
             "classes": _classes(tree),
             "left out": summary(left_out) or "nothing",
         },
+        class_names=tree.classes,
     )
 
 

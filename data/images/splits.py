@@ -65,6 +65,7 @@ class Splits:
         source: files they come from.
         binarized: how the files were binarized; None for grey and colour images.
         details: metadata that only this data set has.
+        class_names: name of each class, in their order; empty where they have none.
     """
 
     train: Split
@@ -73,6 +74,7 @@ class Splits:
     source: str
     binarized: str | None = None
     details: Mapping[str, str] = field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
 
 
 Shape = tuple[int, int, int]

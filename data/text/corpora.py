@@ -7,7 +7,7 @@ from functools import partial
 
 from ..storage import Folders, read_verified
 from .rules import Rules
-from .smiles import with_molecules
+from .smiles import with_labels, with_molecules
 from .splits import TextSplits, text_set
 from .text_file import FILE_OPTIONS, text_splits
 from .tokenization import read_sentences
@@ -92,6 +92,7 @@ def read_corpus(
     min_count: int = 2,
     max_vocabulary: int | None = None,
     longest_line: int = 200,
+    labels: str | None = None,
 ) -> TextSplits:
     """Read a named corpus; its files are downloaded if missing.
 
@@ -100,6 +101,7 @@ def read_corpus(
         folders: where data sets lie.
         vocabulary_path, min_count, max_vocabulary, longest_line: see ``Rules``.
         level: tokenization instead of the corpus' own.
+        labels: of molecules; see ``with_labels``.
     """
     rules = Rules(level or corpus.level, min_count, max_vocabulary, longest_line, vocabulary_path)
     parts = []
@@ -108,8 +110,8 @@ def read_corpus(
         read_verified(path, file.md5)
         parts.append(read_sentences(path, rules.tokenization, longest_line, file.header))
     splits = text_splits(parts[0], parts[1] if corpus.test else None, rules.vocabulary_of)
-    return with_molecules(splits) if corpus.molecules else splits
+    return with_labels(with_molecules(splits), labels) if corpus.molecules else splits
 
 
 for name, corpus in NAMED_CORPORA.items():
-    text_set(name, *FILE_OPTIONS)(partial(read_corpus, corpus))
+    text_set(name, *FILE_OPTIONS, *(["labels"] if corpus.molecules else []))(partial(read_corpus, corpus))

@@ -34,7 +34,7 @@ class TextData(InMemoryData):
             tenth of the remaining lines of ``path``. A saved data set may have both, ``test`` and ``validation``.
         labels: where the class of each line is, for name=text; default: there are none. tab: each line is
             label<TAB>text. files: in the name of the file, or of the folder within ``path`` that it is in. Of a saved
-            data set, the column of the labels.
+            data set, the column of the labels. log_p: for smiles and smiles_qm9, thirds of logP: low, middle, high.
         labels_path: file with a label a line, for the lines of ``path``.
         column: column of the text in a saved data set. Default text.
         vocabulary_path: file of one token a line, for files, in the place of the tokens of training. Of ids, the token
@@ -190,6 +190,11 @@ class TextData(InMemoryData):
         """Number of classes: labels are in [0, classes). 0 without labels."""
         return self.splits.classes
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each class, in their order; empty where they have none."""
+        return self.splits.class_names
+
     def test_sequences(self) -> tuple[Tensor, Tensor]:
         """Return token ids ``b t`` and lengths ``b`` of the test split."""
         return self.splits.test.tokens, self.splits.test.lengths
@@ -210,6 +215,21 @@ class TextData(InMemoryData):
         Raises:
             ValueError: another shape or type, no samples, or ids outside the vocabulary.
         """
+        return self.splits.score(self._padded(samples))
+
+    def label_metrics(self, samples: Tensor, labels: Tensor) -> dict[str, float]:
+        """Return metrics of samples ``b t`` and the labels ``b`` that were asked for, by name; none of most text sets.
+
+        Raises:
+            ValueError: errors of ``score``; another number of labels.
+        """
+        metrics, padded = self.splits.label_metrics, self._padded(samples)
+        if labels.shape != samples.shape[:1]:
+            raise ValueError(f"give a label for each of the {len(samples)} samples, got {tuple(labels.shape)}")
+        return metrics(padded, labels.cpu()) if metrics else {}
+
+    def _padded(self, samples: Tensor) -> Tensor:
+        """Samples on the CPU, padded after their EOS; errors are those of ``score``."""
         size = len(self.vocabulary)
         if samples.ndim != 2 or samples.dtype != torch.int64 or samples.numel() == 0:
             raise ValueError(f"samples must be int64 token ids 'b t', got {samples.dtype} {tuple(samples.shape)}")
@@ -217,7 +237,7 @@ class TextData(InMemoryData):
             raise ValueError(f"samples must be ids in [0, {size}), got {int(samples.min())} to {int(samples.max())}")
         samples = samples.cpu()
         padding = torch.arange(samples.shape[1]) >= self.vocabulary.lengths(samples)[:, None]  # b t
-        return self.splits.score(samples.masked_fill(padding, self.vocabulary.pad))
+        return samples.masked_fill(padding, self.vocabulary.pad)
 
     def details(self) -> dict[str, str]:
         """Return the metadata of the text set."""

@@ -63,6 +63,9 @@ class TextSplits:
         reference_samples: up to ``n`` sequences ``n t`` from each source that a model is compared with, by name.
         metadata: further facts printed with results.
         classes: number of classes; 0 for sequences without labels.
+        class_names: name of each class, in their order; empty where they have none.
+        label_metrics: metrics of padded samples ``b t`` that labels ``b`` were asked for, by name; None if there are
+            none.
     """
 
     vocabulary: Vocabulary
@@ -74,6 +77,8 @@ class TextSplits:
     reference_samples: Callable[[int, torch.Generator], dict[str, Tensor]]
     metadata: Mapping[str, str] = field(default_factory=dict)
     classes: int = 0
+    class_names: tuple[str, ...] = ()
+    label_metrics: Callable[[Tensor, Tensor], dict[str, float]] | None = None
 
 
 @dataclass(frozen=True)

@@ -127,4 +127,5 @@ def text_splits(
         partial(reference_samples, train_ids, valid_ids),
         metadata,
         len(classes),
+        tuple(classes),
     )

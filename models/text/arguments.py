@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...registry import Registry, Spec, from_options
-from ...vocabulary import Vocabulary
-from .base import TextModel, read_vocabulary
+from ...vocabulary import Vocabulary, read_vocabulary
+from .base import TextModel
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def check_init_from(
     vocabulary: Vocabulary | Mapping[str, Any] | None,
     max_length: int | None,
     generator: Spec | None,
-    classes: int = 0,
+    classes: int | list[str] = 0,
 ) -> TextModel:
     """Return the trained model to start from.
 
@@ -81,7 +81,7 @@ def check_init_from(
     own = {
         "max_length": (max_length, init_from.max_length),
         "generator": (generator, init_from.generator_spec),
-        "classes": (classes or None, init_from.classes),
+        "classes": (classes or None, [*init_from.class_names] if isinstance(classes, list) else init_from.classes),
     }
     for name, (given, brought) in own.items():
         if given not in (None, brought):

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from ...interfaces import Batch
 from ...registry import Spec, plain
-from ...vocabulary import Vocabulary
+from ...vocabulary import Vocabulary, read_vocabulary
 from ..base import ZooModel, check_draws
-from ..inputs import check_classes
+from ..class_names import Label, class_number, named_classes
 from .generators.base import GENERATORS, LanguageModel, length_mask
-from .labels import batch_labels, sample_labels
+from .labels import batch_labels, label_metrics, sample_labels
 from .reverse_nll import reverse_nll
 
 ROWS = 500  # samples drawn at a time, to bound the memory of their logits
@@ -35,6 +35,7 @@ class TextModel(ZooModel):
     Attributes:
         generator_spec: name of the generator, or ``{name: ..., options}``.
         classes: number of labels that the generator is conditioned on, 0 for none.
+        class_names: names of the labels in their order; empty without names, or until the data give them.
         test_samples: samples that are scored at test.
         reverse_steps: optimizer steps of the model that measures the reverse NLL at test; 0 for none.
         generator: the language model; only after ``build``.
@@ -46,6 +47,7 @@ class TextModel(ZooModel):
     sample_options = frozenset({"prefix", "label", "top_k", "top_p"})
     generator_spec: Spec
     classes: int = 0
+    class_names: tuple[str, ...] = ()
     test_samples: int
     reverse_steps: int
     generator: LanguageModel
@@ -98,7 +100,8 @@ class TextModel(ZooModel):
     def config(self) -> dict[str, Any]:
         """Plain arguments that rebuild the model, vocabulary and generator included."""
         text = {"vocabulary": self.vocabulary, "max_length": self.max_length, "generator": self.generator_spec}
-        return {**super().config(), **plain(text)}
+        named = {"classes": list(self.class_names) or self.classes} if self.classes else {}
+        return {**super().config(), **plain(text), **named}
 
     def configure_model(self) -> None:
         """Build for the trainer's data, or check that they match the model.
@@ -115,8 +118,7 @@ class TextModel(ZooModel):
             self._build(vocabulary, max_length)
         else:
             self.check_data(vocabulary, max_length)
-        if self.classes:
-            check_classes(source, self.classes)
+        self.class_names = named_classes(source, self.classes, self.class_names)
 
     def check_data(self, vocabulary: Vocabulary, max_length: int) -> None:
         """Check that data have the model's vocabulary and length of sentences, else ValueError."""
@@ -165,7 +167,9 @@ class TextModel(ZooModel):
             return
         metrics: dict[str, float] = {}
         if self.trainer.is_global_zero:
-            metrics = self.sample_metrics(self.sample_tokens(self.test_samples))
+            labels = sample_labels(None, self.test_samples, self.classes, self.device, None)
+            tokens = self.sample_tokens(self.test_samples, label=labels)
+            metrics = {**self.sample_metrics(tokens), **label_metrics(self.source, tokens, labels)}
             if self.reverse_steps:
                 metrics["reverse_nll"] = self._reverse_nll()
         metrics = self.trainer.strategy.broadcast(metrics)
@@ -200,7 +204,7 @@ class TextModel(ZooModel):
         top_k: int | None = None,
         top_p: float | None = None,
         prefix: str = "",
-        label: int | Tensor | None = None,
+        label: Label | None = None,
         banned: int | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
@@ -208,6 +212,7 @@ class TextModel(ZooModel):
         vocabulary = self.require_vocabulary()
         ids = torch.tensor(vocabulary.encode(prefix), dtype=torch.int64, device=self.device) if prefix else None
         options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "banned": banned}
+        label = class_number(label, self.class_names)
         conditions = self.draw_conditions(sample_labels(label, n, self.classes, self.device, generator), n, generator)
         parts = [conditions[first : first + ROWS] if conditions is not None else None for first in range(0, n, ROWS)]
         sizes = [min(ROWS, n - first) for first in range(0, n, ROWS)]
@@ -226,7 +231,7 @@ class TextModel(ZooModel):
         top_k: int | None = None,
         top_p: float | None = None,
         prefix: str = "",
-        label: int | Tensor | None = None,
+        label: Label | None = None,
         generator: torch.Generator | None = None,
     ) -> list[str]:
         """Draw sentences. They contain no ``<unk>``, which is no word.
@@ -235,7 +240,7 @@ class TextModel(ZooModel):
             n: number of sentences.
             temperature, top_k, top_p: see ``truncate``.
             prefix: text that every sentence starts with.
-            label: class of all sentences, or one each (``n``); None draws them uniformly.
+            label: class of all sentences by number or name, or one each (``n``); None draws them uniformly.
             generator: the source of the noise.
 
         Raises:
@@ -248,12 +253,3 @@ class TextModel(ZooModel):
         options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "prefix": prefix}
         tokens = self.sample_tokens(n, label=label, banned=vocabulary.unk, generator=generator, **options)
         return [vocabulary.decode(row) for row in tokens]
-
-
-def read_vocabulary(vocabulary: Vocabulary | Mapping[str, Any]) -> Vocabulary:
-    """Return a vocabulary from itself or from its ``config()``; ValueError for other keys."""
-    if isinstance(vocabulary, Vocabulary):
-        return vocabulary
-    if not {"tokens"} <= set(vocabulary) <= {"tokens", "level", "normal_form"}:
-        raise ValueError("vocabulary must have 'tokens', 'level' and 'normal_form', as Vocabulary.config() gives them")
-    return Vocabulary(**vocabulary)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -48,3 +50,9 @@ def sample_labels(
     if labels.shape not in ((), (1,), (n,)):
         raise ValueError(f"give one label, or one for each of the {n} samples, got {tuple(labels.shape)}")
     return check_labels(labels.expand(n), classes)
+
+
+def label_metrics(source: Any, tokens: Tensor, labels: Tensor | None) -> dict[str, float]:
+    """Return the data's metrics of samples ``n t`` and their labels ``n``; none without labels or such metrics."""
+    metrics = getattr(source, "label_metrics", None)
+    return {} if labels is None or metrics is None else metrics(tokens, labels)

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from ...interfaces import Batch
-from ...ranges import check_sizes, check_weights
+from ...ranges import check_weights
 from ...registry import Spec, from_options
 from ...vocabulary import Vocabulary
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, learning_rate_factor, register_model
+from ..class_names import read_classes
 from ..relaxed.annealed import Annealed
 from .arguments import NO_PRETRAINING, Pretraining, check_init_from, check_spec
 from .base import TextModel
@@ -42,7 +43,7 @@ class TextGAN(TextModel):
         generator: lstm, transformer, or ``{name: lstm, width: 32, hidden: 32, layers: 1, dropout: 0.0}``; None is lstm.
         init_from: a trained text model, as ``load`` returns it; on the command line its name. It brings the three
             arguments above, its classes, and weights.
-        classes: number of labels that the generator is conditioned on, 0 for none; for objective mle only.
+        classes: labels that the generator is conditioned on, their number or names; for objective mle only.
         objective: mle, scheduled_sampling, professor_forcing, gumbel, seqgan, organ, or ``{name: seqgan, rollouts: 16,
             adversary: {...}}``.
         pretraining: maximum likelihood before the objective; options of ``Pretraining``.
@@ -91,7 +92,7 @@ class TextGAN(TextModel):
         generator: Spec | None = None,
         init_from: str | ZooModel | None = None,
         objective: Spec = "mle",
-        classes: int = 0,
+        classes: int | list[str] = 0,
         pretraining: Pretraining | dict = NO_PRETRAINING,
         optimizer: OptimizerConfig | dict = ZooModel.optimizer_config,
         clip: float = 10.0,
@@ -102,9 +103,8 @@ class TextGAN(TextModel):
         start = None if init_from is None else check_init_from(init_from, vocabulary, max_length, generator, classes)
         if start is not None:
             vocabulary, max_length, generator = start.vocabulary, start.max_length, start.generator_spec
-            classes = start.classes
+            classes = [*start.class_names] or start.classes
         check_weights(clip=clip)
-        check_sizes(0, classes=classes)
         if reverse_steps < 0 or test_samples < 2:
             raise ValueError(
                 "reverse_steps must be >= 0, and test_samples >= 2, since samples are compared, got "
@@ -115,9 +115,9 @@ class TextGAN(TextModel):
         self.generator_spec, self.objective_spec = generator or "lstm", objective
         check_spec(GENERATORS, self.generator_spec)
         check_spec(OBJECTIVES, objective)
+        self.classes, self.class_names = read_classes(classes)
         if classes and OBJECTIVES.read(objective)[0] != "mle":
             raise ValueError(f"only objective mle takes labels, got {objective!r} for {classes} classes; use classes=0")
-        self.classes = classes
         self.use_optimizer(optimizer)
         self.pretraining = from_options(Pretraining, pretraining)
         self.clip, self.test_samples, self.reverse_steps = clip, test_samples, reverse_steps
@@ -131,9 +131,7 @@ class TextGAN(TextModel):
     def config(self) -> dict[str, Any]:
         """Plain arguments that rebuild the model; a likelihood model without pretraining records none."""
         config = super().config()
-        if self.classes:
-            config["classes"] = self.classes
-        else:
+        if not self.classes:
             config.pop("classes", None)
         if not self.adversarial and not self.pretraining.steps:
             del config["pretraining"]

@@ -18,6 +18,7 @@ from ...ranges import check_sizes
 from ...registry import Spec, from_options
 from ...vocabulary import Vocabulary
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, register_model
+from ..class_names import Label, class_number, read_classes
 from .arguments import check_spec
 from .base import ROWS
 from .generators import GENERATORS
@@ -43,7 +44,7 @@ class TextVAE(LatentTextModel):
         matching: kl, adversarial, or ``{name: kl, free_bits: 4.0, warmup: 1000}``.
         generator: of the decoder: lstm, transformer, or ``{name: lstm, width: 64, hidden: 128, dropout: 0.4}``.
         encoder: sizes of the encoder; options of ``GRUConfig``.
-        classes: number of labels that encoder and decoder are conditioned on, 0 for none.
+        classes: labels that encoder and decoder are conditioned on, their number or names; 0 for none.
         word_dropout: probability that a token is withheld from the decoder in training.
         optimizer: AdamW and its learning-rate schedule; options of ``OptimizerConfig``.
         bound_samples: m of the importance-weighted bound at test.
@@ -89,7 +90,7 @@ class TextVAE(LatentTextModel):
         matching: Spec = "kl",
         generator: Spec = "lstm",
         encoder: GRUConfig | dict = ENCODER,
-        classes: int = 0,
+        classes: int | list[str] = 0,
         word_dropout: float = 0.0,
         optimizer: OptimizerConfig | dict = ZooModel.optimizer_config,
         bound_samples: int = 500,
@@ -99,7 +100,7 @@ class TextVAE(LatentTextModel):
     ) -> None:
         super().__init__()
         check_sizes(bound_samples=bound_samples, bound_sentences=bound_sentences)
-        check_sizes(0, classes=classes, reverse_steps=reverse_steps)
+        check_sizes(0, reverse_steps=reverse_steps)
         check_sizes(2, test_samples=test_samples)  # samples are compared
         if not 0 <= word_dropout < 1:
             raise ValueError(f"word_dropout must be in [0, 1), got {word_dropout}")
@@ -107,7 +108,8 @@ class TextVAE(LatentTextModel):
         self.save_hyperparameters()
         self.use_optimizer(optimizer)
         self.generator_spec, self.encoder_config = generator, from_options(GRUConfig, encoder)
-        self.classes, self.word_dropout = classes, word_dropout
+        self.classes, self.class_names = read_classes(classes)
+        self.word_dropout = word_dropout
         self.bound_samples, self.bound_sentences = bound_samples, bound_sentences
         self.test_samples, self.reverse_steps = test_samples, reverse_steps
         self.latent = LATENTS.build(latent)
@@ -134,19 +136,19 @@ class TextVAE(LatentTextModel):
     # -- codes and sentences ------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def encode(self, sentences: Sequence[str], label: int | Tensor | None = None) -> Tensor:
+    def encode(self, sentences: Sequence[str], label: Label | None = None) -> Tensor:
         """Return the codes of sentences, ``-> b n``: the most probable categories, or Gaussian means.
 
         Args:
             sentences: text, one sentence each.
-            label: class of all sentences, or one each (``b``), for a conditional model.
+            label: class of all sentences by number or name, or one each (``b``), for a conditional model.
 
         Raises:
             ValueError: errors of ``encode_sentences``; a label that is missing, or that the model does not take.
         """
         return self.latent.mode(self._posterior(sentences, label))
 
-    def _posterior(self, sentences: Sequence[str], label: int | Tensor | None) -> Tensor:
+    def _posterior(self, sentences: Sequence[str], label: Label | None) -> Tensor:
         vocabulary = self.require_vocabulary()
         assert self.max_length is not None
         tokens, lengths = encode_sentences(vocabulary, self.max_length, sentences)
@@ -157,7 +159,7 @@ class TextVAE(LatentTextModel):
             return torch.cat([self.posterior(part) for part in parts_of(batch)])
 
     @torch.no_grad()
-    def decode(self, codes: Tensor, label: int | Tensor | None = None) -> list[str]:
+    def decode(self, codes: Tensor, label: Label | None = None) -> list[str]:
         """Write the sentence of each row of codes ``b n``: the most probable token of every step.
 
         Args:
@@ -178,13 +180,13 @@ class TextVAE(LatentTextModel):
         )
         return [vocabulary.decode(row) for part in parts for row in part]
 
-    def reconstruct(self, sentences: Sequence[str], label: int | Tensor | None = None) -> list[str]:
+    def reconstruct(self, sentences: Sequence[str], label: Label | None = None) -> list[str]:
         """Return ``decode(encode(sentences))``; arguments and errors are theirs."""
         return self.decode(self.encode(sentences, label), label)
 
     @torch.no_grad()
     def interpolate(
-        self, start: Sequence[str], end: Sequence[str], steps: int, label: int | Tensor | None = None
+        self, start: Sequence[str], end: Sequence[str], steps: int, label: Label | None = None
     ) -> list[list[str]]:
         """Decode ``steps`` points between the codes of two sentences, for each pair; both ends are among them.
 
@@ -211,8 +213,9 @@ class TextVAE(LatentTextModel):
         z = self.latent.embed(self.latent.sample_prior(n, generator))
         return self.context(z, self._one_hot(labels))
 
-    def _labels(self, label: int | Tensor | None, n: int) -> Tensor | None:
+    def _labels(self, label: Label | None, n: int) -> Tensor | None:
         """Labels ``n``; None for an unconditional model."""
         if self.classes and label is None:
-            raise ValueError(f"this model depends on labels: give label, from 0 to {self.classes - 1}")
-        return sample_labels(label, n, self.classes, self.device, None)
+            known = ", ".join(self.class_names) or f"from 0 to {self.classes - 1}"
+            raise ValueError(f"this model depends on labels: give label, {known}")
+        return sample_labels(class_number(label, self.class_names), n, self.classes, self.device, None)

@@ -23,7 +23,7 @@ from torch import Tensor
 from ...interfaces import Batch
 from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, register_model
-from ..inputs import check_classes
+from ..class_names import Label, class_number, named_classes, read_classes
 from ..quantizers import CodebookUsage
 from ..relaxed import RelaxedCategorical
 from ..relaxed.annealed import Annealed
@@ -44,7 +44,7 @@ class CodePrior(CodeModel):
         vqvae: a trained ``VQVAE``, which is frozen, or the arguments of one. On the command line: a run folder, a .ckpt
             file, a released name, a release folder or a hub id.
         network: pixelcnn, transformer, maskgit, or ``{name: pixelcnn, width: 64, depth: 8}``.
-        classes: number of labels that the prior is conditioned on, 0 for none.
+        classes: labels that the prior is conditioned on, their number or names; 0 for none.
         posterior_draws: train on samples of q(z | x) instead of its modes, for a tighter bound on images.
         optimizer: options of ``OptimizerConfig``.
 
@@ -77,30 +77,29 @@ class CodePrior(CodeModel):
         self,
         vqvae: str | VQVAE | dict | None = None,
         network: Spec = "pixelcnn",
-        classes: int = 0,
+        classes: int | list[str] = 0,
         posterior_draws: bool = False,
         optimizer: OptimizerConfig | dict = ZooModel.optimizer_config,
     ) -> None:
         super().__init__()
-        if classes < 0:
-            raise ValueError(f"classes must be >= 0, got {classes}")
         self.save_hyperparameters(ignore=["vqvae"])
         self.use_optimizer(optimizer)
         self.vqvae = frozen_vqvae(vqvae)
-        self.classes, self.posterior_draws = classes, posterior_draws
+        self.classes, self.class_names = read_classes(classes)
+        self.posterior_draws = posterior_draws
         quantizer = self.vqvae.quantizer
         self.network = CODE_NETWORKS.build(
             network,
             shape=(*self.vqvae.grid, quantizer.codebooks),
             codebook_size=quantizer.codebook_size,
-            classes=max(classes, 1),
+            classes=max(self.classes, 1),
         )
         self.relaxed = RelaxedCategorical()
         self.codebook_usage = CodebookUsage(quantizer.codebooks, quantizer.codebook_size)
 
     def config(self) -> dict[str, Any]:
         """Plain arguments that rebuild the model, those of the VQ-VAE included: its own files are not needed again."""
-        return {"vqvae": self.vqvae.config(), **super().config()}
+        return {"vqvae": self.vqvae.config(), **super().config(), "classes": [*self.class_names] or self.classes}
 
     @classmethod
     def resolve(cls, arguments: dict[str, Any], load: Callable[[str], ZooModel]) -> dict[str, Any]:
@@ -132,8 +131,7 @@ class CodePrior(CodeModel):
             ValueError: images of another shape, codes of another VQ-VAE, or more classes than the prior has.
         """
         source = self.source
-        if self.classes:
-            check_classes(source, self.classes)
+        self.class_names = named_classes(source, self.classes, self.class_names)
         if has_codes(source):
             check_codes(source, self.vqvae, self.posterior_draws, fits=stage == "fit")
             return
@@ -214,7 +212,7 @@ class CodePrior(CodeModel):
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
-        label: int | Tensor | None = None,
+        label: Label | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Sample codes from the prior, ``-> n h w q``.
@@ -222,7 +220,7 @@ class CodePrior(CodeModel):
         Args:
             n: number of samples.
             temperature, top_k, top_p: see ``truncate``.
-            label: one for all samples, or one each (``n``); None samples it uniformly.
+            label: one for all samples, by number or name, or one each (``n``); None samples it uniformly.
             generator: source of randomness.
 
         Raises:
@@ -233,7 +231,8 @@ class CodePrior(CodeModel):
             uniform = torch.zeros(n, self.network.classes, device=self.device)
             labels = self.relaxed.sample(uniform, generator=generator)
         else:
-            labels = expand_label(torch.as_tensor(label, device=self.device), n, self.classes)
+            number = class_number(label, self.class_names)
+            labels = expand_label(torch.as_tensor(number, device=self.device), n, self.classes)
 
         def draw(logits: Tensor) -> Tensor:
             logits = truncate(logits, top_k=top_k, top_p=top_p, temperature=temperature)
@@ -248,7 +247,7 @@ class CodePrior(CodeModel):
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
-        label: int | Tensor | None = None,
+        label: Label | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Sample images, ``-> n c h w``; arguments and errors are those of ``sample_codes``."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import gumbelzoo
+import numpy as np
 import pytest
 import torch
 from gumbelzoo.data import TextData
@@ -52,8 +53,30 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "an unknown token": (["interpolate", "vae", "--between", "x", "y"], "'y' is not one of the"),
     "a label": (["interpolate", "vae", "--between", "x", "x", "--label", "1"], "depends on no label"),
     "one step": (["interpolate", "vae", "--steps", "1"], "--steps must be >= 2"),
-    "encode": (["encode", "vae"], "a text_vae model cannot encode; it can: test, sample, interpolate"),
-    "reconstruct": (["reconstruct", "vae"], "a text_vae model cannot reconstruct; it can: test, sample, interpolate"),
+    "images to encode": (["encode", "vae", "--images", "a"], "is of text and has no use for --images; leave it out"),
+    "a split to encode": (["encode", "vae", "--split", "test"], "is of text and has no use for --split"),
+    "no .npz": (["encode", "vae", "--out", "a.txt"], "arrays are written to an .npz file, not to 'a.txt'"),
+    "no such file": (
+        ["encode", "vae", "--text", "none.txt"],
+        "none.txt is no file; give the path of a UTF-8",
+    ),
+    "a folder": (["reconstruct", "vae", "--text", "."], "is a folder; give the path of a UTF-8 text file"),
+    "a blank file": (["encode", "vae", "--text", "blank.txt"], "blank.txt has no text in it"),
+    "bytes": (["encode", "vae", "--text", "bytes.txt"], "bytes.txt line 2 has the byte 0xff, which is not UTF-8"),
+    "a long line": (
+        ["encode", "vae", "--text", "long.txt"],
+        "long.txt line 1: 'xxx",
+    ),
+    "a line of others": (["reconstruct", "vae", "--text", "other.txt"], "other.txt line 2: 'y' is not one of the"),
+    "the input": (["reconstruct", "vae", "--text", "other.txt", "--out", "other.txt"], "which is not overwritten"),
+    "columns": (["reconstruct", "vae", "--columns", "2"], "is of text and has no use for --columns"),
+    "plain": (["decode", "vae", "codes.npz", "--no_labels"], "is of text and has no use for --no_labels"),
+    "a picture of codes": (["decode", "vae", "codes.npz", "--out", "a.png"], "text is written to a text file"),
+    "codes of another model": (["decode", "vae", "other.npz"], "shape (..., 2)"),
+    "codes beyond": (["decode", "vae", "beyond.npz"], "whole values in [0, 3)"),
+    "no codes": (["decode", "vae", "none.npz"], "there is no 'none.npz'; give an .npz file with 'codes'"),
+    "a named class": (["sample", "vae", "--label", "high"], "this model has no named classes: give a number"),
+    "a class of none": (["decode", "vae", "codes.npz", "--label", "0"], "depends on no label"),
     "ONNX": (["export", "vae", "--onnx", "folder"], "a text_vae model has nothing to export"),
 }
 
@@ -61,6 +84,11 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
 @pytest.mark.parametrize("case", MISTAKES)
 def test_text_vae_mistake_is_one_line(case: str, release: Path, capfd: Any) -> None:
     arguments, message = MISTAKES[case]
+    texts = {"blank": b"\n \n", "bytes": b"x\n\xff\n", "long": b"x" * 40, "other": b"x\ny\n"}
+    for name, content in texts.items():
+        Path(f"{name}.txt").write_bytes(content)
+    for name, codes in {"codes": [[0, 1]], "other": [[0, 1, 2]], "beyond": [[0, 3]]}.items():
+        np.savez(f"{name}.npz", codes=np.array(codes))
     assert main(arguments) == 2
     error = capfd.readouterr().err
     assert message in error and error.count("\n") == 1
@@ -69,3 +97,70 @@ def test_text_vae_mistake_is_one_line(case: str, release: Path, capfd: Any) -> N
 def test_text_vae_samples(release: Path, capfd: Any) -> None:
     assert main(["sample", str(release), "-n", "3"]) == 0
     assert capfd.readouterr().out.count("\n") == 3
+
+
+def test_text_is_encoded_and_decoded(release: Path, capfd: Any) -> None:
+    """A file's sentences to codes, and these to sentences, on the terminal and in a file; a part with -n."""
+    model = gumbelzoo.load(release)
+    Path("lines.txt").write_text("x+x\n\nx\nx-x\n")
+    lines = ["x+x", "x", "x-x"]
+    assert main(["encode", str(release), "--text", "lines.txt"]) == 0, capfd.readouterr().err
+    assert capfd.readouterr().out == "codes.npz  (3, 2)\n"
+    codes = torch.from_numpy(np.load("codes.npz")["codes"])
+    assert codes.equal(model.encode(lines))
+    assert main(["decode", str(release), "codes.npz"]) == 0
+    assert capfd.readouterr().out.split("\n") == [*model.decode(codes), ""]
+    assert main(["decode", str(release), "codes.npz", "-n", "2", "--out", "two.txt"]) == 0
+    assert capfd.readouterr().out == "two.txt\n"
+    assert Path("two.txt").read_text().split("\n") == [*model.decode(codes[:2]), ""]
+    assert main(["encode", str(release), "--text", "lines.txt", "-n", "1", "--out", "one.npz"]) == 0
+    assert np.load("one.npz")["codes"].shape == (1, 2)
+    assert main(["encode", str(release), "-n", "7", "--out", "test.npz"]) == 0
+    assert np.load("test.npz")["codes"].shape == (7, 2)
+
+
+def test_text_is_reconstructed(release: Path, capfd: Any) -> None:
+    """Pairs of lines, with an empty line between two pairs: of a file, and of test sentences."""
+    Path("lines.txt").write_text("x+x\nx\n")
+    assert main(["reconstruct", str(release), "--text", "lines.txt"]) == 0, capfd.readouterr().err
+    made = gumbelzoo.load(release).reconstruct(["x+x", "x"])
+    assert capfd.readouterr().out == f"x+x\n{made[0]}\n\nx\n{made[1]}\n"
+    assert main(["reconstruct", str(release), "-n", "3", "--out", "pairs.txt"]) == 0
+    assert len(Path("pairs.txt").read_text().removesuffix("\n").split("\n")) == 8
+    assert main(["reconstruct", str(release)]) == 0
+    assert capfd.readouterr().out.count("\n") == 1 + 32 * 3 - 1
+
+
+def test_classes_by_name_on_the_command_line(workspace: Path, capfd: Any) -> None:
+    """Every verb of text takes a name where it takes a number, and names the known ones in one line."""
+    torch.manual_seed(0)
+    text: dict[str, Any] = {"vocabulary": {"tokens": ["<eos>", "a", "b"], "level": "character"}, "max_length": 5}
+    networks: dict[str, Any] = {"generator": {"name": "lstm", "width": 4, "hidden": 6}, "encoder": {"hidden": 4}}
+    latent = {"name": "gaussian", "latents": 2}
+    model = gumbelzoo.create_model("text_vae", **text, **networks, latent=latent, classes=["low", "high"])
+    with torch.no_grad():
+        model.generator.label_embedding.weight.mul_(9)
+    gumbelzoo.save_pretrained(model, workspace / "named")
+    Path("lines.txt").write_text("ab\nba\n")
+    np.savez("codes.npz", codes=np.zeros((2, 2), np.float32))
+    verbs = {
+        "sample": ["-n", "20"],
+        "reconstruct": ["--text", "lines.txt"],
+        "decode": ["codes.npz"],
+        "interpolate": ["--between", "ab", "ba"],
+    }
+    for verb, options in verbs.items():
+        printed = []
+        for label in ("low", "0", "high"):
+            assert main([verb, "named", *options, "--label", label]) == 0, capfd.readouterr().err
+            printed.append(capfd.readouterr().out)
+        assert printed[0] == printed[1] and (verb != "sample" or printed[0] != printed[2]), verb
+        if verb == "decode":  # the last one, too
+            assert printed[2].split() == model.eval().decode(torch.zeros(2, 2), "high")
+    assert main(["encode", "named", "--text", "lines.txt", "--label", "low"]) == 0
+    assert main(["sample", "named", "--label", "hihg"]) == 2
+    assert "unknown label: 'hihg'; did you mean 'high'? known: high, low\n" in capfd.readouterr().err
+    assert main(["encode", "named", "--text", "lines.txt"]) == 2
+    assert "this model depends on labels: give label, low, high\n" in capfd.readouterr().err
+    assert main(["sample", "named", "--label", "9" * 40]) == 2
+    assert capfd.readouterr().err.count("\n") == 1

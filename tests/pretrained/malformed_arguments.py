@@ -97,7 +97,7 @@ OWN: dict[str, dict[str, tuple[Change, str]]] = {
         "a wide network": (inside("network", width=10**7), LARGER),
         "a deep network": (inside("network", depth=10**6), LARGER),
         "many classes": (argument(classes=10**7), LARGER),
-        "a class less than none": (argument(classes=-1), "classes must be >= 0"),
+        "a class less than none": (argument(classes=-1), "classes must be a whole number >= 0"),
         "unknown network": (argument(network="pixelcn"), "did you mean 'pixelcnn'"),
     },
     "text": {

@@ -306,7 +306,7 @@ def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: py
         ({"network": "pixel_cnn"}, "did you mean 'pixelcnn'"),
         ({"network": {"name": "pixelcnn", "dept": 3}}, "did you mean 'depth'"),
         ({"network": {"name": "pixelcnn", "classes": 3}}, "unknown argument of code network 'pixelcnn': 'classes'"),
-        ({"classes": -1}, "classes must be >= 0"),
+        ({"classes": -1}, "classes must be a whole number >= 0"),
         ({"optimizer": {"schedule": "linear"}}, "optimizer.schedule must be one of"),
     ],
     ids=str,
