@@ -19,6 +19,7 @@ COMMANDS = {
     "encode": "codes of images, into an .npz file, or of a whole data set into a folder",
     "decode": "images of codes",
     "interpolate": "images or sentences between two of the test set, decoded from a path of codes",
+    "explore": "a page of a model and of the temperature, on this machine or as files",
     "export": "write a release folder from a tested run",
     "sweep": "train a run for each combination of some options, and compare them",
     "compare": "differing options and metrics of runs, in a table and a plot",

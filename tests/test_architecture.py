@@ -18,13 +18,15 @@ FLOORS = (
     {"archives.py", "plots.py", "ranges.py", "registry.py", "vocabulary.py", "pretrained/paths.py"},
     {"interfaces.py", "evaluation", "pretrained/untrusted.py"},
     {"data", "models/relaxed", "models/networks", "models/inputs.py"},
-    {"models/quantizers", "models/base.py"},
+    {"models/quantizers", "models/base.py", "models/class_names.py"},
     {"models/networks/image_classifier.py"},  # a base class of models
     {"models/FAMILY"},
     {"models/__init__.py"},
     {"pretrained"},
     {"callbacks"},
     {"commands"},
+    {"explore"},
+    {"commands/explore.py"},
     {"train.py", "__init__.py"},
     {"__main__.py"},
 )
@@ -39,7 +41,7 @@ def files(*folders: str) -> list[Path]:
 
 FILES = [
     *(path.relative_to(ROOT) for path in sorted(ROOT.glob("*.py"))),
-    *files("callbacks", "commands", "data", "evaluation", "models", "pretrained"),
+    *files("callbacks", "commands", "data", "evaluation", "explore", "models", "pretrained"),
 ]
 
 

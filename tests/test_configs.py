@@ -70,8 +70,10 @@ def small(name: str) -> list[str]:
         options |= {"data.side": 8, "data.piece": 2}
     if kind == "frequencies":
         del options["model.image_shape"]
+    if content["model"]["init_args"].get("encoder") == "cells":
+        options["data.name"] = "scenes_digits"
     if kind == "text":
-        options["data.eval_batch_size"] = 500
+        options |= {"data.eval_batch_size": 500, "data.labels": "null", "model.classes": 0}  # the grammar has none
     if "init_from" in content["model"]["init_args"]:
         options["model.init_from"] = untrained_generator(Path("start"))
     if content["model"]["class_path"] == "code_prior":

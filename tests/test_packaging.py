@@ -20,7 +20,7 @@ from gumbelzoo.tests.building import copy_tree, run, tracked
 from gumbelzoo.train import COMMANDS
 
 ROOT = Path(gumbelzoo.__file__).parent
-PACKAGES = ("callbacks", "checkpoints", "commands", "configs", "data", "evaluation", "models", "pretrained")
+PACKAGES = ("callbacks", "checkpoints", "commands", "configs", "data", "evaluation", "explore", "models", "pretrained")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 

@@ -19,11 +19,12 @@ from gumbelzoo.commands.parsing.configs import config_names
 from gumbelzoo.train import COMMANDS
 
 ROOT = Path(gumbelzoo.__file__).parent
-PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
+PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("docs/**/*.md"))}
 PAGES |= {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "benchmarks/README.md")}
 RESULTS = PAGES["benchmarks/README.md"]
 CATALOGUE = Catalogue()
 LINK, SCRIPT = r"\]\((?!http)([^)#]+)\)", r"`([\w/]+\.py)[` ]"
+PROGRAM = r"train\.py$|main\(\)$|^gumbelzoo$"
 CONFIG = r"`((?:catvae|vqvae|prior|textgan)_\w+|structured_mnist\w*)`"
 
 
@@ -34,12 +35,14 @@ def blocks(language: str) -> list[tuple[str, str]]:
 
 
 def commands() -> Iterator[list[str]]:
-    """Arguments behind ``train.py`` or ``main()`` in shell blocks, and of ``gumbelzoo COMMAND ...`` in the text."""
+    """Arguments of the program in shell blocks, by any of its names, and of ``gumbelzoo COMMAND ...`` in the text."""
     for _, block in blocks("bash"):
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
-            start = next((i for i, word in enumerate(words) if re.search(r"train\.py$|main\(\)$", word)), None)
-            if start is not None:
+            start = next(
+                (i for i, word in enumerate(words) if re.search(r"train\.py$|main\(\)$|^gumbelzoo$", word)), None
+            )
+            if start is not None and "--plugin" not in words:  # with their plugins on docs/your_data.md
                 yield words[start + 1 :]
     for text in PAGES.values():
         for line in re.findall(r"`(?:gumbelzoo|python train\.py) ([a-z][^`A-Z]*)`", text.replace("\n", " ")):
@@ -123,10 +126,15 @@ def test_named_configuration_exists(name: str) -> None:
 
 
 def test_every_page_is_linked() -> None:
-    """Results from ``benchmarks/README.md``, the others from the README."""
+    """Results from ``benchmarks/README.md``, the others from the first page of the site, and that from the README."""
     results = {str(path.relative_to(ROOT / "benchmarks")) for path in (ROOT / "benchmarks").glob("*/*.md")}
     assert results <= set(re.findall(LINK, RESULTS))
-    assert {page for page in PAGES if page.startswith("docs/")} <= set(re.findall(LINK, PAGES["README.md"]))
+    pages = {
+        str(path.relative_to(ROOT / "docs")) for path in ROOT.glob("docs/**/*") if path.suffix in (".md", ".ipynb")
+    }
+    found = set(re.findall(LINK, PAGES["docs/index.md"]))
+    assert {page for page in pages - found if not page.startswith("api/")} == {"index.md"}
+    assert "docs/index.md" in re.findall(LINK, PAGES["README.md"])
 
 
 def test_papers_of_every_part_are_cited() -> None:

@@ -124,9 +124,10 @@ def draw(record: Record, path: Path) -> None:
             curves = [run["probe"] for run in entry["runs"].values()]
             places = range(min(map(len, curves)))
             mean = [statistics.mean(curve[place] for curve in curves) for place in places]
-            style = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
-            dashes = "--" if ROWS[name].control else "-"
-            axes.plot([place + 1 for place in places], mean, dashes, markevery=8, label=name, **style)
+            line = axes.plot([place + 1 for place in places], mean, markevery=8, label=name)[0]
+            line.set_color(COLOURS[number % len(COLOURS)])
+            line.set_marker(MARKERS[number % len(MARKERS)])
+            line.set_linestyle("--" if ROWS[name].control else "-")
         axes.axhline(0.5, color=GREY, linestyle=":", label="chance")
         axes.set_xlabel("place in the line")
         axes.set_ylabel("accuracy of a fresh probe; lower is better")
