@@ -39,7 +39,7 @@ def slate(model: Any, user: Tensor, chosen: Sequence[int | None] = ()) -> list[S
         item = given[len(found)]
         if item is not None and not 0 <= item < model.items:
             raise ValueError(f"items go from 0 to {model.items - 1}, got {item}")
-        if item in (slot.item for slot in found):
+        if item is not None and item in {slot.item for slot in found}:
             raise ValueError(f"item {item} is in an earlier slot already; choose another for slot {len(found) + 1}")
         code = model.layer.mode(logits) if item is None else torch.tensor([item])
         found.append(Slot(int(code), logits[0].softmax(-1)))

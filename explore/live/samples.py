@@ -13,7 +13,8 @@ from .events import Section, add_output, add_status, respond
 from .images import add_image
 from .subject import Subject
 
-ANY = "any"
+ANY = -1  # of any class
+MAX_CLASSES = 100  # that can be chosen
 HEAT = "divides the logits; a uniform prior stays as it is"
 
 
@@ -29,15 +30,21 @@ def add_sampling(subject: Subject) -> dict[str, Any]:
     if "top_p" in options:
         controls["top_p"] = gr.Slider(0.05, 1.0, 1.0, step=0.05, label="Top-p", info="1 keeps all")
     if "label" in options and subject.model.classes:
-        choices = [ANY, *map(str, range(min(subject.model.classes, 100)))]
+        choices = [("any", ANY), *class_choices(subject.model)]
         controls["label"] = gr.Dropdown(choices, value=ANY, label="Class")
     return controls
+
+
+def class_choices(model: Any) -> list[tuple[str, int]]:
+    """Return the classes that can be chosen: their names, or numbers if they have none, with their numbers."""
+    names = getattr(model, "class_names", ()) or [str(number) for number in range(model.classes)]
+    return [(name, number) for number, name in enumerate(names)][:MAX_CLASSES]
 
 
 def read_sampling(names: Any, values: Any) -> dict[str, Any]:
     """Return the options of ``sample`` from values of the controls; those that change nothing are None."""
     given = dict(zip(names, values, strict=True))
-    found = {"seed": int(given["seed"]), "temperature": float(given["temperature"])}
+    found: dict[str, Any] = {"seed": int(given["seed"]), "temperature": float(given["temperature"])}
     found["top_k"] = int(given.get("top_k", 0)) or None
     found["top_p"] = None if given.get("top_p", 1) >= 1 else float(given["top_p"])
     found["label"] = None if given.get("label", ANY) == ANY else int(given["label"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 import torch
 
@@ -21,7 +23,7 @@ def build(subject: Subject, page: gr.Blocks, image: gr.State) -> None:
     user = gr.Slider(0, len(model.users) - 1, 0, step=1, label="Training user that the agent has kept")
     choices = [BEST, *map(str, range(min(model.items, MAX_ITEMS)))]
     with gr.Row():
-        slots = [
+        slots: list[Any] = [
             gr.Dropdown(choices, value=BEST, label=f"Item in slot {number + 1}")
             for number in range(min(model.slots, MAX_SLOTS))
         ]

@@ -57,7 +57,7 @@ def build(subject: Subject, page: gr.Blocks, image: gr.State) -> None:
         with gr.Column(min_width=280):
             compared = add_output("gradients")
     status, told = add_status(), add_status()
-    shared = [number, heat, draws, seed, *logits]
+    shared: list[Any] = [number, heat, draws, seed, *logits]
     changes = [control.change for control in shared]
     respond([number.change], choose, [number, estimator], [estimator, *logits], status)
     respond([page.load, *changes], show_draws, shared, [drawn], status)

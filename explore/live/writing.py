@@ -11,7 +11,7 @@ from . import html
 from .answers import whole
 from .controls import add_tokens, token_list
 from .events import Section, add_output, add_status, respond, respond_to_data
-from .samples import ANY, add_sampling, read_sampling
+from .samples import ANY, add_sampling, class_choices, read_sampling
 from .subject import Subject
 
 LINES = 8  # of samples
@@ -48,14 +48,14 @@ def _build_way(subject: Subject, page: gr.Blocks, image: gr.State) -> None:
     first = gr.Textbox("", label="First sentence", max_lines=1)
     last = gr.Textbox("", label="Last sentence", max_lines=1)
     steps = gr.Slider(2, MAX_STEPS, 6, step=1, label="Steps")
-    label = gr.Dropdown([*map(str, range(min(classes, 100)))] or [ANY], value="0" if classes else ANY, label="Class")
+    label = gr.Dropdown(class_choices(model) or [("any", ANY)], value=0 if classes else ANY, label="Class")
     label.visible = bool(classes)
 
     def begin() -> tuple[str, str]:
         one, other = (write(model, seed=seed).text for seed in (1, 2))
         return one, other
 
-    def way(one: str, other: str, n: float, of: str) -> str:
+    def way(one: str, other: str, n: float, of: int) -> str:
         if not (one and other):
             return html.sentence("Give two sentences.")
         lines = between(model, one, other, int(n), int(of) if classes else None)

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -135,3 +136,14 @@ def test_sections_are_those_the_model_can_do() -> None:
         "text_vae": ["Sentence", "Between two sentences"],
         "vqvae": ["Codes", "Codebook", "Interpolation", "Samples"],
     }
+
+
+def test_classes_are_offered_by_name() -> None:
+    """By the names that a model has kept, else by number, and no more of them than a list can show."""
+    from gumbelzoo.explore.live.samples import ANY, MAX_CLASSES, class_choices, read_sampling
+
+    assert class_choices(SimpleNamespace(classes=2, class_names=("low", "high"))) == [("low", 0), ("high", 1)]
+    assert class_choices(SimpleNamespace(classes=2)) == [("0", 0), ("1", 1)]
+    assert len(class_choices(SimpleNamespace(classes=10**6))) == MAX_CLASSES
+    names = ("seed", "temperature", "label")
+    assert read_sampling(names, (1, 1.0, ANY))["label"] is None and read_sampling(names, (1, 1.0, 0))["label"] == 0
