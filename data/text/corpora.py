@@ -102,7 +102,12 @@ def read_corpus(
         vocabulary_path, min_count, max_vocabulary, longest_line: see ``Rules``.
         level: tokenization instead of the corpus' own.
         labels: of molecules; see ``with_labels``.
+
+    Raises:
+        ValueError: labels of a corpus that is not of SMILES.
     """
+    if labels is not None and not corpus.molecules:
+        raise ValueError(f"only corpora of SMILES have labels, got labels={labels!r}: leave them out")
     rules = Rules(level or corpus.level, min_count, max_vocabulary, longest_line, vocabulary_path)
     parts = []
     for file in filter(None, (corpus.train, corpus.test)):
@@ -114,4 +119,4 @@ def read_corpus(
 
 
 for name, corpus in NAMED_CORPORA.items():
-    text_set(name, *FILE_OPTIONS, *(["labels"] if corpus.molecules else []))(partial(read_corpus, corpus))
+    text_set(name, *FILE_OPTIONS, "labels")(partial(read_corpus, corpus))

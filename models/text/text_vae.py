@@ -216,6 +216,6 @@ class TextVAE(LatentTextModel):
     def _labels(self, label: Label | None, n: int) -> Tensor | None:
         """Labels ``n``; None for an unconditional model."""
         if self.classes and label is None:
-            known = ", ".join(self.class_names) or f"from 0 to {self.classes - 1}"
+            known = " or ".join(self.class_names) or f"from 0 to {self.classes - 1}"
             raise ValueError(f"this model depends on labels: give label, {known}")
         return sample_labels(class_number(label, self.class_names), n, self.classes, self.device, None)

@@ -55,6 +55,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 def built(case: str) -> Any:
     """A model whose statistics, biases and likelihood are not those of a new one."""
     name, arguments = MODELS[case]
+    torch.manual_seed(0)
     model = gumbelzoo.create_model(name, **arguments)
     with torch.no_grad():
         for name, tensor in model.state_dict().items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, get_type_hints
@@ -94,7 +95,7 @@ def bad_values(name: str, argument: str, hint: Any, default: Any) -> list[Any]:
         return []
     if "Sequence[int]" in text or (isinstance(default, tuple) and all(type(value) is int for value in numbers)):
         return [[0], [-1], [8, 0]]
-    if "int" in text:
+    if re.search(r"\bint\b", text):
         return [-1] if {argument, f"{name}.{argument}"} & ZERO else [0, -1]
     return [-1.0, float("nan"), float("inf")] if "float" in text else []
 

@@ -90,6 +90,9 @@ def place(workspace: Path, releases: dict[str, Path], monkeypatch: pytest.Monkey
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HOME", str(workspace))
+    # The page of `explore` is built, and nobody asks for it: a server ends with Ctrl-C only.
+    monkeypatch.setattr("gumbelzoo.explore.live.server.run", lambda app, listener: None)
+    monkeypatch.setattr("webbrowser.open", lambda address: False)
     for kind in ("vae", "text", "prior"):
         shutil.copytree(releases[kind], workspace / kind)
     (workspace / "folder").mkdir()

@@ -230,7 +230,7 @@ def test_conditional_model(tmp_path: Path) -> None:
     codes = again.encode(["abcabc"] * 2, label=0)
     assert set("".join(again.decode(codes, label=torch.tensor([0, 0])))) <= set("abc")
     assert len(again.interpolate(["abcabc"], ["bbbbbb"], 3, label=0)[0]) == 3
-    with pytest.raises(ValueError, match="this model depends on labels: give label, from 0 to 1"):
+    with pytest.raises(ValueError, match="this model depends on labels: give label, abc or xyz"):
         again.encode(["abcabc"])
     with pytest.raises(ValueError, match=r"labels must lie in \[0, 2\), got 2 to 2"):
         again.decode(codes, label=2)
