@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from gumbelzoo.commands.files.source import resolve_source
 from gumbelzoo.commands.parsing.configuration import Configuration
 from gumbelzoo.tests.properties.harness import check, command, contents, examples, refusal
 from gumbelzoo.train import COMMANDS, LIGHTNING
@@ -90,8 +91,9 @@ def place(workspace: Path, releases: dict[str, Path], monkeypatch: pytest.Monkey
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HOME", str(workspace))
-    # The page of `explore` is built, and nobody asks for it: a server ends with Ctrl-C only.
-    monkeypatch.setattr("gumbelzoo.explore.live.server.run", lambda app, listener: None)
+    # `explore` takes its port and loads the model, and there it ends: a server ends with Ctrl-C only.
+    monkeypatch.setattr("gumbelzoo.explore.live.server.application", lambda target, root: resolve_source(target))
+    monkeypatch.setattr("gumbelzoo.explore.live.server.run", lambda model, listener: None)
     monkeypatch.setattr("webbrowser.open", lambda address: False)
     for kind in ("vae", "text", "prior"):
         shutil.copytree(releases[kind], workspace / kind)
