@@ -161,6 +161,6 @@ def test_classes_by_name_on_the_command_line(workspace: Path, capfd: Any) -> Non
     assert main(["sample", "named", "--label", "hihg"]) == 2
     assert "unknown label: 'hihg'; did you mean 'high'? known: high, low\n" in capfd.readouterr().err
     assert main(["encode", "named", "--text", "lines.txt"]) == 2
-    assert "this model depends on labels: give label, low, high\n" in capfd.readouterr().err
+    assert "this model depends on labels: give label, low or high\n" in capfd.readouterr().err
     assert main(["sample", "named", "--label", "9" * 40]) == 2
     assert capfd.readouterr().err.count("\n") == 1
