@@ -92,6 +92,7 @@ def read_corpus(
     min_count: int = 2,
     max_vocabulary: int | None = None,
     longest_line: int = 200,
+    labels: str | None = None,
 ) -> TextSplits:
     """Read a named corpus; its files are downloaded if missing.
 
@@ -100,6 +101,7 @@ def read_corpus(
         folders: where data sets lie.
         vocabulary_path, min_count, max_vocabulary, longest_line: see ``Rules``.
         level: tokenization instead of the corpus' own.
+        labels: of molecules; see ``with_labels``.
     """
     rules = Rules(level or corpus.level, min_count, max_vocabulary, longest_line, vocabulary_path)
     parts = []
@@ -107,31 +109,9 @@ def read_corpus(
         path = folders.fetch(file.name, [file.url], file.md5)
         read_verified(path, file.md5)
         parts.append(read_sentences(path, rules.tokenization, longest_line, file.header))
-    return text_splits(parts[0], parts[1] if corpus.test else None, rules.vocabulary_of)
-
-
-def read_molecules(
-    corpus: NamedCorpus,
-    folders: Folders,
-    vocabulary_path: str | None = None,
-    level: str | None = None,
-    min_count: int = 2,
-    max_vocabulary: int | None = None,
-    longest_line: int = 200,
-    labels: str | None = None,
-) -> TextSplits:
-    """Read a named corpus of SMILES, with the metrics of molecules.
-
-    Args:
-        corpus, folders, vocabulary_path, level, min_count, max_vocabulary, longest_line: see ``read_corpus``.
-        labels: see ``with_labels``.
-    """
-    splits = read_corpus(corpus, folders, vocabulary_path, level, min_count, max_vocabulary, longest_line)
-    return with_labels(with_molecules(splits), labels)
+    splits = text_splits(parts[0], parts[1] if corpus.test else None, rules.vocabulary_of)
+    return with_labels(with_molecules(splits), labels) if corpus.molecules else splits
 
 
 for name, corpus in NAMED_CORPORA.items():
-    if corpus.molecules:
-        text_set(name, *FILE_OPTIONS, "labels")(partial(read_molecules, corpus))
-    else:
-        text_set(name, *FILE_OPTIONS)(partial(read_corpus, corpus))
+    text_set(name, *FILE_OPTIONS, *(["labels"] if corpus.molecules else []))(partial(read_corpus, corpus))
