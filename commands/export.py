@@ -87,7 +87,8 @@ def run(options: argparse.Namespace) -> None:
 
 def _write_onnx(options: argparse.Namespace) -> None:
     """Write ONNX files, and print the folder and what each of them computes."""
-    from ..pretrained.onnx.folder import check_libraries, check_new, export_onnx
+    from ..pretrained.onnx.folder import check_libraries, export_onnx
+    from ..pretrained.paths import check_new
     from ..pretrained.untrusted import printable
     from .files.source import resolve_source
 

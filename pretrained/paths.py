@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -65,6 +66,29 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             scratch.unlink()
+
+
+def check_new(folder: Path) -> None:
+    """Check that there is no such folder yet, else ValueError."""
+    if folder.exists() or folder.is_symlink():
+        raise ValueError(f"{folder} exists already and is not overwritten; choose another name or remove it")
+
+
+def write_new_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files by name into a new folder, which is there whole or not at all.
+
+    Raises:
+        ValueError: the folder exists.
+    """
+    check_new(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+        written = Path(scratch) / folder.name
+        written.mkdir()
+        for name, content in contents.items():
+            (written / name).write_bytes(content)
+        check_new(folder)
+        written.rename(folder)
 
 
 def remove_scratch(folder: Path) -> None:

@@ -17,7 +17,10 @@ WEIGHTS = "model.safetensors"
 MAX_WEIGHT_BYTES, MAX_HEADER_BYTES = 1 << 31, 1 << 22
 DTYPES = {
     torch.float32: ("F32", "F16", "BF16"),
-    **{torch.int64: ("I64",), torch.int32: ("I32",), torch.uint8: ("U8",), torch.bool: ("BOOL",)},
+    torch.int64: ("I64",),
+    torch.int32: ("I32",),
+    torch.uint8: ("U8",),
+    torch.bool: ("BOOL",),
 }
 
 

@@ -30,6 +30,17 @@ def tested(run: Path) -> dict[str, Any]:
     return {"metrics": test_metrics(run), "test_minutes": minutes, **kept}
 
 
+def section_parts(
+    record: Record, rows: Mapping[str, Any], titles: Mapping[str, str], table: Callable[[Record], str]
+) -> list[str]:
+    """Return the title and the table of each section of ``rows`` for a page, or that none of its rows has run."""
+    parts = []
+    for section, title in titles.items():
+        found = {name: record[name] for name in rows if name in record and rows[name].section == section}
+        parts += [f"## {title}", table(found) if found else "Not run yet."]
+    return parts
+
+
 def budget(record: Record) -> str:
     """Return machines, versions and commits of all runs, and their minutes, in one line."""
     runs = [run for entry in record.values() for run in entry["runs"].values()]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
-from gumbelzoo.benchmarks.common.table import Record, budget
+from gumbelzoo.benchmarks.common.table import Record, budget, section_parts
 from gumbelzoo.benchmarks.gates.fashion_rows import (
     CHANNELS,
     CONTROL,
@@ -45,9 +45,7 @@ def page(record: Record) -> list[str]:
     parts = ["# Gates on frequencies of Fashion-MNIST", "![All sets of four, and those of the rows](fashion.png)", HEAD]
     if record:
         parts.append(budget(record))
-    for section, title in TITLES.items():
-        rows = {name: record[name] for name in ROWS if name in record and ROWS[name].section == section}
-        parts += [f"## {title}", rows_table(rows, record) if rows else "Not run yet."]
+    parts += section_parts(record, ROWS, TITLES, lambda rows: rows_table(rows, record))
     parts += ["## All sets of four in one network", enumeration(record), "## Goals", goals(record)]
     return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
 

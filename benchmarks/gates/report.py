@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
-from gumbelzoo.benchmarks.common.table import Record, budget
+from gumbelzoo.benchmarks.common.table import Record, budget, section_parts
 from gumbelzoo.benchmarks.gates.rows import (
     CONTROL,
     DYNAMIC,
@@ -58,9 +58,7 @@ def page(record: Record) -> list[str]:
     parts = ["# Gates on planted frequencies", "![Accuracy of all rows](gates.png)", HEAD]
     if record:
         parts.append(budget(record))
-    for section, title in TITLES.items():
-        rows = {name: record[name] for name in ROWS if name in record and ROWS[name].section == section}
-        parts += [f"## {title}", rows_table(rows) if rows else "Not run yet."]
+    parts += section_parts(record, ROWS, TITLES, rows_table)
     parts += ["## Goals", goals(record)]
     return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
 

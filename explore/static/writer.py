@@ -6,7 +6,6 @@ import base64
 import gzip
 import json
 import sys
-import tempfile
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from torch import Tensor
 from ...commands.files.source import Source, read_test_images, resolve_source
 from ...data.licences import licence_of
 from ...pretrained.api import RELEASED, list_pretrained
+from ...pretrained.paths import check_new, write_new_folder
 from ...pretrained.release import Release
 from ...pretrained.untrusted import printable
 from .graph import Weights
@@ -39,19 +39,12 @@ def write_page(source: str, out: Path, root: str | None = None) -> None:
     Raises:
         ValueError: the folder exists, no such model, or a model that does not run in the browser.
     """
-    _check_new(out)
+    check_new(out)
     found = resolve_source(source)
     images, labels = _test_images(found, root)
     name = Path(source).name if found.run is None else "/".join(found.run.absolute().parts[-2:])
     contents = page_files(found.model, name, found.data, images, labels)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-        written = Path(scratch) / out.name
-        written.mkdir()
-        for name, content in contents.items():
-            (written / name).write_bytes(content)
-        _check_new(out)
-        written.rename(out)
+    write_new_folder(out, contents)
     size, packed = (sum(map(len, parts)) for parts in (contents.values(), map(gzip.compress, contents.values())))
     print(printable(str(out)), f"{size / 1e6:.1f} MB", f"{packed / 1e6:.1f} MB gzipped", sep="  ")
     print(printable(f"show it with: python -m http.server --bind 127.0.0.1 --directory {out}"))
@@ -121,8 +114,3 @@ def _test_images(source: Source, root: str | None) -> tuple[Tensor, list[int]]:
 def _served() -> str:
     """Names of the releases that the page serves."""
     return ", ".join(name for name in list_pretrained() if Release(RELEASED / name).config.model in FORMS)
-
-
-def _check_new(out: Path) -> None:
-    if out.exists() or out.is_symlink():
-        raise ValueError(f"{out} exists already and is not overwritten; choose another name or remove it")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from ...models.base import ZooModel
-from ..paths import user_path
+from ..paths import check_new, user_path, write_new_folder
 from .codes import prior_graphs
 from .conversion import CASES, TOLERANCE, convert, largest_difference
 from .graph import Graph
@@ -61,14 +60,7 @@ def export_onnx(model: ZooModel, folder: str | Path) -> Path:
         difference = largest_difference(graph, contents[graph.file])
         described[graph.file] = {**graph.describe(), "largest_difference": difference}
     contents[MODEL] = _description(model, described).encode()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        written = Path(scratch) / folder.name
-        written.mkdir()
-        for name, content in contents.items():
-            (written / name).write_bytes(content)
-        check_new(folder)
-        written.rename(folder)
+    write_new_folder(folder, contents)
     return folder
 
 
@@ -80,12 +72,6 @@ def check_libraries() -> None:
     """
     if missing := [name for name in LIBRARIES if find_spec(name) is None]:
         raise ValueError(f"ONNX files need {', '.join(missing)}: pip install 'gumbelzoo[export]'")
-
-
-def check_new(folder: Path) -> None:
-    """Check that there is no such folder yet, else ValueError."""
-    if folder.exists() or folder.is_symlink():
-        raise ValueError(f"{folder} exists already and is not overwritten; choose another name or remove it")
 
 
 def graphs_of(model: ZooModel) -> list[Graph]:
