@@ -10,7 +10,7 @@ from torch import Tensor
 from ..codes import MAX_CODES, changed, code_count, image_and_code, row_picture
 from . import html
 from .answers import whole
-from .controls import add_codes, code_fields
+from .controls import add_codes, below_grid, code_fields
 from .events import Section, add_output, add_status, respond, respond_to_data
 from .subject import Subject
 
@@ -30,7 +30,7 @@ def build(subject: Subject, page: gr.Blocks, image: gr.State) -> None:
         found = model.encode(x)
         if found.numel() > MAX_CODES:
             raise ValueError(f"an image has {found.numel():,} codes, more than the {MAX_CODES:,} that are shown here")
-        return found, x, *views(found, x, 0)
+        return found, x, code_fields(found, k), *views(found, x, 0)
 
     def flip(event: Any, before: Tensor, x: Tensor) -> tuple[Any, ...]:
         index = whole(event.index, "the number of a code")
@@ -44,7 +44,7 @@ def build(subject: Subject, page: gr.Blocks, image: gr.State) -> None:
     def views(given: Tensor, x: Tensor, index: int) -> tuple[str, str, str]:
         decoded = model.decode(given)
         pair = html.picture(image_and_code(x, decoded), "the image, and below it what its codes give")
-        return code_fields(given, k, decoded[0]), pair, row(given, index)
+        return below_grid(decoded[0]), pair, row(given, index)
 
     def row(given: Tensor, index: int) -> str:
         picture = row_picture(model, given, index)
@@ -53,15 +53,15 @@ def build(subject: Subject, page: gr.Blocks, image: gr.State) -> None:
         )
 
     gr.Markdown(f"Each code is one of {k} categories. Change one; the image below is decoded again.")
-    fields = add_codes()
+    fields, below = add_codes(), add_output("below")
     status = add_status()
     with gr.Row(equal_height=False):
         with gr.Column(min_width=160, scale=1):
             shown = add_output("decoded")
         with gr.Column(min_width=280, scale=3):
             rows = add_output("row")
-    respond([image.change], encode, [image], [codes, original, fields, shown, rows], status)
-    respond_to_data(fields.input, flip, [codes, original], [codes, chosen, fields, shown, rows], status)
+    respond([image.change], encode, [image], [codes, original, fields, below, shown, rows], status)
+    respond_to_data(fields.input, flip, [codes, original], [codes, chosen, below, shown, rows], status)
     respond_to_data(fields.select, look, [codes], [chosen, rows], status)
 
 

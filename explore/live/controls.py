@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from itertools import count
 
 import gradio as gr
 from torch import Tensor
 
 from ..texts import Sentence
 from . import html
+
+# Fields of another image are other fields, even if the codes are equal: a changed one is set back.
+_NUMBERS = count()
 
 KEYS = "Arrow keys move the pen, Space lowers and lifts it."
 
@@ -38,20 +42,20 @@ def add_codes() -> gr.HTML:
     return gr.HTML("", js_on_load=script("codes.js"), elem_id="gz-codes", apply_default_css=False)
 
 
-def code_fields(codes: Tensor, k: int, image: Tensor | None = None) -> str:
-    """Return a field for each code of an image: in a row, or, of a grid, over the image.
+def code_fields(codes: Tensor, k: int) -> str:
+    """Return a field for each code of an image, in a row or in a grid.
 
     Args:
         codes: ``1 n``, or a grid ``1 h w q``.
         k: number of categories.
-        image: of the codes, ``c h w``, below a grid.
     """
+    new = f'data-image="{next(_NUMBERS)}"'
     if codes.ndim == 2:
         fields = "".join(
             f"<label>latent {index}{_field(index, code, k, f'latent {index}')}</label>"
             for index, code in enumerate(codes[0].tolist())
         )
-        return f'<div class="gz-codes" role="group" aria-label="codes">{fields}</div>'
+        return f'<div class="gz-codes" role="group" aria-label="codes" {new}>{fields}</div>'
     _, rows, columns, books = codes.shape
     flat = codes.flatten().tolist()
     cells = ""
@@ -63,9 +67,16 @@ def code_fields(codes: Tensor, k: int, image: Tensor | None = None) -> str:
             for book in range(books)
         )
         cells += f'<div class="gz-cell">{fields}</div>'
-    below = "" if image is None else f"background-image:url({html.data_url(image)});"
-    style = f"{below}grid-template-columns:repeat({columns},minmax(2.8rem,4rem))"
-    return f'<div class="gz-codes gz-over" role="group" aria-label="grid of codes" style="{style}">{cells}</div>'
+    style = f"grid-template-columns:repeat({columns},minmax(2.8rem,4rem))"
+    return f'<div class="gz-codes gz-over" role="group" aria-label="grid of codes" style="{style}" {new}>{cells}</div>'
+
+
+def below_grid(image: Tensor) -> str:
+    """Return the style that puts an image, ``c h w``, below a grid of codes.
+
+    It is apart from the fields, so that they stand, with what is being typed and the focus, while the image changes.
+    """
+    return f"<style>#gz-codes .gz-over {{ background-image: url({html.data_url(image)}) }}</style>"
 
 
 def _field(index: int, code: int, k: int, name: str) -> str:

@@ -98,3 +98,12 @@ def choose(page: Any, label: str, option: str) -> None:
     """Choose an option of a list."""
     page.get_by_label(label, exact=True).locator("visible=true").click()
     page.get_by_role("option", name=option, exact=True).click()
+
+
+def stroke(page: Any, canvas: Any) -> None:
+    """Draw a line from the top of a canvas to its bottom."""
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 10, steps=5)
+    page.mouse.up()

@@ -6,7 +6,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from gumbelzoo.tests.explore.live_page import changes, choose, content, enter, number, opened, output, served, tab
+from gumbelzoo.tests.explore.live_page import (
+    changes,
+    choose,
+    content,
+    enter,
+    number,
+    opened,
+    output,
+    served,
+    stroke,
+    tab,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 Visit = Callable[..., Any]
@@ -20,6 +31,7 @@ NAMES = (
     "slate-agent",
     "attention-cipher",
     "gates-frequencies",
+    "glimpse-clutter",
 )
 
 
@@ -48,6 +60,9 @@ def test_image_and_its_codes(visit: Visit, image_page: str) -> None:
     other = str((int(field.input_value()) + 1) % 8)
     changes(page, lambda: (field.fill(other), field.press("Tab")), "decoded")
     assert field.input_value() == other
+    field.focus()
+    changes(page, lambda: field.press("ArrowDown" if other == "7" else "ArrowUp"), "decoded")
+    assert field.evaluate("field => document.activeElement === field")
     field.fill("99")
     field.press("Tab")
     page.get_by_role("alert").filter(has_text="a code must lie in [0, 8), got 99").wait_for()
@@ -56,15 +71,7 @@ def test_image_and_its_codes(visit: Visit, image_page: str) -> None:
     changes(page, page.get_by_role("button", name="Take this test image").first.click, "image", "decoded")
     changes(page, lambda: enter(page, "Test image, number", 5), "image", "decoded")
     canvas = page.get_by_label("Draw the image").first
-    box = canvas.bounding_box()
-
-    def stroke() -> None:
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 10)
-        page.mouse.down()
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 10, steps=5)
-        page.mouse.up()
-
-    changes(page, stroke, "image", "decoded")
+    changes(page, lambda: stroke(page, canvas), "image", "decoded")
     changes(page, page.get_by_role("button", name="Clear").first.click, "image")
     canvas.focus()
     page.keyboard.press("Space")
@@ -122,7 +129,7 @@ def test_grid_of_codes_and_codebook(visit: Visit, pages: dict[str, str]) -> None
     output(page, "decoded")
     field = page.get_by_label("row 1, column 2, a code from 0 to 63")
     other = str((int(field.input_value()) + 17) % 64)
-    changes(page, lambda: (field.fill(other), field.press("Tab")), "decoded")
+    changes(page, lambda: (field.fill(other), field.press("Tab")), "decoded", "below")
     tab(page, "Codebook")
     count = page.get_by_role("button", name="Count the codes in test images")
     output(page, "tiles")
@@ -184,3 +191,12 @@ def test_gates_see_a_test_image(visit: Visit, pages: dict[str, str]) -> None:
     output(page, "views")
     changes(page, lambda: enter(page, "Test image, number", 9), "classes", "views")
     assert "of 16 gates are open" in content(output(page, "views"))
+
+
+def test_glimpses_follow_a_drawing(visit: Visit, pages: dict[str, str]) -> None:
+    """Classes, and the windows that a model of glimpses sees, follow what is drawn, without its data."""
+    page = opened(visit, pages["glimpse-clutter"])
+    output(page, "views")
+    canvas = page.get_by_label("Draw the image").first
+    changes(page, lambda: stroke(page, canvas), "classes", "views")
+    assert "the image, and what the model sees" in content(output(page, "views"))
