@@ -9,6 +9,7 @@ from typing import Any
 from gumbelzoo.commands.files.source import Source
 from gumbelzoo.explore.live.page import build_page, sections_of
 from gumbelzoo.explore.live.subject import Subject
+from gumbelzoo.interfaces import Cells
 from gumbelzoo.models import (
     VQVAE,
     AttentionSeq2Seq,
@@ -28,6 +29,7 @@ from gumbelzoo.vocabulary import EOS, Vocabulary
 SHAPE = (1, 8, 8)
 LETTERS = Vocabulary([EOS, "a", "b"], level="character")
 TEXT: dict[str, Any] = {"vocabulary": LETTERS, "max_length": 5, "generator": {"name": "lstm", "width": 4, "hidden": 4}}
+CELLS = Cells(2, 3, 6, 5)
 LATENT = {"name": "categorical", "latents": 2, "categories": 3}
 
 
@@ -38,6 +40,7 @@ def vqvae() -> VQVAE:
 
 MODELS: dict[str, Callable[[], Any]] = {
     "attention": lambda: AttentionSeq2Seq(LETTERS, LETTERS, max_lengths=(5, 6), width=8),
+    "attention_of_cells": lambda: AttentionSeq2Seq(CELLS, LETTERS, max_lengths=(7, 4), width=8, encoder="cells"),
     "categorical": lambda: CategoricalVAE(SHAPE, latents=3, categories=4),
     "classifier": lambda: Classifier(SHAPE, classes=3, widths=(4,), features=4),
     "code_prior": lambda: CodePrior(vqvae(), network={"name": "transformer", "width": 8, "depth": 1}, classes=2),

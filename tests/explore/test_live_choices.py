@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from gumbelzoo.explore import choices
+from gumbelzoo.interfaces import Cells
 from gumbelzoo.models import AttentionSeq2Seq, Classifier, FrequencyGate, GlimpseClassifier, SlateAgent
 from gumbelzoo.vocabulary import EOS, Vocabulary
 
@@ -58,6 +59,18 @@ def test_translation_of_a_typed_source() -> None:
     for text, said in (("", "1 to 4 tokens, got 0"), ("ababa", "1 to 4 tokens, got 5"), ("abc", "'c' is not one of")):
         with pytest.raises(ValueError, match=said):
             choices.read_source(model, text)
+
+
+def test_translation_of_a_picture() -> None:
+    """Its text is that of ``translate``, and a step's picture has the cells of the source below its weights."""
+    letters, cells = Vocabulary([EOS, "a", "b"], level="character"), Cells(2, 3, 6, 5)
+    model = AttentionSeq2Seq(cells, letters, max_lengths=(7, 4), width=8, encoder="cells").eval()
+    source = torch.randint(256, (1, *cells.shape), dtype=torch.uint8)
+    found = choices.translate(model, source)
+    assert found.text == letters.decode(model.translate(source)[0])
+    assert found.picture.shape[0] == 3 and found.picture.isfinite().all()
+    other = choices.translate(model, source.flip(0, 1))
+    assert not other.picture.equal(found.picture)
 
 
 def test_views_of_those_that_have_some() -> None:

@@ -124,6 +124,7 @@ def test_sections_are_those_the_model_can_do() -> None:
     found = json.loads(run.stdout)
     assert found == {
         "attention": ["Attention"],
+        "attention_of_cells": ["Attention"],
         "categorical": ["Codes", "Latent table", "Interpolation", "Samples"],
         "classifier": ["What it sees"],
         "code_prior": ["Codes", "Codebook", "Interpolation", "Samples"],
