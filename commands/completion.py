@@ -15,7 +15,7 @@ from importlib import import_module
 from .documentation.catalogue import PACKAGE, Catalogue
 from .documentation.layout import word as as_word
 from .parsing.command_line import CommandLine
-from .parsing.configs import config_names
+from .parsing.configs import CONFIG_KINDS, config_names
 from .parsing.options import Options
 from .parsing.plugins import add_plugins
 from .parsing.usage import USAGE
@@ -167,8 +167,10 @@ def _values_of(action: argparse.Action, given: Sequence[str]) -> Iterable[str]:
     if action.dest == "config":
         return config_names()
     if action.dest == "kind":
-        return [*(as_word(kind) for kind in Catalogue().kinds), "runs"]
+        return [*(as_word(kind) for kind in Catalogue().kinds), "config", "runs"]
     if action.dest == "name" and given:
+        if given[0] in CONFIG_KINDS:
+            return config_names()
         try:
             return filter(None, Catalogue().find(given[0]).entries)
         except ValueError:

@@ -1,4 +1,4 @@
-"""List what there is: everything by name, the entries of one kind, one entry with its options and facts, or runs."""
+"""List what there is: everything by name, the entries of one kind, one with its options, configurations, or runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import json
 import textwrap
 from collections.abc import Iterable
+from itertools import takewhile
 from typing import Any
 
 from ..pretrained.paths import user_path
@@ -13,7 +14,7 @@ from ..registry import installed_plugins, unknown_name
 from .documentation.catalogue import PACKAGE, Catalogue
 from .documentation.entries import Entry, Kind
 from .documentation.layout import WIDTH, option_lines, word, wrap
-from .parsing.configs import config_names
+from .parsing.configs import CONFIG_KINDS, FOLDER, config_header, config_names
 from .run_folders.comparison import describe_all, list_table
 from .run_folders.records import find_runs, read_record
 
@@ -22,7 +23,7 @@ CHECKPOINTS = PACKAGE / "checkpoints"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    parser.add_argument("kind", nargs="?", help="such as estimator, quantizer, objective, optimizer; or runs")
+    parser.add_argument("kind", nargs="?", help="such as estimator, quantizer, objective, optimizer; config; or runs")
     parser.add_argument("name", nargs="?", help="one of the kind, for its options and facts; of runs a folder")
     parser.add_argument("--json", action="store_true", help="for programs; with every test metric of each release")
 
@@ -74,6 +75,9 @@ def run(options: argparse.Namespace) -> None:
         records = [read_record(folder) for folder in find_runs(user_path(options.name or "runs"))]
         print(json.dumps(describe_all(records), indent=2) if options.json else list_table(records))
         return
+    if options.kind in CONFIG_KINDS:
+        print(configurations(options.name, options.json))
+        return
     catalogue = Catalogue([*options.plugin, *(plugin.module for plugin in installed_plugins())])
     if not options.kind:
         found = contents(catalogue)
@@ -83,7 +87,7 @@ def run(options: argparse.Namespace) -> None:
     name = options.name or ("" if "" in kind.entries else None)
     if name is None:
         entries = {name: kind.entries[name].summary for name in sorted(kind.entries)}
-        print(json.dumps({"kind": kind.name, "entries": entries}, indent=2) if options.json else table(kind, entries))
+        print(table(kind.name, entries, options.json))
         return
     if name not in kind.entries:
         raise ValueError(unknown_name(kind.name, name, filter(None, kind.entries)))
@@ -99,19 +103,40 @@ def overview(found: dict[str, Any], kinds: Iterable[str]) -> str:
         figures = "  ".join(f"{name} {value:.4f}" for name, value in release["figures"].items())
         size = f"{release['megabytes']} MB"
         lines.append(f"  {release['name']:28s} {release['model']} of {release['data']}, {size}: {figures}")
-    more = f"`list KIND` or `list KIND NAME` tells more: {', '.join(map(word, kinds))}"
+    more = f"`list KIND` or `list KIND NAME` tells more: {', '.join([*map(word, kinds), 'config'])}"
     return "\n".join([*lines, *textwrap.wrap(more, WIDTH, subsequent_indent="  ", break_on_hyphens=False)])
 
 
-def table(kind: Kind, entries: dict[str, str]) -> str:
+def configurations(name: str | None, as_json: bool) -> str:
+    """A line per packaged configuration, or what the top of one says, and where it is."""
+    if name is None:
+        return table("config", {known: _prose(config_header(known)) for known in config_names()}, as_json)
+    header, file = config_header(name), FOLDER / f"{name}.yaml"
+    if as_json:
+        return json.dumps({"kind": "config", "name": name, "summary": "\n".join(header), "file": str(file)}, indent=2)
+    return "\n".join([f"config {name}", *(f"  {line}".rstrip() for line in header), "", f"file   {file}"])
+
+
+def _prose(header: list[str]) -> str:
+    return " ".join(takewhile(lambda line: not line.startswith(" "), header))  # the commands after it are indented
+
+
+def table(kind: str, entries: dict[str, str], as_json: bool) -> str:
     """A line per entry, and how to ask for one."""
+    if as_json:
+        return json.dumps({"kind": kind, "entries": entries}, indent=2)
     width = max(map(len, entries))
     short = {
         name: textwrap.shorten(text, WIDTH, placeholder=" ...", break_on_hyphens=False)
         for name, text in entries.items()
     }
     lines = [f"{name:{width}s}  {text}" for name, text in short.items()]
-    return "\n".join([*map(str.rstrip, lines), f"`list {word(kind.name)} NAME` tells the options of one"])
+    return "\n".join(
+        [
+            *map(str.rstrip, lines),
+            f"`list {word(kind)} NAME` tells more of one",
+        ]
+    )
 
 
 def page(kind: Kind, entry: Entry) -> str:

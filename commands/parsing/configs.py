@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path
 
 from ...pretrained.paths import user_path
 from ...registry import unknown_name
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs"
+CONFIG_KINDS = ("config", "configs")  # words of ``list`` for them
 
 
 def config_names() -> list[str]:
     """Return the names that ``--config`` takes; sweeps are wandb's, not ours."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml") if not path.stem.startswith("sweep"))
+
+
+def config_header(name: str) -> list[str]:
+    """Return the lines of comment at the top of a packaged configuration: what it trains, how, and the figure expected.
+
+    Raises:
+        ValueError: an unknown name; the nearest one is given.
+    """
+    if name not in config_names():
+        raise ValueError(unknown_name("configuration", name, config_names()))
+    lines = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    return [line.removeprefix("#").removeprefix(" ") for line in takewhile(lambda line: line.startswith("#"), lines)]
 
 
 def find_config(value: str) -> Path:

@@ -36,6 +36,8 @@ CATVAE = ["fit", "--config", "catvae_mnist"]
         (["fit", "catvae"], []),
         (["fit", "--config=vqvae_digits"], ["--config=vqvae_digits_ema", "--config=vqvae_digits_gumbel"]),
         (["fit", "--config", "nosuch", "--see"], ["--seed_everything="]),
+        (["list", "con"], ["config"]),
+        (["list", "configs", "catvae_d"], ["catvae_digits"]),
         ([*CATVAE, "--pr"], ["--print_config"]),
         ([*CATVAE, "--model.estimator=rei"], ["--model.estimator=reinforce", "--model.estimator=reinmax"]),
         ([*CATVAE, "--model.estimator", "rein"], ["reinforce", "reinmax"]),

@@ -19,8 +19,9 @@ import gumbelzoo.models
 import pytest
 from gumbelzoo.commands import list as listing
 from gumbelzoo.commands.documentation.catalogue import Catalogue
-from gumbelzoo.commands.documentation.entries import Entry, Kind
+from gumbelzoo.commands.documentation.entries import Entry
 from gumbelzoo.commands.documentation.syntax import section
+from gumbelzoo.commands.parsing.configs import config_names
 from gumbelzoo.registry import Registry
 from gumbelzoo.train import main
 
@@ -174,7 +175,7 @@ def test_an_entry_has_a_page(variable: str, name: str) -> None:
 def test_a_kind_lists_its_names(capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed(capsys, "text-sets").splitlines()
     assert [line.split()[0] for line in lines[:-1]] == REGISTRIES["TEXT_SETS"].names()
-    assert lines[-1] == "`list text-set NAME` tells the options of one"
+    assert lines[-1] == "`list text-set NAME` tells more of one"
 
 
 def test_a_page_tells_options_facts_and_file(capsys: pytest.CaptureFixture[str]) -> None:
@@ -239,7 +240,22 @@ def test_everything_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(kind.replace(" ", "-") in text for kind in CATALOGUE.kinds)
 
 
-@pytest.mark.parametrize("arguments", [[], ["estimator", "reinforce"], ["model", "vq_vae", "--json"]])
+def test_configurations_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each with what it trains; one with its whole header and its file."""
+    lines = printed(capsys, "configs").splitlines()
+    assert [line.split()[0] for line in lines[:-1]] == config_names() and all(len(line.split()) > 3 for line in lines)
+    assert not any("train.py" in line for line in lines)
+    page = printed(capsys, "config", "catvae_digits")
+    assert "\n    python train.py fit --config configs/catvae_digits.yaml\n" in page
+    assert Path(page.split()[-1]).is_file()
+    plain = json.loads(printed(capsys, "configs", "--json"))["entries"]
+    one = json.loads(printed(capsys, "config", "catvae_digits", "--json"))
+    assert list(plain) == config_names() and plain["catvae_digits"] in one["summary"].replace("\n", " ")
+    assert main(["list", "configs", "catvae_digit"]) == 2
+    assert "unknown configuration: 'catvae_digit'; did you mean 'catvae_digits'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["configs"], ["estimator", "reinforce"], ["model", "vq_vae", "--json"]])
 def test_list_imports_no_torch(arguments: list[str]) -> None:
     """So it answers at once: importing torch and Lightning takes seconds."""
     command = [sys.executable, "-X", "importtime", str(ROOT / "train.py"), "list", *arguments]
@@ -258,5 +274,5 @@ def test_docstring_sections() -> None:
 
 
 def test_an_entry_without_a_docstring_is_a_name() -> None:
-    lines = listing.table(Kind("shape", (), {}), {"square": "", "ring": "A circle."}).splitlines()
+    lines = listing.table("shape", {"square": "", "ring": "A circle."}, as_json=False).splitlines()
     assert lines[:2] == ["square", "ring    A circle."]
