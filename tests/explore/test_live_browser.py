@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import gumbelzoo
 import pytest
 from gumbelzoo.tests.explore.live_page import (
     changes,
@@ -200,3 +202,13 @@ def test_glimpses_follow_a_drawing(visit: Visit, pages: dict[str, str]) -> None:
     canvas = page.get_by_label("Draw the image").first
     changes(page, lambda: stroke(page, canvas), "classes", "views")
     assert "the image, and what the model sees" in content(output(page, "views"))
+
+
+def test_picture_of_the_documentation(visit: Visit, pages: dict[str, str], request: pytest.FixtureRequest) -> None:
+    """With ``--pictures``: docs/images/explore-live.png, a sentence with its alternatives."""
+    if not request.config.getoption("--pictures"):
+        pytest.skip("writes docs/images with --pictures only")
+    page = opened(visit, pages["textvae-captions"], viewport={"width": 960, "height": 1000})
+    output(page, "text")
+    changes(page, lambda: page.get_by_label("Prefix", exact=False).fill("a man"), "text")
+    page.screenshot(path=Path(gumbelzoo.__file__).parent / "docs/images/explore-live.png")
