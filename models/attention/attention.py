@@ -6,20 +6,29 @@ The hard one has the likelihood log sum_a q(a) p(y | a), which enumerating the p
 2018, arXiv:1808.10024), and lower bounds on it (Xu et al. 2015, arXiv:1502.03044; Deng et al. 2018, arXiv:1807.03756).
 No step sees the earlier choices, so each has its own sum.
 
-``log_prob`` is log p(y | context) in nats, ``... b t d -> ... b t``; axes of 1 broadcast. Axes: ``b`` batch, ``t``
-steps, ``s`` places, ``d`` width, ``m`` samples.
+Scores ``b t s`` are -inf where a step may not look. Axes: ``b`` batch, ``t`` steps, ``s`` places, ``d`` width, ``m``
+samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
 from ..relaxed import RelaxedCategorical, select
 from ..relaxed.sampling import mode, tempered_softmax
 
-LogProb = Callable[[Tensor], Tensor]
+
+@runtime_checkable
+class LogProb(Protocol):
+    """log p(y | context) in nats."""
+
+    def __call__(self, context: Tensor) -> Tensor:
+        """Compute it for contexts of all steps, ``... b t d -> ... b t``."""
+
+    def of_places(self, values: Tensor, allowed: Tensor) -> Tensor:
+        """Compute it for the value ``b s d`` of each place that a step may look at, ``b t s``; any number elsewhere."""
 
 
 def soft(scores: Tensor, values: Tensor, log_prob: LogProb) -> Tensor:
@@ -32,14 +41,9 @@ def argmax(scores: Tensor, values: Tensor, log_prob: LogProb) -> Tensor:
     return log_prob(select(mode(scores), values[:, None]))
 
 
-def every_place(values: Tensor, log_prob: LogProb) -> Tensor:
-    """Compute log p(y | a) for each place a, ``b t s``."""
-    return log_prob(values.movedim(-2, 0)[:, :, None]).movedim(0, -1)
-
-
 def marginal(layer: RelaxedCategorical, scores: Tensor, values: Tensor, log_prob: LogProb) -> Tensor:
-    """Compute log sum_a q(a) p(y | a), ``b t``, at s evaluations."""
-    return layer.log_marginal(scores, every_place(values, log_prob))
+    """Compute log sum_a q(a) p(y | a), ``b t``, at an evaluation for each place that a step may look at."""
+    return layer.log_marginal(scores, log_prob.of_places(values, ~scores.isneginf()))
 
 
 def bound(layer: RelaxedCategorical, scores: Tensor, values: Tensor, log_prob: LogProb) -> Tensor:

@@ -8,7 +8,6 @@ a target, ``v`` target tokens, ``d`` width.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from ...interfaces import Batch
 from .attention import LogProb
 from .attentions import Attention
 from .encoders import Encoder
+from .tokens import TargetLogProb, TokenLogProb
 
 State = tuple[Tensor, Tensor]
 
@@ -43,13 +43,18 @@ class AttentionNetwork(nn.Module):
         self.head = nn.Linear(width, self.vocab_size)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor, LogProb, Tensor]:
-        """Return scores ``b t s``, values ``b s d``, the likelihood of the targets, and a mask of the steps ``b t``."""
+        """Return scores ``b t s``, values ``b s d``, the likelihood of the targets, and a mask of the steps ``b t``.
+
+        A step of padding may look at the first place alone, so that the exact marginal computes nothing for the others.
+        """
         values, places, first = self.begin(batch["source"], batch["source_length"])
         target = batch["target"]
         bos = torch.full_like(target[:, :1], self.vocab_size)
         output, _ = self.decoder(self.embedding(torch.cat([bos, target[:, :-1]], 1)), first)  # b t d
         steps = torch.arange(target.shape[1], device=target.device) < batch["target_length"][:, None]
-        return self.scores(output, values, places), values, partial(self.log_prob, output, target), steps
+        allowed = places[:, None] & (steps[..., None] | (torch.arange(places.shape[1], device=target.device) == 0))
+        scores = self.scores(output, values, allowed)
+        return scores, self.of_value(values), TargetLogProb(self.head, self.of_state(output), target), steps
 
     def begin(self, source: Tensor, length: Tensor) -> tuple[Tensor, Tensor, State]:
         """Return values ``b s d``, a mask of the places ``b s``, and the first state of the LSTM."""
@@ -59,24 +64,13 @@ class AttentionNetwork(nn.Module):
         places = torch.arange(source.shape[1], device=source.device) < length[:, None]
         return values, places, (hidden.contiguous(), cell.contiguous())
 
-    def scores(self, output: Tensor, values: Tensor, places: Tensor, start: int = 0) -> Tensor:
-        """Return the logits of the places for outputs ``b t d`` of the LSTM from step ``start`` on, ``b t s``."""
+    def scores(self, output: Tensor, values: Tensor, allowed: Tensor, start: int = 0) -> Tensor:
+        """Return the logits of the places for outputs ``b t d`` of the LSTM from step ``start`` on, ``b t s``.
+
+        ``allowed`` are the places that a step may look at, ``b t s``, or ``b 1 s`` for all steps.
+        """
         dots = self.query(output) @ values.mT / values.shape[-1] ** 0.5
-        return self.attention.scores(dots.masked_fill(~places[:, None], -torch.inf), start)
-
-    def log_prob(self, output: Tensor, target: Tensor, context: Tensor) -> Tensor:
-        """Compute log p(y | context) in nats for outputs ``b t d`` and targets ``b t``, ``... b t d -> ... b t``."""
-        log_p = self.log_probs(output, context)
-        return log_p.gather(-1, target.expand(log_p.shape[:-1])[..., None]).squeeze(-1)
-
-    def log_probs(self, output: Tensor, context: Tensor) -> Tensor:
-        """Compute the log-probabilities of all tokens in nats, ``... b t d -> ... b t v``."""
-        return self.head((self.of_state(output) + self.of_value(context)).tanh()).float().log_softmax(-1)
-
-    def log_prob_of_each(self, output: Tensor, context: Tensor) -> Tensor:
-        """Compute log p(v | context of v) of outputs ``b 1 d`` and contexts ``... b v d``, or ``... b 1 d`` for all."""
-        log_p = self.log_probs(output, context)
-        return log_p.expand(*log_p.shape[:-2], self.vocab_size, -1).diagonal(dim1=-2, dim2=-1)  # ... b v
+        return self.attention.scores(dots.masked_fill(~allowed, -torch.inf), start)
 
     def write(self, source: Tensor, length: Tensor, steps: int, choose: Callable[[Tensor], Tensor]) -> Tensor:
         """Write targets ``b t`` for sources; after EOS, id 0, comes only EOS.
@@ -88,13 +82,13 @@ class AttentionNetwork(nn.Module):
             choose: takes the log-probabilities of a step, ``b v`` nats, and returns its tokens, ``b``.
         """
         values, places, state = self.begin(source, length)
-        last = torch.full_like(length, self.vocab_size)
+        read, last = self.of_value(values), torch.full_like(length, self.vocab_size)
         written: list[Tensor] = []
         for step in range(steps):
             output, state = self.decoder(self.embedding(last)[:, None], state)  # b 1 d
             # Each token is the target of a step of its own, so that the attention's own likelihood gives all of them.
-            scores = self.scores(output, values, places, step).expand(-1, self.vocab_size, -1)
-            log_prob = partial(self.log_prob_of_each, output)
-            last = choose(self.attention.log_likelihood(scores, values, log_prob)).masked_fill(last == 0, 0)
+            scores = self.scores(output, values, places[:, None], step).expand(-1, self.vocab_size, -1)
+            log_prob = TokenLogProb(self.head, self.of_state(output))
+            last = choose(self.attention.log_likelihood(scores, read, log_prob)).masked_fill(last == 0, 0)
             written.append(last)
         return torch.stack(written, 1)

@@ -32,6 +32,7 @@ NAMES = (
     "textvae-captions",
     "slate-agent",
     "attention-cipher",
+    "attention-scenes",
     "gates-frequencies",
     "glimpse-clutter",
 )
@@ -185,6 +186,14 @@ def test_attention_follows_the_source(visit: Visit, pages: dict[str, str]) -> No
     output(page, "places")
     changes(page, lambda: page.get_by_label("Source", exact=True).fill("abc"), "written", "places")
     changes(page, lambda: enter(page, "Training source that the model has kept", 3), "places")
+
+
+def test_attention_in_a_picture(visit: Visit, pages: dict[str, str]) -> None:
+    """A caption, and the cells that its words are read from, follow the picture."""
+    page = opened(visit, pages["attention-scenes"])
+    output(page, "places")
+    changes(page, lambda: enter(page, "Training source that the model has kept", 3), "written", "places")
+    assert page.get_by_label("Source", exact=True).locator("visible=true").count() == 0
 
 
 def test_gates_see_a_test_image(visit: Visit, pages: dict[str, str]) -> None:

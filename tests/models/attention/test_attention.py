@@ -43,27 +43,31 @@ class Problem:
         self.state = torch.randn(B, T, V, generator=draw)
         self.target = torch.randint(V, (B, T), generator=draw)
 
-    def log_prob(self, context: Tensor) -> Tensor:
-        """``... b t d -> ... b t``."""
+    def __call__(self, context: Tensor) -> Tensor:
+        """log p(y | context), ``... b t d -> ... b t``."""
         logits = self.state + (2 * context.tanh()) @ self.head
         return logits.log_softmax(-1).gather(-1, self.target.expand(logits.shape[:-1])[..., None]).squeeze(-1)
 
-    def of_places(self) -> Tensor:
-        """log p(y | a) of every place, ``b t s``, one by one."""
-        places = [self.log_prob(self.values[:, None, place].expand(B, T, D)) for place in range(S)]
-        return torch.stack(places, -1)
+    def of_places(self, values: Tensor, allowed: Tensor) -> Tensor:
+        """log p(y | a) of every place, ``b t s``, one by one; NaN where it must not be used."""
+        every = torch.stack([self(values[:, None, place].expand(-1, T, -1)) for place in range(S)], -1)
+        return every.masked_fill(~allowed, math.nan)
+
+    def every_place(self) -> Tensor:
+        """log p(y | a), 0 where a step may not look."""
+        return self.of_places(self.values, self.scores.isfinite()).nan_to_num(0)
 
 
 def test_likelihoods_are_enumerated() -> None:
     """The marginal sums over places; soft attention writes from the mean; controls use no score."""
     problem = Problem()
-    every, q = problem.of_places(), problem.scores.softmax(-1)
-    given = problem.scores, problem.values, problem.log_prob
+    every, q = problem.every_place(), problem.scores.softmax(-1)
+    given = problem.scores, problem.values, problem
     expected = (q * every.exp()).sum(-1).log()
     for spec in ("marginal", "bound", "multi_sample"):
         torch.testing.assert_close(build(spec).log_likelihood(*given), expected)
     mean = torch.einsum("bts,bsd->btd", q, problem.values)
-    torch.testing.assert_close(build("soft").log_likelihood(*given), problem.log_prob(mean))
+    torch.testing.assert_close(build("soft").log_likelihood(*given), problem(mean))
     for name in ("uniform", "fixed"):
         control = build(name)
         used, again = control.scores(problem.scores), control.scores(problem.scores + 1)
@@ -72,13 +76,13 @@ def test_likelihoods_are_enumerated() -> None:
     used = average.scores(problem.scores)
     counts = torch.tensor([S - 1, S])[:, None, None]
     means = (problem.values * used.isfinite()[:, 0, :, None]).sum(1, keepdim=True) / counts
-    torch.testing.assert_close(average.log_likelihood(used, *given[1:]), problem.log_prob(means))
+    torch.testing.assert_close(average.log_likelihood(used, *given[1:]), problem(means))
 
 
 def test_objectives_are_in_order() -> None:
     """marginal >= bound of m samples >= bound of one, exactly."""
     problem = Problem()
-    given = problem.scores, problem.values, problem.log_prob
+    given = problem.scores, problem.values, problem
     marginal, many, one = (
         build(spec).objective(*given)
         for spec in (
@@ -88,7 +92,7 @@ def test_objectives_are_in_order() -> None:
         )
     )
     assert (marginal > many).all() and (many > one).all()
-    expected = (problem.scores.softmax(-1) * problem.of_places()).sum(-1)
+    expected = (problem.scores.softmax(-1) * problem.every_place()).sum(-1)
     torch.testing.assert_close(one, expected)
 
 
@@ -98,7 +102,7 @@ def gradients(spec: dict[str, Any], draws: int) -> tuple[Tensor, Tensor]:
     scores, values = (t.expand(draws, *t.shape).flatten(0, 1).clone() for t in (problem.scores, problem.values))
     problem.state, problem.target = (t.repeat(draws, 1, *[1] * (t.ndim - 2)) for t in (problem.state, problem.target))
     scores, values = scores.requires_grad_(), values.requires_grad_()
-    objective = attention.objective(scores, values, problem.log_prob)
+    objective = attention.objective(scores, values, problem)
     found = torch.autograd.grad(objective.sum(), [scores, values])
     return found[0].unflatten(0, (draws, B)), found[1].unflatten(0, (draws, B))
 
@@ -144,7 +148,7 @@ def test_gradients_follow_their_row(name: str) -> None:
         if found:
             target[1, 2] = (target[1, 2] + 1) % V
         problem.target, leaf = target, problem.scores.clone().requires_grad_()
-        attention.objective(leaf, problem.values, problem.log_prob).sum().backward()
+        attention.objective(leaf, problem.values, problem).sum().backward()
         found.append(leaf.grad)
     moved = (found[0] != found[1]).any(-1)
     assert moved.nonzero().tolist() == [[1, 2]]
