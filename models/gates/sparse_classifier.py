@@ -28,7 +28,12 @@ from .objective import expected_cost, gated_metrics, labels_of
 from .pruning import flops
 from .selectors import StaticSelector
 
-PRICES = ("units", "operations")
+# Price of each unit, ``n``, up to a factor, by name.
+PRICES: dict[str, Callable[[GatedNetwork], Tensor]] = {
+    "units": lambda network: torch.ones(sum(network.sizes)),
+    "operations": GatedNetwork.savings,
+    "layers": lambda network: torch.cat([torch.full((size,), 1 / size) for size in network.sizes]),
+}
 
 
 @register_model("sparse_classifier")
@@ -47,7 +52,8 @@ class SparseClassifier(ImageClassifier):
         draw: example (each image has its own gates) or batch (one draw for all images of a batch).
         start: probability with which a Bernoulli gate is open before training, in (0, 1).
         cost: penalty, budget or none, with options.
-        price: of an open unit, as a share of all: units (equal prices) or operations (those that its removal saves).
+        price: of an open unit, as a share of all: units (equal prices), operations (those that its removal saves) or
+            layers (all units of a layer together have the same price in each layer).
         init_from: a trained sparse classifier, as ``load`` returns it; on the command line its name. Its network is
             where training starts: to prune and train again.
         optimizer: AdamW and its learning-rate schedule; options of ``OptimizerConfig``.
@@ -103,7 +109,7 @@ class SparseClassifier(ImageClassifier):
         n = sum(self.network.sizes)
         self.gates = GATES.build(gates, channels=n)
         self.selector = StaticSelector(n, start, draw)
-        prices = torch.ones(n) if price == "units" else self.network.savings()
+        prices = PRICES[price](self.network)
         self.cost = GATE_COSTS.build(cost, prices=prices / prices.sum())
         if init_from is not None:
             self._start_from(init_from)

@@ -55,13 +55,20 @@ def test_sparse_gradient_against_exact(name: str, z_scores: Any) -> None:
 @pytest.mark.parametrize("name", ["hard_concrete", "bernoulli"])
 def test_penalty_closes_every_unit(name: str) -> None:
     """The gradient of the penalty is positive for every gate, as a part of the loss: public code has its sign wrong."""
-    for price in ("units", "operations"):
+    for price in ("units", "operations", "layers"):
         model = small(gates=name, price=price, cost={"name": "penalty", "weight": 0.5})
         metrics = model.training_metrics(batch())
         (gradient,) = torch.autograd.grad(metrics["loss"] - metrics["nll"], model.selector.slow_logits)
         assert (gradient > 0).all()
         assert metrics["loss"] > metrics["nll"]
         assert model.cost.prices.sum().item() == pytest.approx(1.0)
+
+
+def test_price_of_a_layer() -> None:
+    """All units of a layer together have the same price as those of another."""
+    model = small(price="layers")
+    sums = [part.sum().item() for part in model.cost.prices.split(model.network.sizes)]
+    assert sums == pytest.approx([1 / len(sums)] * len(sums)) and len(sums) > 1
 
 
 @pytest.mark.parametrize("name", ["hard_concrete", "bernoulli"])
@@ -159,7 +166,7 @@ def test_pixels_that_are_left_are_shown() -> None:
 def test_sparse_classifier_mistakes() -> None:
     for options, message in (
         ({"network": "mpl"}, "did you mean 'mlp'"),
-        ({"price": "flops"}, "price must be one of units, operations"),
+        ({"price": "flops"}, "price must be one of units, operations, layers"),
         ({"draw": "rows"}, "draw must be one of example, batch"),
         ({"gates": {"name": "exactly_k", "k": 26}}, "k=26 of 25"),
     ):
