@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,7 +28,7 @@ from gumbelzoo.benchmarks.attention.rows import (
 )
 from gumbelzoo.benchmarks.common.cosines import cosine_table
 from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
-from gumbelzoo.benchmarks.common.table import Record, budget
+from gumbelzoo.benchmarks.common.table import Record, budget, not_run, section_parts
 from gumbelzoo.data import PairData
 from gumbelzoo.plots import BLUE, GREEN, GREY, ORANGE, VERMILION, plot
 
@@ -72,7 +73,6 @@ COSINES = (
 
 def page(record: Record) -> list[str]:
     """Return the parts of ``attention.md``."""
-    missing = [name for name in ROWS if name not in record]
     parts = ["# Attention with known alignments", "![NLL and alignment error of all rows](attention.png)", HEAD]
     if record:
         edge = sum(entry["choice"]["learning_rate"] == max(LEARNING_RATES) for entry in record.values())
@@ -80,11 +80,9 @@ def page(record: Record) -> list[str]:
         parts.append(f"{budget(record)} {limit}")
     known = [[name, f"{value:.4f}", f"{math.exp(value):.3f}"] for name, value in trivial().items()]
     parts += ["## Without a model", markdown_table(["", "NLL", "perplexity"], known)]
-    for section, title in TITLES.items():
-        rows = {name: record[name] for name in ROWS if name in record and ROWS[name].section == section}
-        parts += [f"## {title}", rows_table(rows, record) if rows else "Not run yet."]
+    parts += section_parts(record, ROWS, TITLES, partial(rows_table, record=record))
     parts += ["## Goals", goals(record), "## Gradients against `exact`", cosine_table(record, COSINES)]
-    return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
+    return [*parts, *not_run(record, ROWS)]
 
 
 def trivial() -> dict[str, float]:

@@ -10,7 +10,7 @@ from gumbelzoo.benchmarks.attention.report import TITLES, goals, rows_table
 from gumbelzoo.benchmarks.attention.rows import BATCH_SIZE, ENTROPY, LEARNING_RATES, SEEDS, TEMPERATURES, TUNING_SEED
 from gumbelzoo.benchmarks.attention.scenes_rows import ROWS, STEPS, TUNING_STEPS
 from gumbelzoo.benchmarks.common.pages import markdown_table
-from gumbelzoo.benchmarks.common.table import Record, budget
+from gumbelzoo.benchmarks.common.table import Record, budget, not_run, section_parts
 from gumbelzoo.data import PairData
 from gumbelzoo.data.pairs.scenes import CLASSES, MOST, PER_DIGIT
 
@@ -44,20 +44,18 @@ The same command resumes: `python benchmarks/attention/scenes.py`."""
 
 def page(record: Record) -> list[str]:
     """Return the parts of ``scenes.md``."""
-    missing = [name for name in ROWS if name not in record]
     parts = ["# Captions of scenes of digits", "![NLL and alignment error of all rows](scenes.png)", HEAD]
     if record:
         parts.append(budget(record))
     known = [[name, f"{value:.4f}", f"{math.exp(value):.3f}"] for name, value in trivial().items()]
     parts += ["## Without a model", markdown_table(["", "NLL", "perplexity"], known)]
-    for section, title in TITLES.items():
-        if any(row.section == section for row in ROWS.values()):
-            rows = {name: entry for name, entry in record.items() if ROWS[name].section == section}
-            parts += [f"## {title}", rows_table(rows, record, CAPTIONS) if rows else "Not run yet."]
+    sections = {row.section for row in ROWS.values()}
+    titles = {section: title for section, title in TITLES.items() if section in sections}
+    parts += section_parts(record, ROWS, titles, lambda rows: rows_table(rows, record, CAPTIONS))
     parts += ["## Goals", goals(record), "## Where they look"]
     found = [f"`{name}`:\n\n![{name}]({picture})" for name, picture in PICTURED.items() if name in record]
     parts += found or ["Not run yet."]
-    return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
+    return [*parts, *not_run(record, ROWS)]
 
 
 def trivial() -> dict[str, float]:

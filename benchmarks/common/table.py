@@ -41,6 +41,12 @@ def section_parts(
     return parts
 
 
+def not_run(record: Record, rows: Iterable[str]) -> list[str]:
+    """Return the last part of a page, the names of rows that have not run; nothing if all have."""
+    missing = [name for name in rows if name not in record]
+    return [f"Not run yet: {', '.join(missing)}."] if missing else []
+
+
 def budget(record: Record) -> str:
     """Return machines, versions and commits of all runs, and their minutes, in one line."""
     runs = [run for entry in record.values() for run in entry["runs"].values()]

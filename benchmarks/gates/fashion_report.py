@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
-from gumbelzoo.benchmarks.common.table import Record, budget, section_parts
+from gumbelzoo.benchmarks.common.table import Record, budget, not_run, section_parts
 from gumbelzoo.benchmarks.gates.fashion_rows import (
     CHANNELS,
     CONTROL,
@@ -41,13 +41,12 @@ HEADER = ["row", "accuracy", "seeds", "k", "open", "in one network", "percentile
 
 def page(record: Record) -> list[str]:
     """Return the parts of ``fashion.md``."""
-    missing = [name for name in ROWS if name not in record]
     parts = ["# Gates on frequencies of Fashion-MNIST", "![All sets of four, and those of the rows](fashion.png)", HEAD]
     if record:
         parts.append(budget(record))
     parts += section_parts(record, ROWS, TITLES, lambda rows: rows_table(rows, record))
     parts += ["## All sets of four in one network", enumeration(record), "## Goals", goals(record)]
-    return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
+    return [*parts, *not_run(record, ROWS)]
 
 
 def scores(record: Record, seed: str) -> list[float]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
-from gumbelzoo.benchmarks.common.table import Record, budget, section_parts
+from gumbelzoo.benchmarks.common.table import Record, budget, not_run, section_parts
 from gumbelzoo.benchmarks.gates.rows import (
     CONTROL,
     DYNAMIC,
@@ -54,13 +54,12 @@ HEADER = ["row", "accuracy", "seeds", "best", "open", "found", "false", "MFLOP",
 
 def page(record: Record) -> list[str]:
     """Return the parts of ``gates.md``."""
-    missing = [name for name in ROWS if name not in record]
     parts = ["# Gates on planted frequencies", "![Accuracy of all rows](gates.png)", HEAD]
     if record:
         parts.append(budget(record))
     parts += section_parts(record, ROWS, TITLES, rows_table)
     parts += ["## Goals", goals(record)]
-    return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
+    return [*parts, *not_run(record, ROWS)]
 
 
 def values(entry: Mapping[str, Any], metric: str, factor: float = 1.0) -> list[float]:

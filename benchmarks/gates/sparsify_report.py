@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
-from gumbelzoo.benchmarks.common.table import Record, budget, section_parts
+from gumbelzoo.benchmarks.common.table import Record, budget, not_run, section_parts
 from gumbelzoo.benchmarks.gates.sparsify_rows import CONTROL, CONVOLUTIONAL, GATES, PENALTY, ROWS, SEEDS, STEPS
 from gumbelzoo.plots import BLUE, GREEN, GREY, VERMILION, plot
 
@@ -45,13 +45,12 @@ HEADER = ["row", "error", "seeds", "units", "weights", "MFLOP", "draw", "minutes
 
 def page(record: Record) -> list[str]:
     """Return the parts of ``sparsify.md``."""
-    missing = [name for name in ROWS if name not in record]
     parts = ["# Sparsification by stochastic gates", "![Error and weights of all rows](sparsify.png)", HEAD]
     if record:
         parts.append(budget(record))
     parts += section_parts(record, ROWS, TITLES, rows_table)
     parts += ["## Goal", goal(record)]
-    return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
+    return [*parts, *not_run(record, ROWS)]
 
 
 def errors(entry: Mapping[str, Any]) -> list[float]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
-from gumbelzoo.benchmarks.common.table import Record, budget
+from gumbelzoo.benchmarks.common.table import Record, budget, not_run, section_parts
 from gumbelzoo.benchmarks.glimpse.rows import (
     CNN,
     CONTROL,
@@ -70,15 +71,12 @@ def page(record: Record) -> list[str]:
     parts = ["# Glimpses of cluttered digits", "![Errors and operations of all rows](glimpse.png)", HEAD]
     if record:
         parts += [budget(record), findings(record)]
-    for section, title in TITLES.items():
-        rows = {name: entry for name, entry in record.items() if ROWS[name].section == section}
-        parts += [f"## {title}", rows_table(rows, record) if rows else "Not run yet."]
+    parts += section_parts(record, ROWS, TITLES, partial(rows_table, record=record))
     if "reinforce_leave_one_out_6" in record:
         parts += ["## Where it looks", "![Windows of six glimpses, from red to blue](paths.png)"]
     if "transformer_affine" in record:
         parts.append("![Warped test images](warps.png)")
-    missing = [name for name in ROWS if name not in record]
-    return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
+    return [*parts, *not_run(record, ROWS)]
 
 
 def limit(record: Record) -> float:

@@ -28,6 +28,7 @@ from pathlib import Path
 import torch
 from gumbelzoo.benchmarks.common.pages import write_page, write_table
 from gumbelzoo.benchmarks.common.runs import environment, finish
+from gumbelzoo.benchmarks.common.table import not_run
 from gumbelzoo.benchmarks.leaderboard.costs import measure_costs
 from gumbelzoo.benchmarks.leaderboard.picture import draw
 from gumbelzoo.benchmarks.leaderboard.rows import (
@@ -179,7 +180,6 @@ def readme_table(record: Record) -> str:
 def page(record: Record) -> list[str]:
     """Return the parts of ``leaderboard.md``."""
     several = section(record, "several")
-    missing = [name for name in ROWS if name not in record]
     parts = [
         "# Leaderboard: one categorical VAE, every estimator",
         f"![Bounds of all rows, with standard errors]({RECORD.stem}.png)",
@@ -190,7 +190,7 @@ def page(record: Record) -> list[str]:
         table(several, ROWS) if several else "Not run yet.",
         "## Published\n\n" + OTHERS,
     ]
-    return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
+    return [*parts, *not_run(record, ROWS)]
 
 
 def main() -> None:

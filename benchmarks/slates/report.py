@@ -9,7 +9,7 @@ from typing import Any
 
 from gumbelzoo.benchmarks.common.cosines import cosine_table
 from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
-from gumbelzoo.benchmarks.common.table import Record, budget
+from gumbelzoo.benchmarks.common.table import Record, budget, not_run, section_parts
 from gumbelzoo.benchmarks.slates.rows import (
     BLACK,
     CONTROL,
@@ -33,6 +33,11 @@ from gumbelzoo.plots import BLUE, GREEN, GREY, ORANGE, VERMILION, plot
 
 BLANKED = "past_blanked"  # the control that sees its user only
 GOALS = {WHITE: 0.97, BLACK: 0.95}
+TITLES = {
+    **{section: f"{section.capitalize()} (goal: {goal:.2f})" for section, goal in GOALS.items()},
+    NO_ENTROPY: NO_ENTROPY.capitalize(),
+    CONTROL: "Controls, trained",
+}
 POLICY_NAMES = ("random", "independent", "independent, best order", "one for everybody", "greedy", "best")
 HEAD = f"""\
 An agent chooses 3 of 10 items, one after the other, and is rewarded by the purchases of its user; see
@@ -69,19 +74,14 @@ def page(record: Record) -> list[str]:
     for number, known in controls.items():
         if (blanked := record.get(BLANKED)) and (share := share_of(blanked, number, 0)) is not None:
             known[BLANKED] = share
-    missing = [name for name in ROWS if name not in record]
     parts = ["# Slates with a known optimum", "![Shares of all rows](slates.png)", HEAD]
     if record:
         parts.append(budget(record))
     parts += ["## Policies that know the reward", policies_table(controls)]
-    for section in (WHITE, BLACK, NO_ENTROPY, CONTROL):
-        rows = {name: record[name] for name in ROWS if name in record and ROWS[name].section == section}
-        goal = f" (goal: {GOALS[section]:.2f})" if section in GOALS else ""
-        title = "Controls, trained" if section == CONTROL else section.capitalize()
-        parts += [f"## {title}{goal}", rows_table(rows, controls) if rows else "Not run yet."]
+    parts += section_parts(record, ROWS, TITLES, lambda rows: rows_table(rows, controls))
     parts += [f"## {LARGE_ITEMS:,} items, {LARGE_SLOTS} slots", large_table(record)]
     parts += ["## Gradients against `exact`", cosine_table(record, COSINES)]
-    return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
+    return [*parts, *not_run(record, ROWS)]
 
 
 def shares(rewards: Mapping[str, float]) -> dict[str, float]:

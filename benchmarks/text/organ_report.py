@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
-from gumbelzoo.benchmarks.common.table import Record, budget
+from gumbelzoo.benchmarks.common.table import Record, budget, not_run
 from gumbelzoo.benchmarks.text.organ_rows import (
     ARMS,
     BATCH,
@@ -67,8 +67,7 @@ def page(record: Record) -> list[str]:
     if not record:
         return [*parts, "Not run yet."]
     parts += [budget(record), trivial(), rows_table(record), "## At equal logP", claim(record)]
-    missing = [name for name in (*ROWS, *SEARCHES) if name not in record]
-    return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
+    return [*parts, *not_run(record, [*ROWS, *SEARCHES])]
 
 
 def trivial() -> str:

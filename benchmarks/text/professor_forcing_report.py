@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
-from gumbelzoo.benchmarks.common.table import Record, budget
+from gumbelzoo.benchmarks.common.table import Record, budget, not_run
 from gumbelzoo.benchmarks.text.professor_forcing_rows import (
     DROPOUTS,
     LATE,
@@ -57,8 +57,7 @@ def page(record: Record) -> list[str]:
     if not record:
         return [*parts, "Not run yet."]
     parts += [budget(record), rows_table(record), "## Goals", goals(record)]
-    missing = [name for name in ROWS if name not in record]
-    return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
+    return [*parts, *not_run(record, ROWS)]
 
 
 def values(entry: Mapping[str, Any], metric: str) -> dict[str, float]:

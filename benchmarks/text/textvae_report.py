@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
-from gumbelzoo.benchmarks.common.table import Record, budget
+from gumbelzoo.benchmarks.common.table import Record, budget, not_run, section_parts
 from gumbelzoo.benchmarks.text.textvae_rows import (
     ADVERSARIAL,
     CATEGORICAL,
@@ -62,15 +63,12 @@ COLOURS = {CATEGORICAL: BLUE, GAUSSIAN: VERMILION, ADVERSARIAL: ORANGE, CONTROL:
 
 def page(record: Record) -> list[str]:
     """Return the parts of ``textvae.md``."""
-    missing = [name for name in ROWS if name not in record]
     parts = ["# VAEs of captions", "![Bound and KL of all rows](textvae.png)", HEAD]
     if record:
         parts.append(budget(record))
-    for section, title in TITLES.items():
-        rows = {name: record[name] for name in ROWS if name in record and ROWS[name].section == section}
-        parts += [f"## {title}", rows_table(rows, record) if rows else "Not run yet."]
+    parts += section_parts(record, ROWS, TITLES, partial(rows_table, record=record))
     parts += ["## Goals", goals(record)]
-    return [*parts, f"Not run yet: {', '.join(missing)}."] if missing else parts
+    return [*parts, *not_run(record, ROWS)]
 
 
 def values(entry: Mapping[str, Any], metric: str) -> dict[str, float]:
