@@ -160,14 +160,14 @@ def draw_figures(source: Source) -> dict[str, Tensor]:
     """Draw the pictures of the card of a model of images or with attention, ``c H W`` by name; none of others."""
     from ..callbacks.alignments import alignment_picture
     from ..callbacks.figures import IMAGES, image_figures
-    from .files.source import build_data, can, read_test_images
+    from .files.source import build_data, read_test_images
 
     if hasattr(source.model, "attend"):
         data = build_data(source.data)
         data.prepare_data()
         data.setup("test")
         return {"alignments": alignment_picture(source.model, next(iter(data.test_dataloader())))}
-    if source.model.batch_key == "tokens" or not (can(source.model, "reconstruct") or hasattr(source.model, "views")):
+    if source.model.batch_key == "tokens" or not (hasattr(source.model, "reconstruct") or hasattr(source.model, "views")):
         return {}
     figures = image_figures(source.model, *read_test_images(source, IMAGES))
     return {name: figures[name] for name in source.model.card.pictures if name in figures}

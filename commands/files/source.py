@@ -58,15 +58,10 @@ def resolve_source(name: str) -> Source:
     return Source(model, found.data, seed=found.seed)
 
 
-def can(model: Any, method: str) -> bool:
-    """Return whether a command can use a model's method."""
-    return hasattr(model, method)
-
-
 def require_method(model: Any, method: str) -> None:
     """Check that a model has the method of a command; the ValueError names those that it has."""
-    if not can(model, method):
-        known = ", ".join(["test", *(other for other in METHODS if can(model, other))])
+    if not hasattr(model, method):
+        known = ", ".join(["test", *(other for other in METHODS if hasattr(model, other))])
         raise ValueError(f"a {model.registry_name} model cannot {method}; it can: {known}")
 
 

@@ -23,7 +23,7 @@ from ...pretrained.paths import remove_scratch, user_path
 from ...pretrained.run import Run, batches_trained, is_run, read_checkpoint, run_of
 from ...pretrained.run_files import CHECKPOINTS, CONFIG, FIT, METRICS, checkpoint_path
 from ...pretrained.untrusted import printable
-from ..files.source import SHOWING, can
+from ..files.source import SHOWING
 from ..run_folders import runs
 from ..run_folders.lock import RunLock
 from .requeue import record_job
@@ -229,7 +229,7 @@ class RunRecorder(Callback):
             f"best      {self._selection(model)}",
             f"pictures  {pictures or 'none yet'}",
             f"next      {program} test {run}",
-            *(f"          {program} {verb} {run}" for verb in SHOWING if can(model, verb)),
+            *(f"          {program} {verb} {run}" for verb in SHOWING if hasattr(model, verb)),
             f"          {program} export {run} checkpoints/NAME   (after test)",
         ]
         print("", *map(printable, lines), sep="\n")

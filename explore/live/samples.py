@@ -98,13 +98,13 @@ def _build_completions(subject: Subject, page: gr.Blocks, image: gr.State) -> No
 
 
 def _makes_images(subject: Subject) -> bool:
-    return hasattr(subject.model, "image_shape") and subject.can("sample")
+    return hasattr(subject.model, "image_shape") and hasattr(subject.model, "sample")
 
 
 SAMPLES = Section("Samples", _makes_images, _build_samples)
 PATH = Section(
     "Interpolation",
-    lambda subject: subject.shape is not None and subject.can("interpolate"),
+    lambda subject: subject.shape is not None and hasattr(subject.model, "interpolate"),
     _build_path,
 )
 COMPLETIONS = Section("Completions", lambda subject: hasattr(subject.model, "complete"), _build_completions)

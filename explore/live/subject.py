@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...commands.files.source import Source, build_data, can, read_test_images
+from ...commands.files.source import Source, build_data, read_test_images
 from ..images import image_shape
 
 TEST_IMAGES = 100  # spread over the test set
@@ -44,10 +44,6 @@ class Subject:
     def binary(self) -> bool:
         """True if the pixels of its data are 0 and 1."""
         return self.source.data.get("arguments", {}).get("binarization", "none") != "none"
-
-    def can(self, method: str) -> bool:
-        """Return whether the model has a method that a command could use."""
-        return can(self.model, method)
 
     def test_images(self) -> Tensor:
         """Return test images of its data set, ``b c h w``; they are read, and if need be fetched, at the first call.
