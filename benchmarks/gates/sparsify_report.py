@@ -9,7 +9,7 @@ from typing import Any
 
 from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
 from gumbelzoo.benchmarks.common.table import Record, budget, not_run, section_parts
-from gumbelzoo.benchmarks.gates.sparsify_rows import CONTROL, CONVOLUTIONAL, GATES, PENALTY, ROWS, SEEDS, STEPS
+from gumbelzoo.benchmarks.gates.sparsify_rows import CONTROL, CONVOLUTIONAL, GATES, LAYERS, ROWS, SEEDS, STEPS
 from gumbelzoo.plots import BLUE, GREEN, GREY, VERMILION, plot
 
 TITLES = {
@@ -30,8 +30,12 @@ and no reproduction. Seeds {", ".join(map(str, SEEDS))}.
 - `units`: what is left after the physical removal of closed units, whose outputs are the same to 1e-6. LeNet-300-100:
   pixels, hidden units of both layers; LeNet-5: filters of both convolutions, features, hidden units. Mean over seeds.
 - `weights`: share of the weights that are left, in percent. `MFLOP`: operations of one image without closed units.
-- Penalty: `{PENALTY}` on the expected share of open gates, the same in all rows of gates. It was set once, by hand, for
-  `hard_concrete`. Temperature 2/3 where there is one.
+- Penalty: weight 1.0 on the expected share of open gates, the same in all rows of gates but `{LAYERS}`. It was
+  set once, by hand, for `hard_concrete`. Temperature 2/3 where there is one.
+- `{LAYERS}`: all units of a layer together have the same price in each layer, so that those of small layers
+  are closed as well. Its weight was set by hand, so that fewer units than the goal's are left. Weight 1.3 with 20,000
+  steps, and learning rates of 0.001 and 0.004, had the same validation error within its standard error, 0.2 points
+  (seed 0).
 - `draw`: one draw of the gates for a batch, or one for each image. Score functions have the latter, since they learn
   from differences between images.
 - `minutes` of one run on one thread, on the wall clock of a busy machine.
@@ -98,24 +102,24 @@ def rows_table(rows: Record) -> str:
 
 def goal(record: Record) -> str:
     """Return the goal with what was found, and whether pruning by magnitude is better."""
-    text = f"Goal: `hard_concrete` has {GOAL}% error or less at {'-'.join(map(str, GOAL_UNITS))} units or fewer."
-    if "hard_concrete" not in record:
+    text = f"Goal: hard concrete gates have {GOAL}% error or less at {'-'.join(map(str, GOAL_UNITS))} units or fewer."
+    if LAYERS not in record:
         return f"{text} Not measured yet."
-    entry = record["hard_concrete"]
+    entry = record[LAYERS]
     found = statistics.mean(errors(entry))
     few = all(
         number <= most for run in entry["runs"].values() for number, most in zip(run["units"], GOAL_UNITS, strict=True)
     )
     reached = "Reached." if few and found <= GOAL else "**Not reached.**"
-    lines = [f"{text} It has {found:.2f}% at {units(entry)}, {len(entry['runs'])} of {len(SEEDS)} seeds. {reached}"]
-    if "magnitude" in record:
-        other = statistics.mean(errors(record["magnitude"]))
+    seeds = f"{len(entry['runs'])} of {len(SEEDS)} seeds"
+    lines = [f"{text} `{LAYERS}` has {found:.2f}% at {units(entry)}, {seeds}. {reached}"]
+    if "magnitude_layers" in record:
+        other = statistics.mean(errors(record["magnitude_layers"]))
         verdict = "better" if other < found else "worse"
         error = (found * (100 - found) / TEST_IMAGES) ** 0.5
         lines.append(
             f"At as many units, pruning by magnitude and training again has {other:.2f}%, which is {verdict}. The "
-            f"standard error of one run is {error:.2f} points. It takes twice the steps, and is told how many units "
-            "each layer may keep."
+            f"standard error of one run is {error:.2f} points. It is told how many units each layer may keep."
         )
     return "\n\n".join(lines)
 

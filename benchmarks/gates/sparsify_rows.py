@@ -11,7 +11,6 @@ from gumbelzoo.models.gates import SparseClassifier
 from torch import Tensor
 
 SEEDS = (0, 1, 2)
-PENALTY = "{name: penalty, weight: 1.0}"
 GATES, CONTROL, CONVOLUTIONAL = "gates", "control", "convolutional"
 STEPS = {"mlp": 5000, "lenet5": 1500}
 MEASURED = 2000  # validation images that magnitudes are measured on
@@ -32,6 +31,8 @@ class Row:
         like: row whose number of units at each place a pruned control has.
         chosen: gives the open units of such a control.
         retrained: starts from the dense network.
+        price, weight: of the penalty on open gates.
+        times: optimizer steps, as a multiple of those of the network.
         note: text of the column ``note``.
     """
 
@@ -43,23 +44,27 @@ class Row:
     like: str = ""
     chosen: Chosen | None = None
     retrained: bool = False
+    price: str = "units"
+    weight: float = 1.0
+    times: int = 1
     note: str = ""
 
     @property
     def steps(self) -> int:
         """Optimizer steps."""
-        return STEPS[self.network]
+        return self.times * STEPS[self.network]
 
     def options(self, seed: int, gates: str = "") -> list[str]:
         """Return the options of ``fit``; ``gates`` replaces the row's own."""
         if self.config != "sparse_mnist":
             return [f"--seed_everything={seed}", f"--data.seed={seed}"]
-        cost = "none" if "fixed" in (gates or self.gates) else PENALTY
+        cost = "none" if "fixed" in (gates or self.gates) else f"{{name: penalty, weight: {self.weight}}}"
         return [
             f"--model.network={self.network}",
             f"--model.gates={gates or self.gates}",
             f"--model.draw={self.draw}",
             f"--model.cost={cost}",
+            f"--model.price={self.price}",
             f"--seed_everything={seed}",
             f"--data.seed={seed}",
         ]
@@ -93,6 +98,7 @@ def _bernoulli(estimator: str, draw: str, network: str = "mlp", note: str = "") 
 
 REINFORCE = "{name: reinforce, samples: 4, baseline: leave_one_out}"
 HARD = "{name: hard_concrete}"
+LAYERS = "hard_concrete_layers"  # the row of the goal
 AS_MANY = "as many units at each place as `hard_concrete`"
 # In the order of their worth.
 ROWS = {
@@ -102,6 +108,18 @@ ROWS = {
         CONTROL, like="hard_concrete", chosen=by_magnitude, retrained=True, note=f"{AS_MANY}; `dense`, trained again"
     ),
     "random": Row(CONTROL, like="hard_concrete", chosen=at_random, note=f"{AS_MANY}, from the first step"),
+    LAYERS: Row(
+        GATES,
+        HARD,
+        "example",
+        price="layers",
+        weight=2.0,
+        times=2,
+        note="each layer has the same price in all, penalty 2.0; twice the steps",
+    ),
+    "magnitude_layers": Row(
+        CONTROL, like=LAYERS, chosen=by_magnitude, retrained=True, note=f"as many as `{LAYERS}`; `dense`, trained again"
+    ),
     "gumbel_softmax": _bernoulli("gumbel_softmax", "batch"),
     "disarm": _bernoulli("disarm", "example", note="2 evaluations"),
     "straight_through_gumbel_softmax": _bernoulli("straight_through_gumbel_softmax", "batch"),

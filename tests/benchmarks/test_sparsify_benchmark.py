@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from gumbelzoo.benchmarks.gates import sparsify, sparsify_report, sparsify_rows
-from gumbelzoo.benchmarks.gates.sparsify_rows import ROWS, Row, places
+from gumbelzoo.benchmarks.gates.sparsify_rows import LAYERS, ROWS, Row, places
 from gumbelzoo.data import ImageData
 from gumbelzoo.models.gates import SparseClassifier
 
@@ -60,14 +60,14 @@ def test_sparsify_command_resumes(small: Callable[..., None], tmp_path: Path, mo
 
 @pytest.mark.parametrize("name", ROWS)
 def test_sparsify_row_is_read(name: str, describe: Callable[..., Any]) -> None:
-    """Its options are those of ``fit``; rows with a penalty have the same one, and controls have none."""
+    """Its options are those of ``fit``; rows with a penalty have its weight, and controls have none."""
     row = ROWS[name]
     gates = "{name: fixed, open: [0, 900, 1100]}" if row.chosen else ""
     model_class, arguments, _ = describe(row.config, row.options(1, gates))
     if row.config != "sparse_mnist":
         return
     model = model_class(**(arguments if row.chosen else {**arguments, "network": "mlp", "image_shape": (1, 2, 2)}))
-    assert getattr(model.cost, "weight", None) == (None if "fixed" in row.gates else 1.0)
+    assert getattr(model.cost, "weight", None) == (None if "fixed" in row.gates else row.weight)
     if row.chosen:
         assert model.units() == [1, 1, 1]
 
@@ -106,7 +106,7 @@ def test_sparsify_goal_is_judged() -> None:
         return {"runs": {"0": {"metrics": {"test/accuracy": 1 - error / 100}, "units": units}}}
 
     for error, units, reached in ((1.79, [266, 88, 33], True), (1.9, [9, 9, 9], False), (1.5, [267, 9, 9], False)):
-        text = sparsify_report.goal({"hard_concrete": entry(error, units), "magnitude": entry(1.6, units)})
+        text = sparsify_report.goal({LAYERS: entry(error, units), "magnitude_layers": entry(1.6, units)})
         assert ("**Not" not in text) == reached
         assert ("1.60%, which is better" in text) == (error > 1.6)
     assert "Not measured yet" in sparsify_report.goal({})
