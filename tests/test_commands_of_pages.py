@@ -13,7 +13,9 @@ from gumbelzoo.train import main
 
 DOCS = Path(gumbelzoo.__file__).parent / "docs"
 FAMILIES = [f"families/{path.stem}" for path in sorted((DOCS / "families").glob("*.md"))]
-DATA = {f"families/{name}": "MNIST" for name in ("classifier", "gates", "glimpse")}  # that configurations and tests read
+DATA = {
+    f"families/{name}": "MNIST" for name in ("classifier", "gates", "glimpse")
+}  # that configurations and tests read
 SHORT = ["--trainer.accelerator=cpu", "--trainer.max_steps=2", "--trainer.val_check_interval=2"]
 ONCE = ["--trainer.check_val_every_n_epoch=1", "--trainer.limit_val_batches=1", "--trainer.enable_progress_bar=false"]
 

@@ -33,9 +33,7 @@ and no reproduction. Seeds {", ".join(map(str, SEEDS))}.
 - Penalty: weight 1.0 on the expected share of open gates, the same in all rows of gates but `{LAYERS}`. It was
   set once, by hand, for `hard_concrete`. Temperature 2/3 where there is one.
 - `{LAYERS}`: all units of a layer together have the same price in each layer, so that those of small layers
-  are closed as well. Its weight was set by hand, so that fewer units than the goal's are left. Weight 1.3 with 20,000
-  steps, and learning rates of 0.001 and 0.004, had the same validation error within its standard error, 0.2 points
-  (seed 0).
+  are closed as well. Its weight was set by hand, so that about as many units as the goal's are left.
 - `draw`: one draw of the gates for a batch, or one for each image. Score functions have the latter, since they learn
   from differences between images.
 - `minutes` of one run on one thread, on the wall clock of a busy machine.

@@ -113,9 +113,9 @@ ROWS = {
         HARD,
         "example",
         price="layers",
-        weight=2.0,
+        weight=1.4,
         times=2,
-        note="each layer has the same price in all, penalty 2.0; twice the steps",
+        note="each layer has the same price in all, penalty 1.4; twice the steps",
     ),
     "magnitude_layers": Row(
         CONTROL, like=LAYERS, chosen=by_magnitude, retrained=True, note=f"as many as `{LAYERS}`; `dense`, trained again"
