@@ -48,7 +48,8 @@ NOTES = {
 HEAD = f"""\
 An LSTM learns the SMILES of 4,042 molecules of QM9 for {PRETRAINING:,} steps of maximum likelihood, then a reward for
 {STEPS} steps of {BATCH} molecules (`configs/organ_qm9.yaml`): `weight` times a discriminator's score and (1 - weight)
-times logP, scaled to [0, 1] as ORGAN does, and 0 for molecules of more than 9 heavy atoms, the most in the data.
+times logP, scaled to [0, 1] as ORGAN does, and 0 for molecules of more than 9 heavy atoms, the most in the data. Copies
+of a molecule in a batch share their reward, as in the paper, except in `weight_0.2_no_sharing`.
 {SAMPLES:,} samples of each; mean and standard error over seeds.
 
 - `logP`: the scaled reward, the mean over all samples, of which invalid ones have 0; then over different valid ones.

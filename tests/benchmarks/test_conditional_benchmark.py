@@ -7,7 +7,7 @@ from gumbelzoo.benchmarks.text.conditional import goal
 
 def test_goal_needs_accuracy_and_validity() -> None:
     """Both at one temperature; how many molecules differ there is told."""
-    low, high = [0.8, 0.9, 0, 0, 0, 0, 0.99, 0], [0.95, 0.86, 0, 0, 0, 0, 0.7, 0]
+    low, high = [0.8, 0.9, *[0.0] * 4, 0.99, 0.0], [0.95, 0.86, *[0.0] * 4, 0.7, 0.0]
     assert "**not reached** at any" in goal({1.0: low, 0.5: [0.95, 0.8, *high[2:]]})
     text = goal({1.0: low, 0.5: high})
     assert "0.90 at 0.80 valid, which does **not** reach" in text
