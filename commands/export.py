@@ -167,7 +167,9 @@ def draw_figures(source: Source) -> dict[str, Tensor]:
         data.prepare_data()
         data.setup("test")
         return {"alignments": alignment_picture(source.model, next(iter(data.test_dataloader())))}
-    if source.model.batch_key == "tokens" or not (hasattr(source.model, "reconstruct") or hasattr(source.model, "views")):
+    if source.model.batch_key == "tokens" or not (
+        hasattr(source.model, "reconstruct") or hasattr(source.model, "views")
+    ):
         return {}
     figures = image_figures(source.model, *read_test_images(source, IMAGES))
     return {name: figures[name] for name in source.model.card.pictures if name in figures}

@@ -131,12 +131,7 @@ def table(kind: str, entries: dict[str, str], as_json: bool) -> str:
         for name, text in entries.items()
     }
     lines = [f"{name:{width}s}  {text}" for name, text in short.items()]
-    return "\n".join(
-        [
-            *map(str.rstrip, lines),
-            f"`list {word(kind)} NAME` tells more of one",
-        ]
-    )
+    return "\n".join([*map(str.rstrip, lines), f"`list {word(kind)} NAME` tells more of one"])
 
 
 def page(kind: Kind, entry: Entry) -> str:

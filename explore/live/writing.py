@@ -72,4 +72,6 @@ def _writes(subject: Subject) -> bool:
 
 
 WRITING = Section("Sentence", _writes, _build_writing)
-WAY = Section("Between two sentences", lambda subject: _writes(subject) and hasattr(subject.model, "interpolate"), _build_way)
+WAY = Section(
+    "Between two sentences", lambda subject: _writes(subject) and hasattr(subject.model, "interpolate"), _build_way
+)
