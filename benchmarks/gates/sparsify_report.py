@@ -113,11 +113,14 @@ def goal(record: Record) -> str:
     lines = [f"{text} `{LAYERS}` has {found:.2f}% at {units(entry)}, {seeds}. {reached}"]
     if "magnitude_layers" in record:
         other = statistics.mean(errors(record["magnitude_layers"]))
-        verdict = "better" if other < found else "worse"
-        error = (found * (100 - found) / TEST_IMAGES) ** 0.5
+        error = (2 * found * (100 - found) / TEST_IMAGES / len(entry["runs"])) ** 0.5  # of the difference
+        verdict = "which is better" if other < found else "which is worse"
+        if abs(other - found) <= 2 * error:
+            verdict = "a tie"
         lines.append(
-            f"At as many units, pruning by magnitude and training again has {other:.2f}%, which is {verdict}. The "
-            f"standard error of one run is {error:.2f} points. It is told how many units each layer may keep."
+            f"At as many units, pruning by magnitude and training again has {other:.2f}%, {verdict}: the standard error of "
+            f"the difference is {error:.2f} points. It is told how many units each layer may keep, and its dense start has "
+            "half of the steps."
         )
     return "\n\n".join(lines)
 
