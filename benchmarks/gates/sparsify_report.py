@@ -118,9 +118,9 @@ def goal(record: Record) -> str:
         if abs(other - found) <= 2 * error:
             verdict = "a tie"
         lines.append(
-            f"At as many units, pruning by magnitude and training again has {other:.2f}%, {verdict}: the standard error "
-            f"of the difference is {error:.2f} points. It is told how many units each layer may keep, and its dense start "
-            "has half of the steps."
+            f"At as many units, pruning by magnitude and training again has {other:.2f}%, {verdict}: the standard "
+            f"error of the difference is {error:.2f} points. It is told how many units each layer may keep, and its "
+            "dense start has half of the steps."
         )
     return "\n\n".join(lines)
 
