@@ -15,6 +15,8 @@ from torch.utils.checkpoint import checkpoint
 
 from ...ranges import check_dropout, check_sizes
 
+Length = int | torch.SymInt
+
 
 class KVCache:
     """Keys and values of one block at the positions so far, ``b g m d``; gradients pass through them."""
@@ -24,8 +26,8 @@ class KVCache:
         self.values: Tensor | None = None
 
     @property
-    def length(self) -> int:
-        """Number of positions m."""
+    def length(self) -> Length:
+        """Number of positions m, a symbol in a graph that is exported."""
         return 0 if self.keys is None else self.keys.shape[-2]
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -183,7 +185,7 @@ class Transformer(nn.Module):
                 x = block(x, mask, angles, cache[i] if cache else None)
         return self.norm(x)
 
-    def _add_positions(self, x: Tensor, start: int) -> tuple[Tensor, Tensor | None]:
+    def _add_positions(self, x: Tensor, start: Length) -> tuple[Tensor, Tensor | None]:
         """x plus its learned positions and None, or x and the angles of its rotary positions."""
         end = start + x.shape[1]
         if self.positions is None:
@@ -194,7 +196,7 @@ class Transformer(nn.Module):
 
 
 def attention_mask(
-    n: int, m: int, causal: bool, valid: Tensor | None = None, device: torch.device | None = None
+    n: int, m: Length, causal: bool, valid: Tensor | None = None, device: torch.device | None = None
 ) -> Tensor | None:
     """Return which of m positions each of the last n attends to: ``n m``, with padding ``b 1 n m``; None for all."""
     query, key = torch.arange(m - n, m, device=device)[:, None], torch.arange(m, device=device)

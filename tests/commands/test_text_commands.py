@@ -36,6 +36,9 @@ SPECS = {
     "scheduled_sampling": "{name: scheduled_sampling, steps: 10}",
     "gumbel": "{name: gumbel, temperature: {name: linear, initial: 5.0, final: 1.0, steps: 6}}",
     "seqgan": "{name: seqgan, rollouts: 1, baseline: moving_average}",
+    "organ": "{name: organ, domain_reward: {name: token_share, tokens: [x]}}",
+    "organ_gumbel": "{name: organ_gumbel, domain_reward: {name: token_share, tokens: [x]}}",
+    "professor_forcing": "{name: professor_forcing, adversary: {width: 4}}",
 }
 
 
