@@ -70,7 +70,8 @@ class StaticSelector(Selector):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the logits, ``b n`` or ``1 n``."""
-        return (SPEED * self.slow_logits).expand(len(features) if self.draw == "example" else 1, -1)
+        rows = features.shape[0] if self.draw == "example" else 1  # len would fix the batch of an exported graph
+        return (SPEED * self.slow_logits).expand(rows, -1)
 
 
 @SELECTORS.register("dynamic")

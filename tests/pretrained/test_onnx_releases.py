@@ -78,6 +78,7 @@ def check(model: Any, folder: Path) -> None:
             torch.testing.assert_close(run("reconstruction", images)[0], model.reconstruct(images), **CLOSE)
         if "classifier" in files:
             torch.testing.assert_close(run("classifier", images)[0], model.logits(images), rtol=1e-5, atol=1e-5)
+        if "features" in files:
             torch.testing.assert_close(run("features", images)[0], model.features(images), rtol=1e-5, atol=1e-5)
         if "prior" in files:
             label = [torch.randint(model.classes, (batch,))] if model.classes else []
