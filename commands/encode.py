@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .files.classes import add_label
-from .files.outputs import ARRAYS, IMAGES_HELP, check_count, check_output, path, write_rows
+from .files.outputs import ARRAYS, IMAGES_HELP, TEXT_HELP, check_count, check_output, path, write_rows
 
 if TYPE_CHECKING:
     import torch
@@ -33,9 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=path,
         help=f"{IMAGES_HELP} (default: the test set)",
     )
-    parser.add_argument(
-        "--text", type=path, metavar="FILE", help="UTF-8 file of one sentence a line, for a model of text"
-    )
+    parser.add_argument("--text", type=path, metavar="FILE", help=TEXT_HELP)
     add_label(parser, "sentences")
     parser.add_argument(
         "-n", type=int, metavar="N", help="number of test images, spread over the set, or of the first given"

@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
         print(json.dumps(describe_all(records), indent=2) if options.json else list_table(records))
         return
     if options.kind in CONFIG_KINDS:
-        print(configurations(options.name, options.json))
+        print(one_configuration(options.name, options.json) if options.name else configurations(options.json))
         return
     catalogue = Catalogue([*options.plugin, *(plugin.module for plugin in installed_plugins())])
     if not options.kind:
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> None:
     name = options.name or ("" if "" in kind.entries else None)
     if name is None:
         entries = {name: kind.entries[name].summary for name in sorted(kind.entries)}
-        print(table(kind.name, entries, options.json))
+        print(table_json(kind.name, entries) if options.json else table(kind.name, entries))
         return
     if name not in kind.entries:
         raise ValueError(unknown_name(kind.name, name, filter(None, kind.entries)))
@@ -107,10 +107,14 @@ def overview(found: dict[str, Any], kinds: Iterable[str]) -> str:
     return "\n".join([*lines, *textwrap.wrap(more, WIDTH, subsequent_indent="  ", break_on_hyphens=False)])
 
 
-def configurations(name: str | None, as_json: bool) -> str:
-    """A line per packaged configuration, or what the top of one says, and where it is."""
-    if name is None:
-        return table("config", {known: _prose(config_header(known)) for known in config_names()}, as_json)
+def configurations(as_json: bool) -> str:
+    """A line per packaged configuration."""
+    entries = {name: _prose(config_header(name)) for name in config_names()}
+    return table_json("config", entries) if as_json else table("config", entries)
+
+
+def one_configuration(name: str, as_json: bool) -> str:
+    """What the top of a packaged configuration says, and where it is."""
     header, file = config_header(name), FOLDER / f"{name}.yaml"
     if as_json:
         return json.dumps({"kind": "config", "name": name, "summary": "\n".join(header), "file": str(file)}, indent=2)
@@ -121,10 +125,13 @@ def _prose(header: list[str]) -> str:
     return " ".join(takewhile(lambda line: not line.startswith(" "), header))  # the commands after it are indented
 
 
-def table(kind: str, entries: dict[str, str], as_json: bool) -> str:
+def table_json(kind: str, entries: dict[str, str]) -> str:
+    """The entries of a kind and their summaries, for programs."""
+    return json.dumps({"kind": kind, "entries": entries}, indent=2)
+
+
+def table(kind: str, entries: dict[str, str]) -> str:
     """A line per entry, and how to ask for one."""
-    if as_json:
-        return json.dumps({"kind": kind, "entries": entries}, indent=2)
     width = max(map(len, entries))
     short = {
         name: textwrap.shorten(text, WIDTH, placeholder=" ...", break_on_hyphens=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .files.classes import add_label
 from .files.outputs import (
     PICTURES,
+    TEXT_HELP,
     TEXTS,
     add_view,
     check_count,
@@ -29,9 +30,7 @@ NUMBER = 32  # of images, or of test sentences
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("source", help="released name, release folder, hub id, run folder or .ckpt file")
-    parser.add_argument(
-        "--text", type=path, metavar="FILE", help="UTF-8 file of one sentence a line, for a model of text"
-    )
+    parser.add_argument("--text", type=path, metavar="FILE", help=TEXT_HELP)
     add_label(parser, "sentences")
     parser.add_argument(
         "-n", type=int, metavar="N", help=f"number of images or sentences (default: {NUMBER}, of a file all)"

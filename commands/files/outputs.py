@@ -36,6 +36,7 @@ IMAGES_HELP = (
     "folder of pictures of the model's size, or .npz file with 'images' (b c h w, floats in [0, 1] or levels 0 to "
     "255); transparent pixels are laid on black, hidden files are left out"
 )
+TEXT_HELP = "UTF-8 file of one sentence a line, for a model of text"
 
 
 def path(text: str) -> Path:

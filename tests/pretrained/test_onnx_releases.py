@@ -1,4 +1,7 @@
-"""Every release, quantizer, likelihood and network as ONNX files in ONNX Runtime, at batches of 1 and 7."""
+"""Every release, quantizer, likelihood and network as ONNX files in ONNX Runtime, at batches of 1 and 7.
+
+Two small models are in the fast tests too, so that a change that breaks their kind of graph is seen at once.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,6 @@ from gumbelzoo.tests.models.quantizers.conftest import FORMS
 from gumbelzoo.vocabulary import Vocabulary
 from torch import Tensor
 
-pytestmark = pytest.mark.slow
 CLOSE = {"rtol": 0, "atol": 1e-5}
 MLP = {"encoder": {"name": "mlp", "hidden": [8]}, "decoder": {"name": "mlp", "hidden": [8]}}
 CONV = {"encoder": {"name": "conv", "widths": [8]}, "decoder": {"name": "conv", "widths": [8]}}
@@ -36,6 +38,10 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         "categorical_vae",
         {**SMALL, **{part: {"name": "grid", "network": RESIDUAL[part]} for part in RESIDUAL}, "latents": 3},
     ),
+    "classifier of gated channels": (
+        "frequency_gate",
+        {**SMALL, "widths": [4], "gates": {"name": "bernoulli", "estimator": "disarm"}, "selector": "dynamic"},
+    ),
     "residual networks": ("vq_vae", {**COLOUR, **RESIDUAL}),
     "Sonnet's networks": (
         "vq_vae",
@@ -48,6 +54,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: ("vq_vae", {**SMALL, "dim": 4, **CONV, "quantizer": form}) for name, form in FORMS.items()},
     **{f"likelihood {name}": ("vq_vae", {**COLOUR, **CONV, "likelihood": name}) for name in LIKELIHOODS},
 }
+QUICK = ("text LSTM of two layers", "classifier of gated channels")  # of the fast tests; test_onnx.py has the rest
 
 
 def check(model: Any, folder: Path) -> None:
@@ -101,6 +108,7 @@ def compare_steps(generator: Any, run: Any, batch: int) -> None:
         torch.testing.assert_close(logits, expected[:, place], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize("name", gumbelzoo.list_pretrained())
 def test_release_runs_elsewhere(name: str, tmp_path: Path) -> None:
@@ -113,7 +121,9 @@ def test_release_runs_elsewhere(name: str, tmp_path: Path) -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("case", MODELS)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[] if case in QUICK else pytest.mark.slow) for case in MODELS]
+)
 def test_part_runs_elsewhere(case: str, tmp_path: Path) -> None:
     name, arguments = MODELS[case]
     model = gumbelzoo.create_model(name, **arguments).eval()
