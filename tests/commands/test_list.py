@@ -274,5 +274,5 @@ def test_docstring_sections() -> None:
 
 
 def test_an_entry_without_a_docstring_is_a_name() -> None:
-    lines = listing.table("shape", {"square": "", "ring": "A circle."}, as_json=False).splitlines()
+    lines = listing.table("shape", {"square": "", "ring": "A circle."}).splitlines()
     assert lines[:2] == ["square", "ring    A circle."]
