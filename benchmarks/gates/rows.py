@@ -119,4 +119,11 @@ ROWS = {
     "arsm": _bernoulli("arsm"),
     "rebar": _bernoulli("rebar", "2 evaluations"),
     "relax": _bernoulli("relax", "2 evaluations"),
+    "dynamic_disarm_budget": Row(
+        DYNAMIC,
+        "{name: bernoulli, estimator: disarm}",
+        f"{{name: budget, share: {PLANTED / CHANNELS}}}",
+        "dynamic",
+        note="2 draws; a budget of 4 channels in the place of the penalty",
+    ),
 }

@@ -18,12 +18,13 @@ from ...relaxed.baselines import BASELINES, Baseline
 from ..domain_rewards import DOMAIN_REWARDS, DomainReward
 from ..rewards import REWARDS
 from .adversarial import Adversarial
+from .recent_copies import RecentCopies
 from .seqgan import build_baseline
 
 EVERYTHING, TRAINING = 2**31, "training text"  # as many sentences as there are, by the name of their source
 
 
-class DomainSignal:
+class DomainSignal(nn.Module):
     """A domain reward of token ids.
 
     Args:
@@ -32,13 +33,25 @@ class DomainSignal:
         control: constant (1 for every sentence), shuffled (that of another sentence), or None for the reward itself.
         share: divide the reward of a sentence by the number of its copies in the batch, so that repeating one good
             sentence is not optimal. Rewards then depend on the batch.
+        memory: sentences of earlier batches whose copies count as well; 0 for none.
 
     Raises:
-        ValueError: an unknown name, or a reward that is not installed.
+        ValueError: an unknown name, a reward that is not installed, a memory that is negative or not used.
     """
 
-    def __init__(self, vocabulary: Vocabulary, reward: Spec, control: str | None = None, share: bool = False) -> None:
-        self.vocabulary, self.share = vocabulary, share
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        reward: Spec,
+        control: str | None = None,
+        share: bool = False,
+        memory: int = 0,
+    ) -> None:
+        super().__init__()
+        if memory and not share:
+            raise ValueError("memory is of copies that share their reward: set share_copies=true, or memory=0")
+        self.vocabulary = vocabulary
+        self.copies = RecentCopies(memory) if share else None
         self.reward: DomainReward = DOMAIN_REWARDS.build(reward)
         self.control = REWARDS[control or "learned"]()
 
@@ -63,9 +76,8 @@ class DomainSignal:
     def _scores(self, tokens: Tensor) -> Tensor:
         sentences = self.written(tokens)
         scores = self.reward(sentences)
-        if self.share:
-            forms = self.reward.forms(sentences)
-            scores = scores / torch.tensor([max(1, forms.count(form)) for form in forms])
+        if self.copies is not None:
+            scores = scores / self.copies(self.reward.forms(sentences)).to(scores)
         return scores.to(tokens.device)
 
     def metrics(self, tokens: Tensor) -> dict[str, float]:

@@ -39,6 +39,8 @@ class ORGAN(Mixture):
         adversary: options of ``Adversary``; its rewards constant and shuffled are controls of D.
         domain_control: constant or shuffled R: controls.
         share_copies: divide R by the number of copies of a sentence in the batch.
+        memory: sentences of earlier batches whose copies count as well, so that R falls for what is drawn again and
+            again, in whatever batch; 0 for none.
         baseline: what is subtracted from rewards: leave_one_out, the mean of the other sentences; moving_average; or
             none.
 
@@ -63,12 +65,13 @@ class ORGAN(Mixture):
         adversary: Adversary | dict = DEFAULT_ADVERSARY,
         domain_control: str | None = None,
         share_copies: bool = False,
+        memory: int = 0,
         baseline: Spec = "leave_one_out",
     ) -> None:
         super().__init__(vocabulary, max_length, adversary)
         if self.discriminator.pack > 1:
             raise ValueError("organ rewards each sentence for itself: use a discriminator with pack=1")
-        self.mix(weight, DomainSignal(vocabulary, domain_reward, domain_control, share_copies), baseline)
+        self.mix(weight, DomainSignal(vocabulary, domain_reward, domain_control, share_copies, memory), baseline)
 
     def generator_metrics(self, generator: LanguageModel, batch: Batch) -> dict[str, Tensor]:
         """``loss``, a surrogate whose gradient is the policy gradient, and the mean ``reward`` of its two parts."""

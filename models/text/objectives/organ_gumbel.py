@@ -36,7 +36,7 @@ class GumbelORGAN(Mixture, GumbelGAN):
         domain_reward: R, in [0, 1], as for ``organ``.
         weight: of the discriminator, in [0, 1].
         adversary, estimator, temperature, feedback: as for ``gumbel``.
-        domain_control, share_copies, baseline: as for ``organ``.
+        domain_control, share_copies, memory, baseline: as for ``organ``.
 
     Raises:
         ValueError: what ``gumbel`` and ``organ`` refuse.
@@ -60,10 +60,11 @@ class GumbelORGAN(Mixture, GumbelGAN):
         feedback: str = "straight_through",
         domain_control: str | None = None,
         share_copies: bool = False,
+        memory: int = 0,
         baseline: Spec = "leave_one_out",
     ) -> None:
         super().__init__(vocabulary, max_length, adversary, estimator, temperature, feedback)
-        self.mix(weight, DomainSignal(vocabulary, domain_reward, domain_control, share_copies), baseline)
+        self.mix(weight, DomainSignal(vocabulary, domain_reward, domain_control, share_copies, memory), baseline)
 
     def generator_metrics(self, generator: LanguageModel, batch: Batch) -> dict[str, Tensor]:
         """``loss``, its parts ``score`` and ``domain_reward``: means over the samples."""

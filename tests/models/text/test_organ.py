@@ -12,6 +12,7 @@ import torch
 from gumbelzoo.data import TextData
 from gumbelzoo.models.text.domain_rewards import DomainReward
 from gumbelzoo.models.text.objectives.organ import policy_loss
+from gumbelzoo.models.text.objectives.recent_copies import RecentCopies
 from gumbelzoo.models.text.text_gan import TextGAN
 from torch import Tensor
 
@@ -113,6 +114,28 @@ def test_domain_controls(make: Make) -> None:
     assert rewards(share_copies=True) == [0.5, 0.5, 0.5, 0.0]
 
 
+def test_copies_of_earlier_batches() -> None:
+    """The count is that of a slow loop over what was drawn, and forgets what is older than the memory."""
+    torch.manual_seed(0)
+    for memory in (0, 3, 20):
+        copies, drawn = RecentCopies(memory), list[str]()
+        for _ in range(6):
+            forms = ["abcd"[place] for place in torch.randint(4, (5,))]
+            window = drawn[len(drawn) - min(memory, len(drawn)) :] + forms
+            assert copies([*forms, None])[:-1].tolist() == [window.count(form) for form in forms]
+            drawn += [*forms, ""]
+
+
+def test_memory_is_saved(make: Make) -> None:
+    """A resumed run knows the sentences that were drawn before."""
+    tokens = torch.tensor([[3, 3, 0, 0, 0], [2, 3, 0, 0, 0]])
+    first, second = (make("organ", {**MAN, "share_copies": True, "memory": 4}) for _ in range(2))
+    assert first.objective.domain.rewards(tokens).tolist() == [1.0, 0.5]
+    second.load_state_dict(first.state_dict())
+    assert second.objective.domain.rewards(tokens).tolist() == [0.5, 0.25]
+    assert "objective.domain.copies.recent" not in make("organ", {**MAN, "share_copies": True}).state_dict()
+
+
 @pytest.mark.parametrize("objective", ["organ", "organ_gumbel"])
 def test_weight_zero_has_no_discriminator(objective: str, make: Make, batch: MakeBatch) -> None:
     """Nothing of it is trained or evaluated."""
@@ -157,6 +180,9 @@ def test_gumbel_organ_adds_both_parts(make: Make, batch: MakeBatch) -> None:
         ({"domain_reward": {"name": "token_share", "tokens": "man"}}, "tokens must be a list"),
         ({**MAN, "domain_control": "none"}, "unknown reward"),
         ({**MAN, "baseline": "learned"}, "needs logits"),
+        ({**MAN, "memory": 10}, "set share_copies=true"),
+        ({**MAN, "share_copies": True, "memory": 10**9}, "memory must be at most"),
+        ({**MAN, "share_copies": True, "memory": -1}, "memory must be"),
     ],
 )
 def test_organ_refuses(options: dict[str, Any], message: str, make: Make) -> None:
