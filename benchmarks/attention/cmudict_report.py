@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from gumbelzoo.benchmarks.attention.cmudict_rows import BATCH_SIZE, EPOCHS, LEARNING_RATE, ROWS, SEEDS
-from gumbelzoo.benchmarks.attention.report import NLL, OF_SOFT, reached, relative, seeds_of, verdict
+from gumbelzoo.benchmarks.attention.report import NLL, OF_SOFT, relative, seeds_of, verdict
 from gumbelzoo.benchmarks.attention.rows import ENTROPY
-from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
+from gumbelzoo.benchmarks.common.pages import goal_mark, markdown_table, mean_and_error
 from gumbelzoo.benchmarks.common.table import Record, budget, not_run
 from gumbelzoo.plots import BLUE, plot
 
@@ -80,7 +80,7 @@ def goals(record: Record) -> str:
         return "Not measured yet."
     soft, marginal = record["soft"], record["marginal"]
     wrong = statistics.mean(percent(soft, WORDS))
-    lines = [f"- `soft`, at most {GOAL:g}% of words wrong: {wrong:.2f}%. {reached(wrong <= GOAL)}"]
+    lines = [f"- `soft`, at most {GOAL:g}% of words wrong: {wrong:.2f}%. {goal_mark(wrong <= GOAL)}"]
     own, other = seeds_of(soft, WORDS), seeds_of(marginal, WORDS)
     fewer = [100 * (own[seed] - other[seed]) for seed in own if seed in other]
     lines.append(
@@ -93,7 +93,7 @@ def goals(record: Record) -> str:
     if sampler := record.get("reinforce_leave_one_out"):
         excess = [value - 100 for value in relative(sampler, record)]
         above = mean_and_error(excess, 2)
-        lines.append(f"- A sampler within 2% of `marginal`: {above}% above. {reached(statistics.mean(excess) <= 2)}")
+        lines.append(f"- A sampler within 2% of `marginal`: {above}% above. {goal_mark(statistics.mean(excess) <= 2)}")
     return "\n".join(lines)
 
 

@@ -27,7 +27,7 @@ from gumbelzoo.benchmarks.attention.rows import (
     TUNING_STEPS,
 )
 from gumbelzoo.benchmarks.common.cosines import cosine_table
-from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
+from gumbelzoo.benchmarks.common.pages import goal_mark, markdown_table, mean_and_error
 from gumbelzoo.benchmarks.common.table import Record, budget, not_run, section_parts
 from gumbelzoo.data import PairData
 from gumbelzoo.plots import BLUE, GREEN, GREY, ORANGE, VERMILION, plot
@@ -159,12 +159,12 @@ def goals(record: Record) -> str:
     for name in ("marginal", "exact"):
         if name in record:
             error = 100 * _mean(record[name], ERROR)
-            lines.append(f"- `{name}`, alignment error below 1%: {error:.2f}%. {reached(error < 1)}")
+            lines.append(f"- `{name}`, alignment error below 1%: {error:.2f}%. {goal_mark(error < 1)}")
     samplers = [name for name in record if ROWS[name].section in (BOUND, SAMPLES) and name != "exact"]
     if samplers:
         best = min(samplers, key=lambda name: _mean(record[name], NLL))
         excess = [value - 100 for value in relative(record[best], record)]
-        above, found = mean_and_error(excess, 2), reached(statistics.mean(excess) <= 2)
+        above, found = mean_and_error(excess, 2), goal_mark(statistics.mean(excess) <= 2)
         lines.append(f"- Best sampler within 2% of `marginal`: `{best}`, {above}% above. {found}")
     return "\n".join(lines)
 
@@ -174,12 +174,7 @@ def verdict(differences: Sequence[float]) -> str:
     if len(differences) < 2:
         return "One seed decides nothing."
     mean, error = statistics.mean(differences), statistics.stdev(differences) / len(differences) ** 0.5
-    return "A tie." if abs(mean) <= 2 * error else reached(mean > 0)
-
-
-def reached(is_reached: bool) -> str:
-    """Return the words of a goal that is reached, or not."""
-    return "Reached." if is_reached else "**Not reached.**"
+    return "A tie." if abs(mean) <= 2 * error else goal_mark(mean > 0)
 
 
 def _mean(entry: Mapping[str, Any], metric: str) -> float:

@@ -17,6 +17,11 @@ def mean_and_error(values: Sequence[float], digits: int) -> str:
     return f"{statistics.mean(values):.{digits}f}{error}"
 
 
+def goal_mark(is_reached: bool) -> str:
+    """Return the words after a goal that is reached, or not."""
+    return "Reached." if is_reached else "**Not reached.**"
+
+
 def markdown_row(cells: Sequence[str]) -> str:
     """Format a row of a Markdown table."""
     return f"| {' | '.join(cells)} |"

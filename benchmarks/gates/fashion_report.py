@@ -8,7 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
+from gumbelzoo.benchmarks.common.pages import goal_mark, markdown_table, mean_and_error
 from gumbelzoo.benchmarks.common.table import Record, budget, not_run, section_parts
 from gumbelzoo.benchmarks.gates.fashion_rows import (
     CHANNELS,
@@ -118,11 +118,11 @@ def goals(record: Record) -> str:
         if ROWS[name].k != K:
             continue
         below = everything - statistics.mean(accuracies(entry))
-        lines.append(f"- `{name}` within 1 point of all channels: {below:.2f} points below. {_reached(below <= 1)}")
+        lines.append(f"- `{name}` within 1 point of all channels: {below:.2f} points below. {goal_mark(below <= 1)}")
         if found := [percentile for _, percentile in places(entry, record)]:
             lines.append(
                 f"- `{name}` at or above the 95th percentile of all sets: {statistics.mean(found):.1f}. "
-                f"{_reached(min(found) >= 95)}"
+                f"{goal_mark(min(found) >= 95)}"
             )
         if "random" in record:
             lines.append(f"- `{name}` above random sets by more than two standard errors: {_above(entry, record)}")
@@ -140,11 +140,7 @@ def _above(entry: Mapping[str, Any], record: Record) -> str:
     if min(len(own), len(other)) < 2:
         return f"{difference:+.2f} points; one seed has no standard error."
     error = sum(statistics.variance(values) / len(values) for values in (own, other)) ** 0.5
-    return f"{difference:+.2f} points, standard error {error:.2f}. {_reached(difference > 2 * error)}"
-
-
-def _reached(reached: bool) -> str:
-    return "Reached." if reached else "**Not reached.**"
+    return f"{difference:+.2f} points, standard error {error:.2f}. {goal_mark(difference > 2 * error)}"
 
 
 def _mean(numbers: Sequence[float], digits: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
+from gumbelzoo.benchmarks.common.pages import goal_mark, markdown_table, mean_and_error
 from gumbelzoo.benchmarks.common.table import Record, budget, not_run, section_parts
 from gumbelzoo.benchmarks.gates.rows import (
     CONTROL,
@@ -109,7 +109,7 @@ def goals(record: Record) -> str:
             accuracy = statistics.mean(values(record[name], "accuracy", 100.0))
             reached = min(below) >= 10 if name == "random" else accuracy < 100 / CLASSES + 3
             wanted = "10 points or more below the oracle" if name == "random" else f"at chance ({100 / CLASSES:.0f}%)"
-            lines.append(f"- `{name}` {wanted}: {accuracy:.1f}%, {min(below):.1f} points below. {_reached(reached)}")
+            lines.append(f"- `{name}` {wanted}: {accuracy:.1f}%, {min(below):.1f} points below. {goal_mark(reached)}")
     for name, entry in record.items():
         if ROWS[name].section == CONTROL:
             continue
@@ -125,14 +125,10 @@ def goals(record: Record) -> str:
             reached = worst >= -1 and found >= 95 and false <= 5
             lines.append(
                 f"- `{name}`: found {found:.0f}% or more, false {false:.0f}% or less, {worst:+.2f} points from the "
-                f"oracle or better, in {len(pairs)} of {len(SEEDS)} seeds. {_reached(reached)}"
+                f"oracle or better, in {len(pairs)} of {len(SEEDS)} seeds. {goal_mark(reached)}"
             )
     text = "Goal: 95% of the planted found, at most 5% of the others open, at most one point below the oracle."
     return "\n".join([text, "", *lines])
-
-
-def _reached(reached: bool) -> str:
-    return "Reached." if reached else "**Not reached.**"
 
 
 def _mean(numbers: list[float], digits: int) -> str:

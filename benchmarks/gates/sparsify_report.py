@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
+from gumbelzoo.benchmarks.common.pages import goal_mark, markdown_table, mean_and_error
 from gumbelzoo.benchmarks.common.table import Record, budget, not_run, section_parts
 from gumbelzoo.benchmarks.gates.sparsify_rows import CONTROL, CONVOLUTIONAL, GATES, LAYERS, ROWS, SEEDS, STEPS
 from gumbelzoo.plots import BLUE, GREEN, GREY, VERMILION, plot
@@ -108,9 +108,8 @@ def goal(record: Record) -> str:
     few = all(
         number <= most for run in entry["runs"].values() for number, most in zip(run["units"], GOAL_UNITS, strict=True)
     )
-    reached = "Reached." if few and found <= GOAL else "**Not reached.**"
     seeds = f"{len(entry['runs'])} of {len(SEEDS)} seeds"
-    lines = [f"{text} `{LAYERS}` has {found:.2f}% at {units(entry)}, {seeds}. {reached}"]
+    lines = [f"{text} `{LAYERS}` has {found:.2f}% at {units(entry)}, {seeds}. {goal_mark(few and found <= GOAL)}"]
     if "magnitude_layers" in record:
         other = statistics.mean(errors(record["magnitude_layers"]))
         error = (2 * found * (100 - found) / TEST_IMAGES / len(entry["runs"])) ** 0.5  # of the difference

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
+from gumbelzoo.benchmarks.common.pages import goal_mark, markdown_table, mean_and_error
 from gumbelzoo.benchmarks.common.table import Record, budget, not_run
 from gumbelzoo.benchmarks.text.professor_forcing_rows import (
     DROPOUTS,
@@ -99,7 +99,8 @@ def goals(record: Record) -> str:
         nll, drop = (mean_and_error(gain, digits) for gain, digits in zip(gains.values(), (4, 3), strict=True))
         lower = statistics.mean(gains["probe_accuracy"]) >= LEAST_DROP
         lines.append(
-            f"- `{name}`: NLL lower by {nll}. {above_zero(gains['nll'])} Probe less accurate by {drop}. {_said(lower)}"
+            f"- `{name}`: NLL lower by {nll}. {above_zero(gains['nll'])} Probe less accurate by {drop}. "
+            f"{goal_mark(lower)}"
         )
     return "\n".join(lines) or "Not measured yet."
 
@@ -108,11 +109,7 @@ def above_zero(gains: Sequence[float]) -> str:
     """Return whether paired differences are above 0 by more than two standard errors."""
     if len(gains) < 2:
         return "One seed decides nothing."
-    return _said(statistics.mean(gains) > 2 * statistics.stdev(gains) / len(gains) ** 0.5)
-
-
-def _said(reached: bool) -> str:
-    return "Reached." if reached else "**Not reached.**"
+    return goal_mark(statistics.mean(gains) > 2 * statistics.stdev(gains) / len(gains) ** 0.5)
 
 
 def draw(record: Record, path: Path) -> None:

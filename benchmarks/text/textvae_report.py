@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
+from gumbelzoo.benchmarks.common.pages import goal_mark, markdown_table, mean_and_error
 from gumbelzoo.benchmarks.common.table import Record, budget, not_run, section_parts
 from gumbelzoo.benchmarks.text.textvae_rows import (
     ADVERSARIAL,
@@ -105,7 +105,7 @@ def goals(record: Record) -> str:
         reached = found[0] <= EXCESS and found[1] >= LEAST_KL and found[2] >= LEAST_SHUFFLE
         lines.append(
             f"- `{name}`: at most {EXCESS} above the language model a KL of {LEAST_KL:g} or more, a shuffle cost of "
-            f"{LEAST_SHUFFLE:g} or more: {found[0]:.2f}, {found[1]:.2f}, {found[2]:.2f}. {verdict(reached)}"
+            f"{LEAST_SHUFFLE:g} or more: {found[0]:.2f}, {found[1]:.2f}, {found[2]:.2f}. {goal_mark(reached)}"
         )
     names = [name for name in record if ROWS[name].section == CATEGORICAL and len(ROWS[name].seeds) > 1]
     if names and "gaussian" in record:
@@ -113,7 +113,7 @@ def goals(record: Record) -> str:
         difference = means(record[best], "bound")[0] - means(record["gaussian"], "bound")[0]
         lines.append(
             f"- Best categorical row within {NEAR:g} nat of `gaussian` at the same free bits: `{best}`, "
-            f"{difference:+.2f}. {verdict(difference <= NEAR)}"
+            f"{difference:+.2f}. {goal_mark(difference <= NEAR)}"
         )
     if "adversarial" in record:
         accuracy, information, cost = means(
@@ -123,7 +123,7 @@ def goals(record: Record) -> str:
         lines.append(
             f"- `adversarial`: a fresh critic's accuracy at most {FOOLED}, with mutual information of "
             f"{LEAST_INFORMATION:g} and a shuffle cost of {LEAST_SHUFFLE:g} or more: "
-            f"{accuracy:.3f}, {information:.2f}, {cost:.2f}. {verdict(reached)}"
+            f"{accuracy:.3f}, {information:.2f}, {cost:.2f}. {goal_mark(reached)}"
         )
     return "\n".join(lines) or "Not measured yet."
 
@@ -131,11 +131,6 @@ def goals(record: Record) -> str:
 def means(entry: Mapping[str, Any], *metrics: str) -> list[float]:
     """Return means over seeds."""
     return [statistics.mean(values(entry, metric).values()) for metric in metrics]
-
-
-def verdict(reached: bool) -> str:
-    """Return a sentence."""
-    return "Reached." if reached else "**Not reached.**"
 
 
 def draw(record: Record, path: Path) -> None:
