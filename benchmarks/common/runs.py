@@ -31,6 +31,12 @@ def finish(root: Path, config: str, options: Sequence[str], test: bool) -> Path:
     return run
 
 
+def reopen(run: Path) -> None:
+    """Let ``finish`` train a finished run further, to more steps than before, and test it again."""
+    for name in ("fit.json", "test.json"):
+        (run / name).unlink(missing_ok=True)
+
+
 def row_folder(out: Path, row: str) -> Path:
     """Return the folder for the runs of a table's row: its name, with ``_`` for what a shell would interpret."""
     return out / re.sub(r"[^\w.-]+", "_", row)

@@ -14,6 +14,7 @@ from gumbelzoo.benchmarks.common.table import Record, budget, not_run
 from gumbelzoo.benchmarks.text.organ_rows import (
     ARMS,
     BATCH,
+    LATER,
     MAXIMUM_LIKELIHOOD,
     PRETRAINING,
     ROWS,
@@ -29,7 +30,9 @@ from gumbelzoo.models.text.domain_rewards import DOMAIN_REWARDS
 from gumbelzoo.plots import BLUE, GREEN, GREY, ORANGE, VERMILION, plot
 
 TRIVIAL = "C" * 15
-GOAL = 0.60  # logP at which the arms are compared
+GOAL = 0.60
+LEVELS = (0.50, GOAL)  # of logP, at which the arms are compared
+MEMORY = 10_000  # of the configuration
 COLUMNS = {
     "domain_reward": ("logP", 3),
     "domain_reward_distinct": ("of distinct valid", 3),
@@ -47,9 +50,9 @@ NOTES = {
 }
 HEAD = f"""\
 An LSTM learns the SMILES of 4,042 molecules of QM9 for {PRETRAINING:,} steps of maximum likelihood, then a reward for
-{STEPS} steps of {BATCH} molecules (`configs/organ_qm9.yaml`): `weight` times a discriminator's score and (1 - weight)
+{STEPS:,} steps of {BATCH} molecules (`configs/organ_qm9.yaml`): `weight` times a discriminator's score and (1 - weight)
 times logP, scaled to [0, 1] as ORGAN does, and 0 for molecules of more than 9 heavy atoms, the most in the data. Copies
-of a molecule in a batch share their reward, as in the paper, except in `weight_0.2_no_sharing`.
+of a molecule in a batch share their reward, as in the paper, and so do those among the last {MEMORY:,} molecules.
 {SAMPLES:,} samples of each; mean and standard error over seeds.
 
 - `logP`: the scaled reward, the mean over all samples, of which invalid ones have 0; then over different valid ones.
@@ -86,18 +89,24 @@ def values(entry: Mapping[str, Any], steps: int, name: str) -> list[float]:
     return [run["metrics"][f"test/{name}"] for run in runs if run and f"test/{name}" in run["metrics"]]
 
 
+def minutes_before(entry: Mapping[str, Any], seed: int, steps: int) -> float:
+    """Return the minutes of a row's runs of a seed with fewer steps, which a longer one went on from."""
+    keys = (f"{seed} {stop}" for stop in STOPS if stop < steps)
+    return sum(entry["runs"][key]["minutes"] for key in keys if key in entry["runs"])
+
+
 def rows_table(record: Record) -> str:
     """Return a row of the table for each recorded one."""
     cells = []
     for name, entry in record.items():
         steps = ROWS[name].steps if name in ROWS else 0
-        runs = [run for key, run in entry["runs"].items() if key.endswith(f" {steps}")]
+        runs = {seed: run for seed in SEEDS if (run := entry["runs"].get(f"{seed} {steps}"))}
         if not runs:
             continue
         found = [mean_and_error(values(entry, steps, key), digits) for key, (_, digits) in COLUMNS.items()]
         note = ROWS[name].note if name in ROWS else NOTES[name]
-        minutes = f"{statistics.median(run['minutes'] for run in runs):.1f}"
-        cells.append([f"`{name}`", *found, str(len(runs)), minutes, note])
+        minutes = [run["minutes"] + minutes_before(entry, seed, steps) for seed, run in runs.items()]
+        cells.append([f"`{name}`", *found, str(len(runs)), f"{statistics.median(minutes):.1f}", note])
     header = ["row", *(title for title, _ in COLUMNS.values()), "seeds", "minutes", "note"]
     return markdown_table(header, cells)
 
@@ -105,26 +114,30 @@ def rows_table(record: Record) -> str:
 def curve(record: Record, name: str, seed: int) -> list[tuple[float, float]]:
     """Return logP and distance of an arm over its steps, from the start on."""
     points = []
-    for row, steps in ((MAXIMUM_LIKELIHOOD, 0), *((name, steps) for steps in (*STOPS, STEPS))):
+    for row, steps in ((MAXIMUM_LIKELIHOOD, 0), *((name, steps) for steps in (*STOPS, LATER))):
         run = record.get(row, {}).get("runs", {}).get(f"{seed} {steps}")
         if run and "test/descriptor_distance" in run["metrics"]:
             points.append((run["metrics"]["test/domain_reward"], run["metrics"]["test/descriptor_distance"]))
     return points
 
 
-def distance_at(points: Sequence[tuple[float, float]], goal: float = GOAL) -> float | None:
+def distance_at(points: Sequence[tuple[float, float]], level: float) -> float | None:
     """Return the distance at a logP by interpolation of the first crossing; None of a curve that does not reach it."""
     for (low, before), (high, after) in itertools.pairwise(points):
-        if low <= goal <= high:
-            return float(np.interp(goal, (low, high), (before, after)))
+        if low <= level <= high:
+            return float(np.interp(level, (low, high), (before, after)))
     return None
 
 
 def claim(record: Record) -> str:
-    """Return the sentence that compares the arms at equal logP."""
-    found = [[distance_at(curve(record, name, seed)) for name in ARMS] for seed in SEEDS]
+    """Return a line that compares the arms at equal logP, for each level."""
+    return "\n".join(f"- {_claim(record, level)}" for level in LEVELS)
+
+
+def _claim(record: Record, level: float) -> str:
+    found = [[distance_at(curve(record, name, seed), level) for name in ARMS] for seed in SEEDS]
     pairs = [(alone, both) for alone, both in found if alone is not None and both is not None]
-    text = f"Distance from the data at logP {GOAL:.2f}, interpolated along each arm's steps"
+    text = f"Distance from the data at logP {level:.2f}, interpolated along each arm's steps"
     if not pairs:
         return f"{text}: not both arms reach it."
     gains = [alone - both for alone, both in pairs]
@@ -134,9 +147,7 @@ def claim(record: Record) -> str:
         return f"{said} One seed decides nothing."
     error = statistics.stdev(gains) / len(gains) ** 0.5
     adds = statistics.mean(gains) > 2 * error
-    return (
-        f"{said} {'The discriminator keeps samples closer to the data.' if adds else 'The discriminator adds nothing.'}"
-    )
+    return f"{said} The discriminator {'keeps samples closer to the data' if adds else 'adds nothing'}."
 
 
 def draw(record: Record, path: Path) -> None:

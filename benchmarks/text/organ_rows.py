@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CONFIG = "organ_qm9"
-PRETRAINING, STEPS, BATCH = 1500, 300, 128
-STOPS = (50, 100, 150, 200)  # steps of the objective after which the arms of the claim are measured as well
+PRETRAINING, STEPS, BATCH = 1500, 1500, 128
+STOPS = (200, 500, 1000, STEPS)  # steps of the objective after which the arms of the claim are measured
+LATER = 3000  # and those after which they are measured last
 SEEDS = (0, 1, 2)
 SCORED = STEPS * BATCH  # molecules that an objective scores in training, and that the searches may score
 SAMPLES = 12_000  # so that 10,000 are valid
@@ -36,27 +37,30 @@ def _weight(weight: float, note: str, *options: str) -> Row:
 
 _GUMBEL = (
     "{name: organ_gumbel, domain_reward: {name: log_p, most_atoms: 9}, weight: 0.2, share_copies: true, "
+    "memory: 10000, "
     "adversary: {discriminator: cnn, loss: standard, steps: 1, learning_rate: 1.0e-3}}"
 )
 
+_NO_MEMORY = "--model.objective.memory=0"
 # The most wanted first.
 ROWS: dict[str, Row] = {
     MAXIMUM_LIKELIHOOD: Row("the start of all others", steps=0),
     "weight_0": _weight(0, "the domain reward alone, no discriminator"),
     "weight_0.2": _weight(0.2, ""),
+    "weight_0.2_batch": _weight(0.2, "copies in a batch share their reward, earlier ones do not", _NO_MEMORY),
     "weight_0.2_shuffled_discriminator": _weight(
         0.2, "control: D's score of another molecule", "--model.objective.adversary.reward=shuffled"
     ),
+    "weight_0.5": _weight(0.5, ""),
     "weight_0.2_gumbel": Row(
         "D's gradient through straight-through Gumbel-Softmax samples", (f"--model.objective={_GUMBEL}",)
     ),
-    "weight_0.5": _weight(0.5, ""),
+    "weight_0.2_no_sharing": _weight(
+        0.2, "copies have their whole reward each", _NO_MEMORY, "--model.objective.share_copies=false"
+    ),
     "weight_1": _weight(1, "the discriminator alone: SeqGAN without roll-outs"),
     "weight_0.2_shuffled_domain": _weight(
         0.2, "control: logP of another molecule", "--model.objective.domain_control=shuffled"
     ),
     "weight_0.2_constant_domain": _weight(0.2, "control: logP 1 for all", "--model.objective.domain_control=constant"),
-    "weight_0.2_no_sharing": _weight(
-        0.2, "copies in a batch have their whole reward each", "--model.objective.share_copies=false"
-    ),
 }
