@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gumbelzoo.benchmarks.attention import cmudict, cmudict_report, cmudict_rows
+from gumbelzoo.benchmarks.attention import spelling, spelling_report, spelling_rows
 
 
 def entry(wrong: list[float], nll: list[float]) -> dict[str, Any]:
@@ -35,34 +35,34 @@ def test_goals_are_of_paired_seeds() -> None:
     """Seeds that differ by more than the rows do not hide a difference; a smaller one is a tie."""
     soft = entry([0.33, 0.34, 0.35], [0.20, 0.21, 0.22])
     better = {"soft": soft, "marginal": entry([0.32, 0.33, 0.341], [0.19, 0.20, 0.21])}
-    text = cmudict_report.goals(better)
+    text = spelling_report.goals(better)
     assert "34.00%. Reached." in text and "by 0.97 ± 0.03 points. Reached." in text
     tied = {"soft": soft, "marginal": entry([0.34, 0.32, 0.35], [0.20, 0.21, 0.22])}
-    assert "by 0.33 ± 0.88 points. A tie." in cmudict_report.goals(tied)
+    assert "by 0.33 ± 0.88 points. A tie." in spelling_report.goals(tied)
     worse = {**tied, "reinforce_leave_one_out": entry([0.4] * 3, [math.log(1.03) + n for n in (0.20, 0.21, 0.22)])}
-    assert "3.00 ± 0.00% above. **Not reached.**" in cmudict_report.goals(worse)
-    assert "Not measured yet." in cmudict_report.goals({"soft": soft})
+    assert "3.00 ± 0.00% above. **Not reached.**" in spelling_report.goals(worse)
+    assert "Not measured yet." in spelling_report.goals({"soft": soft})
 
 
 @pytest.mark.slow
 def test_command_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On enciphered strings, which have the same metrics."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cmudict, "CONFIG", "attention_cipher")
-    monkeypatch.setattr(cmudict, "SEEDS", (0,))
-    monkeypatch.setattr(cmudict, "STEPS", 2)
-    monkeypatch.setattr(cmudict, "RECORD", tmp_path / "cmudict.json")
+    monkeypatch.setattr(spelling, "CONFIG", "attention_cipher")
+    monkeypatch.setattr(spelling, "SEEDS", (0,))
+    monkeypatch.setattr(spelling, "STEPS", 2)
+    monkeypatch.setattr(spelling, "RECORD", tmp_path / "spelling.json")
     monkeypatch.setattr("torch.set_num_threads", lambda number: None)
 
     def run(*options: str) -> str:
-        monkeypatch.setattr("sys.argv", ["cmudict.py", "--out", "runs", *options])
-        cmudict.main()
-        return (tmp_path / "cmudict.md").read_text()
+        monkeypatch.setattr("sys.argv", ["spelling.py", "--out", "runs", *options])
+        spelling.main()
+        return (tmp_path / "spelling.md").read_text()
 
     assert "Not run yet: marginal, soft" in run("--page")
     page = run("--only", "soft")
-    assert "`soft`" in page and "soft, argmax at test" in page and (tmp_path / "cmudict.png").is_file()
-    record = json.loads((tmp_path / "cmudict.json").read_text())
-    assert set(record) == {"soft"} and record["soft"]["choice"]["learning_rate"] == cmudict_rows.LEARNING_RATE
-    monkeypatch.setattr(cmudict.search, "train", lambda *arguments, **options: pytest.fail("it is finished"))
+    assert "`soft`" in page and "soft, argmax at test" in page and (tmp_path / "spelling.png").is_file()
+    record = json.loads((tmp_path / "spelling.json").read_text())
+    assert set(record) == {"soft"} and record["soft"]["choice"]["learning_rate"] == spelling_rows.LEARNING_RATE
+    monkeypatch.setattr(spelling.search, "train", lambda *arguments, **options: pytest.fail("it is finished"))
     run("--only", "soft")

@@ -1,11 +1,11 @@
 """Spelling to sound with soft and hard attention: the CMU Pronouncing Dictionary without stress.
 
-    python benchmarks/attention/cmudict.py --out runs/cmudict           # hours; the same command resumes
-    python benchmarks/attention/cmudict.py --out runs/cmudict --only soft marginal   # some rows
-    python benchmarks/attention/cmudict.py --out runs/cmudict --page    # write what is finished
+    python benchmarks/attention/spelling.py --out runs/spelling           # hours; the same command resumes
+    python benchmarks/attention/spelling.py --out runs/spelling --only soft marginal   # some rows
+    python benchmarks/attention/spelling.py --out runs/spelling --page    # write what is finished
 
 The configuration is ``attention_cmudict`` (extra ``pairs``) with more epochs. After each run the record,
-``cmudict.json``, and from it the page and the picture are written. To replace a recorded run, remove it from the
+``spelling.json``, and from it the page and the picture are written. To replace a recorded run, remove it from the
 record. The exit status is 1 if a run failed.
 """
 
@@ -14,8 +14,8 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from gumbelzoo.benchmarks.attention.cmudict_report import draw, page
-from gumbelzoo.benchmarks.attention.cmudict_rows import CONFIG, LEARNING_RATE, ROWS, SEEDS, STEPS, options
+from gumbelzoo.benchmarks.attention.spelling_report import draw, page
+from gumbelzoo.benchmarks.attention.spelling_rows import CONFIG, LEARNING_RATE, ROWS, SEEDS, STEPS, options
 from gumbelzoo.benchmarks.common import search
 from gumbelzoo.benchmarks.common.runs import row_folder
 from gumbelzoo.benchmarks.common.table import Record, add_run, read_record, run_command, seeds_of_rows, write_record
@@ -41,7 +41,7 @@ def write(record: Record) -> None:
 def main() -> None:
     """Run the command line."""
     jobs = partial(seeds_of_rows, seeds=SEEDS)
-    run_command(str(__doc__), "runs/cmudict", list(ROWS), jobs, (run_job,), read_record(RECORD), write)
+    run_command(str(__doc__), "runs/spelling", list(ROWS), jobs, (run_job,), read_record(RECORD), write)
 
 
 if __name__ == "__main__":

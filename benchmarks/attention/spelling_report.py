@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gumbelzoo.benchmarks.attention.cmudict_rows import BATCH_SIZE, EPOCHS, LEARNING_RATE, ROWS, SEEDS
 from gumbelzoo.benchmarks.attention.report import NLL, OF_SOFT, relative, seeds_of, verdict
 from gumbelzoo.benchmarks.attention.rows import ENTROPY
+from gumbelzoo.benchmarks.attention.spelling_rows import BATCH_SIZE, EPOCHS, LEARNING_RATE, ROWS, SEEDS
 from gumbelzoo.benchmarks.common.pages import goal_mark, markdown_table, mean_and_error
 from gumbelzoo.benchmarks.common.table import Record, budget, not_run
 from gumbelzoo.plots import BLUE, plot
@@ -33,12 +33,12 @@ parameters in every row. Nothing was searched.
 - Published, on other splits: 33.9% of words wrong for a weighted transducer and 30.2% for a transformer of 3 x 256
   (cmusphinx/g2p-seq2seq), about 34% for a small LSTM with attention.
 
-The same command resumes: `python benchmarks/attention/cmudict.py`."""
+The same command resumes: `python benchmarks/attention/spelling.py`."""
 
 
 def page(record: Record) -> list[str]:
-    """Return the parts of ``cmudict.md``."""
-    parts = ["# Spelling to sound", "![Wrong words and perplexity of all rows](cmudict.png)", HEAD]
+    """Return the parts of ``spelling.md``."""
+    parts = ["# Spelling to sound", "![Wrong words and perplexity of all rows](spelling.png)", HEAD]
     if record:
         parts += [budget(record), _rows(record)]
     return [*parts, "## Goals", goals(record), *not_run(record, ROWS)]
