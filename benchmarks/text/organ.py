@@ -67,7 +67,8 @@ def run_job(out: Path, record: Record, name: str, seed: int, steps: int) -> bool
     print(f"{name}: seed {seed}, {steps} steps", flush=True)
     if name not in SEARCHES:
         add_run(record, name, key, {"search_minutes": 0.0}, train(out, name, seed, steps))
-        record[name]["runs"][key]["minutes"] -= minutes_before(record[name], seed, steps)
+        run = record[name]["runs"][key]
+        run["minutes"] = round(run["minutes"] - minutes_before(record[name], seed, steps), 2)  # of this part alone
         return True
     start = train(out, MAXIMUM_LIKELIHOOD, seed, 0)
     entry = record.get(name, {})

@@ -45,7 +45,7 @@ _NO_MEMORY = "--model.objective.memory=0"
 # The most wanted first.
 ROWS: dict[str, Row] = {
     MAXIMUM_LIKELIHOOD: Row("the start of all others", steps=0),
-    "weight_0": _weight(0, "the domain reward alone, no discriminator"),
+    "weight_0": _weight(0.0, "the domain reward alone, no discriminator"),
     "weight_0.2": _weight(0.2, ""),
     "weight_0.2_batch": _weight(0.2, "copies in a batch share their reward, earlier ones do not", _NO_MEMORY),
     "weight_0.2_shuffled_discriminator": _weight(
@@ -58,7 +58,7 @@ ROWS: dict[str, Row] = {
     "weight_0.2_no_sharing": _weight(
         0.2, "copies have their whole reward each", _NO_MEMORY, "--model.objective.share_copies=false"
     ),
-    "weight_1": _weight(1, "the discriminator alone: SeqGAN without roll-outs"),
+    "weight_1": _weight(1.0, "the discriminator alone: SeqGAN without roll-outs"),
     "weight_0.2_shuffled_domain": _weight(
         0.2, "control: logP of another molecule", "--model.objective.domain_control=shuffled"
     ),
