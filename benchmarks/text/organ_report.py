@@ -103,8 +103,12 @@ def goal(record: Record) -> str:
                 continue
             means = {key: statistics.mean(row) for key, row in found.items()}
             if all(means[key] >= least for key, least in GOAL.items()) and max(found["heavy_atoms"]) <= MOST_ATOMS:
-                reached.append(f"`{name}` after {steps:,} steps ({len(found['valid'])} seeds)")
+                reached.append(f"`{name}` after {steps:,} steps ({_seeds(found['valid'])})")
     return f"{goal_mark(bool(reached))} {', '.join(reached)}".rstrip()
+
+
+def _seeds(found: Sequence[Any]) -> str:
+    return f"{len(found)} seed{'s' if len(found) > 1 else ''}"
 
 
 def minutes_before(entry: Mapping[str, Any], seed: int, steps: int) -> float:
@@ -160,7 +164,7 @@ def _claim(record: Record, level: float) -> str:
         return f"{text}: not both arms reach it."
     gains = [alone - both for alone, both in pairs]
     cells = [mean_and_error(column, 2) for column in (*zip(*pairs, strict=True), gains)]
-    said = f"{text}: {cells[0]} without a discriminator, {cells[1]} with it; difference {cells[2]}, {len(pairs)} seeds."
+    said = f"{text}: {cells[0]} without a discriminator, {cells[1]} with it; difference {cells[2]}, {_seeds(pairs)}."
     if len(gains) < 2:
         return f"{said} One seed decides nothing."
     error = statistics.stdev(gains) / len(gains) ** 0.5

@@ -55,7 +55,7 @@ def test_discriminator_must_help_by_two_errors() -> None:
 def test_goal_needs_all_of_it() -> None:
     good = {"unique_10k": 0.92, "internal_diversity": 0.9}
     reached = {"weight_0": entry({"0 200": run(0.5, 1.0, **good), "0 1500": run(0.61, 1.0, **good)})}
-    assert goal(reached) == "Reached. `weight_0` after 1,500 steps (1 seeds)"
+    assert goal(reached) == "Reached. `weight_0` after 1,500 steps (1 seed)"
     for lack in ({"unique_10k": 0.8}, {"heavy_atoms": 10.0}, {"valid": 0.9}):
         assert goal({"weight_0": entry({"0 1500": run(0.61, 1.0, **{**good, **lack})})}) == "**Not reached.**"
 
