@@ -51,6 +51,12 @@ def canonical(smiles: str) -> str | None:
     return None if molecule is None else str(chemistry().MolToSmiles(molecule))
 
 
+def is_closed_shell(molecule: Any) -> bool:
+    """Return whether a molecule has no unpaired electrons and no net charge, so that it could be kept in a bottle."""
+    chem = chemistry()
+    return not chem.GetFormalCharge(molecule) and not any(atom.GetNumRadicalElectrons() for atom in molecule.GetAtoms())
+
+
 def log_p(molecule: Any) -> float:
     """Return Crippen's logP, the logarithm of the ratio of concentrations in octanol and water."""
     chemistry()
@@ -63,6 +69,7 @@ def molecule_metrics(samples: Sequence[str], training: Iterable[str], held_out: 
     """Compute metrics of sampled strings.
 
     - ``valid``: share of samples that are molecules.
+    - ``closed_shell``: share of valid samples without unpaired electrons and net charge. Radicals are valid SMILES.
     - ``unique_1k``, ``unique_10k``: share of different ones among the first 1,000 and 10,000 valid samples; missing
       with fewer.
     - ``novel``: share of different valid samples that are not in training.
@@ -70,7 +77,7 @@ def molecule_metrics(samples: Sequence[str], training: Iterable[str], held_out: 
     - ``descriptor_distance``: Frechet distance of ``descriptors`` to held-out molecules; lower is closer.
     - ``heavy_atoms``: atoms of the largest molecule.
 
-    The last four are missing with fewer than two valid samples.
+    All but ``valid`` are missing with fewer than two valid samples.
 
     Raises:
         ValueError: no samples, or no rdkit.
@@ -81,6 +88,7 @@ def molecule_metrics(samples: Sequence[str], training: Iterable[str], held_out: 
     metrics = {"valid": len(molecules) / len(samples)}
     if len(molecules) < 2:
         return metrics
+    metrics["closed_shell"] = sum(map(is_closed_shell, molecules)) / len(molecules)
     names = [str(chemistry().MolToSmiles(molecule)) for molecule in molecules]
     for label, number in (("unique_1k", 1_000), ("unique_10k", 10_000)):
         if len(names) >= number:

@@ -23,15 +23,27 @@ REFERENCES = 200  # training molecules that ``diversity`` compares with
 
 
 class MoleculeReward(DomainReward):
-    """Base class of rewards of molecules; ValueError naming the extra where rdkit is missing."""
+    """Base class of rewards of molecules.
 
-    def __init__(self) -> None:
+    Args:
+        closed_shell: molecules with unpaired electrons or a net charge are invalid, and score 0. Radicals and ions are
+            valid SMILES, so a reward for variety makes them otherwise.
+
+    Raises:
+        ValueError: rdkit is missing; the extra is named.
+    """
+
+    def __init__(self, closed_shell: bool = False) -> None:
         super().__init__()
         molecules.chemistry()
+        self.closed_shell = closed_shell
 
     def canonical(self, sentence: str) -> str | None:
         """Return the canonical SMILES, or None of a string that is no molecule."""
-        return molecules.canonical(sentence)
+        form = molecules.canonical(sentence)
+        if form is None or not self.closed_shell:
+            return form
+        return form if molecules.is_closed_shell(molecules.parse(form)) else None
 
 
 @DOMAIN_REWARDS.register("validity")
@@ -52,13 +64,14 @@ class LogP(MoleculeReward):
 
     Args:
         most_atoms: heavy atoms of the largest molecule that is rewarded; larger ones score 0. None for no limit.
+        closed_shell: molecules with unpaired electrons or a net charge score 0.
 
     Raises:
         ValueError: a limit below 1, or no rdkit.
     """
 
-    def __init__(self, most_atoms: int | None = None) -> None:
-        super().__init__()
+    def __init__(self, most_atoms: int | None = None, closed_shell: bool = False) -> None:
+        super().__init__(closed_shell)
         check_sizes(most_atoms=1 if most_atoms is None else most_atoms)
         self.most_atoms = math.inf if most_atoms is None else most_atoms
 
@@ -98,8 +111,8 @@ class Novelty(MoleculeReward):
 
     needs_training_text = True
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, closed_shell: bool = False) -> None:
+        super().__init__(closed_shell)
         self.known: frozenset[str | None] = frozenset()
 
     def learn(self, sentences: Sequence[str]) -> None:
@@ -122,8 +135,8 @@ class Diversity(MoleculeReward):
 
     needs_training_text = True
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, closed_shell: bool = False) -> None:
+        super().__init__(closed_shell)
         self.references: list[Any] = []
 
     def learn(self, sentences: Sequence[str]) -> None:
