@@ -31,7 +31,7 @@ from gumbelzoo.plots import BLUE, GREEN, GREY, ORANGE, VERMILION, plot
 
 TRIVIAL = "C" * 15
 # At least this much of each, and molecules of no more atoms than the largest in the data.
-GOAL = {"domain_reward": 0.60, "valid": 0.95, "unique_10k": 0.90, "internal_diversity": 0.85}
+GOAL = {"domain_reward": 0.60, "valid": 0.95, "closed_shell": 0.90, "unique_10k": 0.90, "internal_diversity": 0.85}
 MOST_ATOMS = 9
 LEVELS = (0.50, GOAL["domain_reward"])  # of logP, at which the arms are compared
 MEMORY = 10_000  # of the configuration
@@ -39,6 +39,7 @@ COLUMNS = {
     "domain_reward": ("logP", 3),
     "domain_reward_distinct": ("of distinct valid", 3),
     "valid": ("valid", 3),
+    "closed_shell": ("closed shell", 3),
     "unique_10k": ("unique@10k", 3),
     "novel": ("novel", 3),
     "internal_diversity": ("IntDiv", 3),
@@ -53,11 +54,14 @@ NOTES = {
 HEAD = f"""\
 An LSTM learns the SMILES of 4,042 molecules of QM9 for {PRETRAINING:,} steps of maximum likelihood, then a reward for
 {STEPS:,} steps of {BATCH} molecules (`configs/organ_qm9.yaml`): `weight` times a discriminator's score and (1 - weight)
-times logP, scaled to [0, 1] as ORGAN does, and 0 for molecules of more than 9 heavy atoms, the most in the data. Copies
-of a molecule in a batch share their reward, as in the paper, and so do those among the last {MEMORY:,} molecules.
+times logP, scaled to [0, 1] as ORGAN does, and 0 for radicals, ions, and molecules of more than {MOST_ATOMS} heavy
+atoms, the most in the data. Copies of a molecule in a batch share their reward, as in the paper, and so do those among
+the last {MEMORY:,} molecules. Without the rule on radicals, of which the data's strings have 9%, this sharing makes
+them: they were 67% of the valid samples, at logP 0.60 and unique@10k 0.90.
 {SAMPLES:,} samples of each; mean and standard error over seeds.
 
 - `logP`: the scaled reward, the mean over all samples, of which invalid ones have 0; then over different valid ones.
+- `closed shell`: share of valid samples without unpaired electrons and net charge.
 - `unique@10k` is of the first 10,000 valid samples, and blank with fewer; `novel` of different valid ones against all
   training molecules, by canonical form; `IntDiv` is 1 - the mean Tanimoto similarity of pairs of 1,000 samples.
 - `distance`: Frechet distance of eleven descriptors to 498 held-out molecules. FCD's package was not used.

@@ -62,6 +62,15 @@ def test_larger_molecules_have_no_reward() -> None:
         DOMAIN_REWARDS.build({"name": "log_p", "most_atoms": 0})
 
 
+@pytest.mark.parametrize("name", ["validity", "log_p", "qed", "synthesizability"])
+@pytest.mark.parametrize(("smiles", "closed"), [("C[CH]CC", False), ("C[C+](C)C", False), ("C[N+](=O)[O-]", True)])
+def test_radicals_and_ions_have_no_reward(name: str, smiles: str, closed: bool) -> None:
+    """They are valid SMILES; nitromethane, without unpaired electrons and net charge, keeps its reward."""
+    plain, strict = DOMAIN_REWARDS.build(name), DOMAIN_REWARDS.build({"name": name, "closed_shell": True})
+    assert plain([smiles]) > 0 and strict([smiles]).item() == (plain([smiles]).item() if closed else 0.0)
+    assert molecules.molecule_metrics([smiles, "CCO"], TRAINING, TRAINING)["closed_shell"] == (1.0 if closed else 0.5)
+
+
 def test_reward_does_not_depend_on_the_batch() -> None:
     """Each score alone is that in a batch, in any order."""
     for name in ("log_p", "qed", "synthesizability", "diversity", "novelty"):
