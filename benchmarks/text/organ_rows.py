@@ -37,8 +37,7 @@ def _weight(weight: float, note: str, *options: str) -> Row:
 
 _GUMBEL = (
     "{name: organ_gumbel, domain_reward: {name: log_p, most_atoms: 9, closed_shell: true}, weight: 0.2, "
-    "share_copies: true, "
-    "memory: 10000, "
+    "share_copies: true, memory: 10000, "
     "adversary: {discriminator: cnn, loss: standard, steps: 1, learning_rate: 1.0e-3}}"
 )
 
