@@ -52,7 +52,7 @@ def canonical(smiles: str) -> str | None:
 
 
 def is_closed_shell(molecule: Any) -> bool:
-    """Return whether a molecule has no unpaired electrons and no net charge, so that it could be kept in a bottle."""
+    """Return whether a molecule has no unpaired electrons and no net charge."""
     chem = chemistry()
     return not chem.GetFormalCharge(molecule) and not any(atom.GetNumRadicalElectrons() for atom in molecule.GetAtoms())
 
