@@ -28,7 +28,7 @@ from gumbelzoo.benchmarks.attention.rows import (
 )
 from gumbelzoo.benchmarks.common.cosines import cosine_table
 from gumbelzoo.benchmarks.common.pages import goal_mark, markdown_table, mean_and_error
-from gumbelzoo.benchmarks.common.table import Record, budget, not_run, section_parts
+from gumbelzoo.benchmarks.common.table import Record, at_edge, budget, not_run, section_parts
 from gumbelzoo.data import PairData
 from gumbelzoo.plots import BLUE, GREEN, GREY, ORANGE, VERMILION, plot
 
@@ -75,9 +75,7 @@ def page(record: Record) -> list[str]:
     """Return the parts of ``attention.md``."""
     parts = ["# Attention with known alignments", "![NLL and alignment error of all rows](attention.png)", HEAD]
     if record:
-        edge = sum(entry["choice"]["learning_rate"] == max(LEARNING_RATES) for entry in record.values())
-        limit = f"{edge} of {len(record)} rows selected the largest learning rate, and might improve with a larger one."
-        parts.append(f"{budget(record)} {limit}")
+        parts.append(f"{budget(record)} {at_edge(record, LEARNING_RATES)}")
     known = [[name, f"{value:.4f}", f"{math.exp(value):.3f}"] for name, value in trivial().items()]
     parts += ["## Without a model", markdown_table(["", "NLL", "perplexity"], known)]
     parts += section_parts(record, ROWS, TITLES, partial(rows_table, record=record))

@@ -10,7 +10,7 @@ from gumbelzoo.benchmarks.attention.report import TITLES, goals, rows_table
 from gumbelzoo.benchmarks.attention.rows import BATCH_SIZE, ENTROPY, LEARNING_RATES, SEEDS, TEMPERATURES, TUNING_SEED
 from gumbelzoo.benchmarks.attention.scenes_rows import ROWS, STEPS, TUNING_STEPS
 from gumbelzoo.benchmarks.common.pages import markdown_table
-from gumbelzoo.benchmarks.common.table import Record, budget, not_run, section_parts
+from gumbelzoo.benchmarks.common.table import Record, at_edge, budget, not_run, section_parts
 from gumbelzoo.data import PairData
 from gumbelzoo.data.pairs.scenes import CLASSES, MOST, PER_DIGIT
 
@@ -46,7 +46,7 @@ def page(record: Record) -> list[str]:
     """Return the parts of ``scenes.md``."""
     parts = ["# Captions of scenes of digits", "![NLL and alignment error of all rows](scenes.png)", HEAD]
     if record:
-        parts.append(budget(record))
+        parts.append(f"{budget(record)} {at_edge(record, LEARNING_RATES)}")
     known = [[name, f"{value:.4f}", f"{math.exp(value):.3f}"] for name, value in trivial().items()]
     parts += ["## Without a model", markdown_table(["", "NLL", "perplexity"], known)]
     sections = {row.section for row in ROWS.values()}

@@ -4,7 +4,7 @@
     python benchmarks/attention/spelling.py --out runs/spelling --only soft marginal   # some rows
     python benchmarks/attention/spelling.py --out runs/spelling --page    # write what is finished
 
-The configuration is ``attention_cmudict`` (extra ``pairs``) with more epochs. After each run the record,
+The configuration is ``attention_cmudict`` (extra ``pairs``). After each run the record,
 ``spelling.json``, and from it the page and the picture are written. To replace a recorded run, remove it from the
 record. The exit status is 1 if a run failed.
 """

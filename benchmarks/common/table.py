@@ -55,6 +55,12 @@ def budget(record: Record) -> str:
     return f"{environment(runs)} {minutes:.0f} minutes of runs and {search:.0f} of search in total."
 
 
+def at_edge(record: Record, rates: Sequence[float]) -> str:
+    """Return how many rows selected the largest of the learning rates, which says that a larger one may be better."""
+    edge = sum(entry["choice"]["learning_rate"] == max(rates) for entry in record.values())
+    return f"{edge} of {len(record)} rows selected the largest learning rate, and might improve with a larger one."
+
+
 def read_record(path: Path) -> Record:
     """Return the record, empty at first."""
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

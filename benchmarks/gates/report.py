@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gumbelzoo.benchmarks.common.pages import goal_mark, markdown_table, mean_and_error
-from gumbelzoo.benchmarks.common.table import Record, budget, not_run, section_parts
+from gumbelzoo.benchmarks.common.table import Record, at_edge, budget, not_run, section_parts
 from gumbelzoo.benchmarks.gates.rows import (
     CONTROL,
     DYNAMIC,
@@ -56,7 +56,7 @@ def page(record: Record) -> list[str]:
     """Return the parts of ``gates.md``."""
     parts = ["# Gates on planted frequencies", "![Accuracy of all rows](gates.png)", HEAD]
     if record:
-        parts.append(budget(record))
+        parts.append(f"{budget(record)} {at_edge(record, LEARNING_RATES)}")
     parts += section_parts(record, ROWS, TITLES, rows_table)
     parts += ["## Goals", goals(record)]
     return [*parts, *not_run(record, ROWS)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
-from gumbelzoo.benchmarks.common.table import Record, budget, not_run, section_parts
+from gumbelzoo.benchmarks.common.table import Record, at_edge, budget, not_run, section_parts
 from gumbelzoo.benchmarks.glimpse.rows import (
     CNN,
     CONTROL,
@@ -70,7 +70,7 @@ def page(record: Record) -> list[str]:
     """Return the parts of ``glimpse.md``."""
     parts = ["# Glimpses of cluttered digits", "![Errors and operations of all rows](glimpse.png)", HEAD]
     if record:
-        parts += [budget(record), findings(record)]
+        parts += [f"{budget(record)} {at_edge(record, LEARNING_RATES)}", findings(record)]
     parts += section_parts(record, ROWS, TITLES, partial(rows_table, record=record))
     if "reinforce_leave_one_out_6" in record:
         parts += ["## Where it looks", "![Windows of six glimpses, from red to blue](paths.png)"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from gumbelzoo.benchmarks.common.cosines import cosine_table
 from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
-from gumbelzoo.benchmarks.common.table import Record, budget, not_run, section_parts
+from gumbelzoo.benchmarks.common.table import Record, at_edge, budget, not_run, section_parts
 from gumbelzoo.benchmarks.slates.rows import (
     BLACK,
     CONTROL,
@@ -76,7 +76,7 @@ def page(record: Record) -> list[str]:
             known[BLANKED] = share
     parts = ["# Slates with a known optimum", "![Shares of all rows](slates.png)", HEAD]
     if record:
-        parts.append(budget(record))
+        parts.append(f"{budget(record)} {at_edge(record, LEARNING_RATES)}")
     parts += ["## Policies that know the reward", policies_table(controls)]
     parts += section_parts(record, ROWS, TITLES, lambda rows: rows_table(rows, controls))
     parts += [f"## {LARGE_ITEMS:,} items, {LARGE_SLOTS} slots", large_table(record)]

@@ -56,8 +56,7 @@ An LSTM learns the SMILES of 4,042 molecules of QM9 for {PRETRAINING:,} steps of
 {STEPS:,} steps of {BATCH} molecules (`configs/organ_qm9.yaml`): `weight` times a discriminator's score and (1 - weight)
 times logP, scaled to [0, 1] as ORGAN does, and 0 for radicals, ions, and molecules of more than {MOST_ATOMS} heavy
 atoms, the most in the data. Copies of a molecule in a batch share their reward, as in the paper, and so do those among
-the last {MEMORY:,} molecules. Without the rule on radicals, of which the data's strings have 9%, this sharing makes
-them: they were 67% of the valid samples, at logP 0.60 and unique@10k 0.90.
+the last {MEMORY:,} molecules.
 {SAMPLES:,} samples of each; mean and standard error over seeds.
 
 - `logP`: the scaled reward, the mean over all samples, of which invalid ones have 0; then over different valid ones.

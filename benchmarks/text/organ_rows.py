@@ -51,6 +51,11 @@ ROWS: dict[str, Row] = {
     "weight_0.2_shuffled_discriminator": _weight(
         0.2, "control: D's score of another molecule", "--model.objective.adversary.reward=shuffled"
     ),
+    "weight_0.2_radicals": _weight(
+        0.2,
+        "control: radicals and ions have their reward",
+        "--model.objective.domain_reward={name: log_p, most_atoms: 9}",
+    ),
     "weight_0.5": _weight(0.5, ""),
     "weight_0.2_gumbel": Row(
         "D's gradient through straight-through Gumbel-Softmax samples", (f"--model.objective={_GUMBEL}",)

@@ -40,7 +40,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "classifier of gated channels": (
         "frequency_gate",
-        {**SMALL, "widths": [4], "gates": {"name": "bernoulli", "estimator": "disarm"}, "selector": "dynamic"},
+        {**SMALL, "widths": [4], "gates": {"name": "bernoulli", "estimator": "disarm"}, "selector": "static"},
     ),
     "residual networks": ("vq_vae", {**COLOUR, **RESIDUAL}),
     "Sonnet's networks": (

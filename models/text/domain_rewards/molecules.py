@@ -27,7 +27,7 @@ class MoleculeReward(DomainReward):
 
     Args:
         closed_shell: molecules with unpaired electrons or a net charge are invalid, and score 0. Radicals and ions are
-            valid SMILES, so a reward for variety makes them otherwise.
+            valid SMILES, and so many that a reward for variety fills up with them.
 
     Raises:
         ValueError: rdkit is missing; the extra is named.
@@ -41,9 +41,8 @@ class MoleculeReward(DomainReward):
     def canonical(self, sentence: str) -> str | None:
         """Return the canonical SMILES, or None of a string that is no molecule."""
         form = molecules.canonical(sentence)
-        if form is None or not self.closed_shell:
-            return form
-        return form if molecules.is_closed_shell(molecules.parse(form)) else None
+        refused = form is not None and self.closed_shell and not molecules.is_closed_shell(molecules.parse(form))
+        return None if refused else form
 
 
 @DOMAIN_REWARDS.register("validity")
