@@ -61,7 +61,7 @@ ZERO = {
         "warmup",
         "beta_warmup",
     ),
-    *("reverse_steps", "pretraining.steps", "pretraining.discriminator_steps"),
+    *("reverse_steps", "pretraining.steps", "pretraining.discriminator_steps", "organ.memory", "organ_gumbel.memory"),
 }
 ANY_SIGN = {"rebar.scale", "relax.scale"}  # weights of a control variate, which are learned
 
