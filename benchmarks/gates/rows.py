@@ -11,8 +11,8 @@ from gumbelzoo.data.frequencies.textures import BLOCK, CHANNELS, PLANTED, to_coe
 from gumbelzoo.models.gates.dct import zigzag
 
 CONFIG = "gates_frequencies"
-STEPS, TUNING_STEPS = 900, 100
-LEARNING_RATES = (4e-3, 8e-3)
+STEPS, TUNING_STEPS = 900, 180
+LEARNING_RATES = (4e-3, 8e-3, 16e-3)
 TEMPERATURES = (0.5, 1.0)
 TUNING_SEED = 9  # of no reported run, and the number of its set
 SEEDS = (0, 1, 2)  # each with the set of that number
