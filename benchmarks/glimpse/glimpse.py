@@ -4,7 +4,7 @@
     python benchmarks/glimpse/glimpse.py --out runs/glimpse --only soft_6 coarse   # some rows
     python benchmarks/glimpse/glimpse.py --out runs/glimpse --page      # page, record and picture of what is finished
 
-Each row's learning rate and temperature are selected by the validation loss after ``TUNING_STEPS`` steps, with a seed
+Each row's learning rate and temperature are selected by the validation loss after a fifth of the steps, with a seed
 that is not reported. Final runs are three seeds.
 
 Runs are ordinary run folders, ``<out>/<row>/<what>/``. Finished runs are kept, interrupted ones are resumed. After each
@@ -24,7 +24,7 @@ from gumbelzoo.benchmarks.common.runs import row_folder
 from gumbelzoo.benchmarks.common.table import Record, finish_seed, read_record, run_command, seeds_of_rows, write_record
 from gumbelzoo.benchmarks.glimpse.operations import operations, parameters
 from gumbelzoo.benchmarks.glimpse.report import draw, page
-from gumbelzoo.benchmarks.glimpse.rows import ROWS, SEEDS, STEPS, TUNING_SEED, TUNING_STEPS
+from gumbelzoo.benchmarks.glimpse.rows import ROWS, SEEDS, TUNING, TUNING_SEED
 from gumbelzoo.callbacks.figures import VIEWED, image_figures
 from gumbelzoo.data import ClutterData
 from torchvision.utils import save_image
@@ -44,7 +44,8 @@ def run_job(out: Path, record: Record, name: str, seed: int) -> bool:
     """Finish one run, and its row's search before the first; True if the record did not have it."""
 
     def run(what: str, choice: search.Choice, tuning: bool) -> Path:
-        steps, number = (TUNING_STEPS, TUNING_SEED) if tuning else (STEPS, seed)
+        steps = ROWS[name].steps
+        steps, number = (steps // TUNING, TUNING_SEED) if tuning else (steps, seed)
         return train(out, name, what, steps, choice, number, test=not tuning)
 
     if (found := finish_seed(record, name, seed, ROWS[name].choices, "val/loss", run)) is None:

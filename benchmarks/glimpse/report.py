@@ -21,8 +21,8 @@ from gumbelzoo.benchmarks.glimpse.rows import (
     STEPS,
     TEMPERATURES,
     TUNING_SEED,
-    TUNING_STEPS,
     TWO,
+    TWO_STEPS,
     WARP,
 )
 from gumbelzoo.plots import BLUE, GREEN, ORANGE, PURPLE, VERMILION, plot
@@ -39,7 +39,7 @@ TITLES = {
 HEAD = f"""\
 MNIST digits anywhere on 60 x 60 pixels, with four pieces of 8 x 8 of other digits, added and clipped. Training scenes
 are drawn anew in every step, the 10,000 test scenes are fixed. {STEPS:,} steps of 100 scenes ({STEPS // 500} passes),
-AdamW with a cosine schedule, for every row.
+or {TWO_STEPS:,} of two glimpses and their control, AdamW with a cosine schedule.
 
 - `error`: wrong classes of the test scenes in %, mean and standard error over seeds {", ".join(map(str, SEEDS))}. Every
   place is the most probable one, nothing is relaxed, except for soft glimpses.
@@ -50,8 +50,8 @@ AdamW with a cosine schedule, for every row.
 - Glimpses: a coarse view of 12 x 12 of the whole image, then windows at 9 x 9 places, in a GRU of 128. The policy
   scores each place by the state and by convolutions of the coarse view there, except in `policy_6`. The entropy of hard
   choices is rewarded, {ENTROPY} per nat at first and 0 at the end.
-- `learning rate` and `temperature` are selected from {LEARNING_RATES} and {TEMPERATURES} by the validation loss after
-  {TUNING_STEPS:,} steps, with seed {TUNING_SEED}, which is not reported.
+- `learning rate` and `temperature` are selected from {LEARNING_RATES} and {TEMPERATURES} by the validation loss after a
+  fifth of the steps, with seed {TUNING_SEED}, which is not reported.
 - A row that is not better than its control, random places or, for a transformer, the best network of the whole image
   with at most the operations of six glimpses, is marked †.
 - `minutes` of one run on one thread, on the wall clock of a busy machine.

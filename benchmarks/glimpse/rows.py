@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-STEPS, TUNING_STEPS = 3000, 600
-LEARNING_RATES = (1e-3, 2e-3, 4e-3)
+STEPS, TWO_STEPS = 3000, 1500  # the latter of two glimpses and their control
+TUNING = 5  # a search's runs have so many times fewer steps
+LEARNING_RATES = (2e-3, 4e-3, 8e-3)
 TEMPERATURES = (0.5, 1.0)
 TUNING_SEED = 9  # of no reported run
 SEEDS = (0, 1, 2)
 ENTROPY = 0.02  # initial reward of a choice per nat of its entropy, of all hard glimpses
 SIX, TWO, WARP, CNN, CONTROL = "six glimpses", "two glimpses", "spatial transformer", "whole image", "control"
+LENGTHS = {SIX: (6, STEPS), TWO: (2, TWO_STEPS)}  # glimpses, and steps of a run
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Row:
         given: further options of ``fit``.
         relaxed: has a temperature.
         limited: has at most the operations of six glimpses.
+        steps: of a run.
         note: text of the column ``note``.
     """
 
@@ -32,6 +35,7 @@ class Row:
     given: tuple[str, ...]
     relaxed: bool = False
     limited: bool = True
+    steps: int = STEPS
     note: str = ""
 
     def options(self, rate: float, temperature: float | None) -> list[str]:
@@ -47,19 +51,20 @@ class Row:
 
 
 def _glimpses(section: str, estimator: str, note: str = "", relaxed: bool = False) -> Row:
-    number = {SIX: 6, TWO: 2}[section]
+    number, steps = LENGTHS[section]
     given = (f"--model.glimpses={number}", f"--model.estimator={estimator}", f"--model.entropy={ENTROPY}")
-    return Row(section, "glimpse_clutter", given, relaxed, note=note)
+    return Row(section, "glimpse_clutter", given, relaxed, steps=steps, note=note)
 
 
 def _soft(section: str) -> Row:
-    given = (f"--model.glimpses={ {SIX: 6, TWO: 2}[section] }", "--model.soft=true")
-    return Row(section, "glimpse_clutter", given, note="the mean of all windows: differentiable")
+    number, steps = LENGTHS[section]
+    given = (f"--model.glimpses={number}", "--model.soft=true")
+    return Row(section, "glimpse_clutter", given, steps=steps, note="the mean of all windows: differentiable")
 
 
 def _control(places: str, note: str, glimpses: int = 6, *given: str) -> Row:
     options = (f"--model.glimpses={glimpses}", f"--model.places={places}", *given)
-    return Row(CONTROL, "glimpse_clutter", options, note=note)
+    return Row(CONTROL, "glimpse_clutter", options, steps=TWO_STEPS if glimpses == 2 else STEPS, note=note)
 
 
 def _transformer(name: str) -> Row:
@@ -96,7 +101,7 @@ ROWS: dict[str, Row] = {
     "centre_6": _control("centre", "the middle of the image"),
     "transformer_attention": _transformer("attention"),
     "cnn_8_16_32_64": _cnn("[8,16,32,64]", 64),
-    "cnn_8_16_32": _cnn("[8,16,32]", 64),
+    "cnn_16_24_32_64": _cnn("[16,24,32,64]", 64),
     "cnn_unlimited": _cnn("[32,64,128,128]", 128, limited=False, note="no limit on operations"),
     "reinforce_leave_one_out": _glimpses(TWO, _reinforce(4, "leave_one_out"), "4 paths"),
     "soft": _soft(TWO),
