@@ -13,6 +13,7 @@ from gumbelzoo.benchmarks.glimpse.operations import operations, parameters
 from gumbelzoo.benchmarks.glimpse.rows import CNN, ROWS, SIX, Row
 from gumbelzoo.data import ClutterData
 from gumbelzoo.models import GlimpseClassifier
+from gumbelzoo.models.glimpse.places import KEY
 
 
 @pytest.fixture
@@ -89,8 +90,8 @@ def test_operations_are_counted() -> None:
     sizes = {"image_shape": (1, 60, 60), "hidden": 16, "grid": 9, "window": 12, "scales": 2}
     zero, one, two = (operations(GlimpseClassifier(**sizes, glimpses=number)) for number in range(3))
     encoder = 36 * 9 * 2 * 16 + 9 * 9 * 16 * 32 + 288 * 16
-    keys = 144 * 9 * 32 + 144 * 9 * 32 * 32
-    policy, cell = 16 * 16 + 16 * 81 + 16 * 32 + 81 * 32, 2 * 3 * 16 * 16
+    keys = 144 * 9 * KEY + 144 * 9 * KEY * KEY
+    policy, cell = 16 * 16 + 16 * 81 + 16 * KEY + 81 * KEY, 2 * 3 * 16 * 16
     assert one - zero == 2 * (encoder + policy + cell) == two - one
     assert zero == 2 * (36 * 9 * 16 + 9 * 9 * 16 * 32 + 288 * 16 + 16 * 10 + keys)
     assert parameters(GlimpseClassifier(**sizes)) == sum(p.numel() for p in GlimpseClassifier(**sizes).parameters())
