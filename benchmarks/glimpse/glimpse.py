@@ -44,8 +44,8 @@ def run_job(out: Path, record: Record, name: str, seed: int) -> bool:
     """Finish one run, and its row's search before the first; True if the record did not have it."""
 
     def run(what: str, choice: search.Choice, tuning: bool) -> Path:
-        steps = ROWS[name].steps
-        steps, number = (steps // TUNING, TUNING_SEED) if tuning else (steps, seed)
+        full = ROWS[name].steps
+        steps, number = (full // TUNING, TUNING_SEED) if tuning else (full, seed)
         return train(out, name, what, steps, choice, number, test=not tuning)
 
     if (found := finish_seed(record, name, seed, ROWS[name].choices, "val/loss", run)) is None:
