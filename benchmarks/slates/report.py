@@ -70,12 +70,7 @@ COSINES = (
 
 def page(record: Record) -> list[str]:
     """Return the parts of ``slates.md``."""
-    controls = {number: shares(SlateData(environment=number).controls()) for number in (0, *ENVIRONMENTS)}
-    for number, known in controls.items():
-        blanked = record.get(BLANKED, {"runs": {}})
-        found = (share_of(blanked, number, seed) for seed in (SEEDS if number == 0 else (0,)))
-        if values := [share for share in found if share is not None]:
-            known[BLANKED] = statistics.mean(values)
+    controls = control_shares(record)
     parts = ["# Slates with a known optimum", "![Shares of all rows](slates.png)", HEAD]
     if record:
         parts.append(f"{budget(record)} {at_edge(record, LEARNING_RATES)}")
@@ -84,6 +79,15 @@ def page(record: Record) -> list[str]:
     parts += [f"## {LARGE_ITEMS:,} items, {LARGE_SLOTS} slots", large_table(record)]
     parts += ["## Gradients against `exact`", cosine_table(record, COSINES)]
     return [*parts, *not_run(record, ROWS)]
+
+
+def control_shares(record: Record) -> dict[int, dict[str, float]]:
+    """Return the shares of what rows are compared with, by environment; of a trained control, the mean of its seeds."""
+    controls = {number: shares(SlateData(environment=number).controls()) for number in (0, *ENVIRONMENTS)}
+    for number, known in controls.items():
+        if blanked := _seeds_of(record.get(BLANKED, {"runs": {}}), number):
+            known[BLANKED] = statistics.mean(blanked)
+    return controls
 
 
 def shares(rewards: Mapping[str, float]) -> dict[str, float]:
@@ -123,8 +127,8 @@ def rows_table(rows: Record, controls: Mapping[int, Mapping[str, float]]) -> str
         "minutes",
     ]
     cells = []
-    for name, entry in sorted(rows.items(), key=lambda row: -statistics.mean(_first(row[1]) or [0.0])):
-        first, choice = _first(entry), entry["choice"]
+    for name, entry in sorted(rows.items(), key=lambda row: -statistics.mean(_seeds_of(row[1], 0) or [0.0])):
+        first, choice = _seeds_of(entry, 0), entry["choice"]
         others = {number: share_of(entry, number, 0) for number in ENVIRONMENTS}
         known = [value for value in others.values() if value is not None]
         complete = first and len(known) == len(ENVIRONMENTS)
@@ -164,8 +168,8 @@ def large_table(record: Record) -> str:
     return f"{text}\n\n{markdown_table(['row', 'share of (best known - random)', 'greedy', 'minutes'], cells)}"
 
 
-def _first(entry: Mapping[str, Any]) -> list[float]:
-    found = (share_of(entry, 0, seed) for seed in SEEDS)
+def _seeds_of(entry: Mapping[str, Any], number: int) -> list[float]:
+    found = (share_of(entry, number, seed) for seed in SEEDS)
     return [value for value in found if value is not None]
 
 
@@ -178,13 +182,13 @@ def _mark(share: float, controls: Mapping[str, float]) -> str:
 def draw(record: Record, path: Path) -> None:
     """Draw the shares of all rows in environment 0 and in the others, between greedy and the optimum."""
     colours = {WHITE: BLUE, BLACK: VERMILION, NO_ENTROPY: ORANGE, CONTROL: GREEN}
-    names = sorted(record, key=lambda name: statistics.mean(_first(record[name]) or [0.0]))
+    names = sorted(record, key=lambda name: statistics.mean(_seeds_of(record[name], 0) or [0.0]))
     greedy = shares(SlateData().controls())["greedy"]
     with plot(path, 9, 1.8 + 0.3 * len(names)) as figure:
         axes = figure.subplots()
         for height, name in enumerate(names):
             colour, entry = colours[ROWS[name].section], record[name]
-            first: Sequence[float] = _first(entry)
+            first: Sequence[float] = _seeds_of(entry, 0)
             others = [value for number in ENVIRONMENTS if (value := share_of(entry, number, 0)) is not None]
             axes.plot(first, [height] * len(first), "o", color=colour)
             axes.plot(others, [height] * len(others), "|", color=colour, markersize=9)

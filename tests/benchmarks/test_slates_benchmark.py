@@ -75,6 +75,13 @@ def test_slates_page_marks_rows_below_greedy() -> None:
     assert cells[1:8] == ["0.660 ± 0.000 †", "2", "0.800 ‡", "", "", "", ""]
 
 
+def test_blind_agent_counts_with_all_its_seeds() -> None:
+    """What rows are compared with is the mean of its seeds, and nothing in environments where it has not run."""
+    runs = {f"0 {seed}": {"metrics": {"test/share": share}} for seed, share in enumerate((0.9, 0.96))}
+    controls = report.control_shares({report.BLANKED: {"runs": runs}})
+    assert controls[0][report.BLANKED] == pytest.approx(0.93) and report.BLANKED not in controls[1]
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_slate_row_has_a_gradient(name: str, describe: Callable[..., Any]) -> None:
     """Its options are those of ``fit``, and its policy gets a gradient in each network."""
