@@ -27,7 +27,7 @@ def best_validation(run: Path, metric: str, maximise: bool = False) -> float:
 def search(
     tune: Callable[[str, Choice], Path], choices: Sequence[Choice], metric: str, maximise: bool = False
 ) -> dict[str, float]:
-    """Train a short run of each choice, and return the best choice and the minutes of all.
+    """Train a short run of each choice, and return the best choice and the minutes of all; one choice needs no run.
 
     Args:
         tune: trains the run of a name with a choice, and returns its folder.
@@ -39,12 +39,12 @@ def search(
         ``learning_rate``, ``temperature`` if there is one, and ``search_minutes``.
     """
     scores, minutes = {}, 0.0
-    for rate, temperature in choices:
+    for rate, temperature in choices if len(choices) > 1 else ():
         name = f"tune_lr{rate:g}" + ("" if temperature is None else f"_tau{temperature:g}")
         run = tune(name, (rate, temperature))
         scores[rate, temperature] = best_validation(run, metric, maximise)
         minutes += runs.fit_record(run).get("minutes", 0.0)
     best = max if maximise else min
-    rate, temperature = best(scores, key=lambda choice: scores[choice])
+    rate, temperature = best(scores, key=lambda choice: scores[choice]) if scores else choices[0]
     chosen = {"learning_rate": rate, "search_minutes": round(minutes, 2)}
     return chosen if temperature is None else {**chosen, "temperature": temperature}

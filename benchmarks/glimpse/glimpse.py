@@ -5,7 +5,7 @@
     python benchmarks/glimpse/glimpse.py --out runs/glimpse --page      # page, record and picture of what is finished
 
 Each row's learning rate and temperature are selected by the validation loss after a fifth of the steps, with a seed
-that is not reported. Final runs are three seeds.
+that is not reported; rows of longer training have the choice of the shorter. Final runs are three seeds.
 
 Runs are ordinary run folders, ``<out>/<row>/<what>/``. Finished runs are kept, interrupted ones are resumed. After each
 run the record, ``glimpse.json``, and from it the page and the picture are written; the record can hold runs of several
@@ -15,6 +15,7 @@ a run failed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from gumbelzoo.benchmarks.common.runs import row_folder
 from gumbelzoo.benchmarks.common.table import Record, finish_seed, read_record, run_command, seeds_of_rows, write_record
 from gumbelzoo.benchmarks.glimpse.operations import operations, parameters
 from gumbelzoo.benchmarks.glimpse.report import draw, page
-from gumbelzoo.benchmarks.glimpse.rows import ROWS, SEEDS, TUNING, TUNING_SEED
+from gumbelzoo.benchmarks.glimpse.rows import ROWS, SEEDS, TUNING, TUNING_SEED, Row
 from gumbelzoo.callbacks.figures import VIEWED, image_figures
 from gumbelzoo.data import ClutterData
 from torchvision.utils import save_image
@@ -40,6 +41,20 @@ def train(out: Path, name: str, what: str, steps: int, choice: search.Choice, se
     return search.train(row_folder(out, name) / what, row.config, options, steps, test)
 
 
+def choices(record: Record, row: Row) -> Sequence[search.Choice]:
+    """Return the grid of a row's search, or the one choice of the row that it is like.
+
+    Raises:
+        RuntimeError: the record does not have that row.
+    """
+    if not row.like:
+        return row.choices
+    if row.like not in record:
+        raise RuntimeError(f"it has the learning rate of {row.like}, which has not run: run {row.like} first")
+    found = record[row.like]["choice"]
+    return [(found["learning_rate"], found.get("temperature"))]
+
+
 def run_job(out: Path, record: Record, name: str, seed: int) -> bool:
     """Finish one run, and its row's search before the first; True if the record did not have it."""
 
@@ -48,7 +63,7 @@ def run_job(out: Path, record: Record, name: str, seed: int) -> bool:
         steps, number = (full // TUNING, TUNING_SEED) if tuning else (full, seed)
         return train(out, name, what, steps, choice, number, test=not tuning)
 
-    if (found := finish_seed(record, name, seed, ROWS[name].choices, "val/loss", run)) is None:
+    if (found := finish_seed(record, name, seed, choices(record, ROWS[name]), "val/loss", run)) is None:
         return False
     if "operations" not in record[name]:
         model = load(str(found))

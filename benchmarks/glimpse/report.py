@@ -15,6 +15,7 @@ from gumbelzoo.benchmarks.glimpse.rows import (
     CONTROL,
     ENTROPY,
     LEARNING_RATES,
+    LONG_STEPS,
     ROWS,
     SEEDS,
     SIX,
@@ -39,7 +40,7 @@ TITLES = {
 HEAD = f"""\
 MNIST digits anywhere on 60 x 60 pixels, with four pieces of 8 x 8 of other digits, added and clipped. Training scenes
 are drawn anew in every step, the 10,000 test scenes are fixed. {STEPS:,} steps of 100 scenes ({STEPS // 500} passes),
-or {TWO_STEPS:,} of two glimpses and their control, AdamW with a cosine schedule.
+{TWO_STEPS:,} of two glimpses and their control, or {LONG_STEPS:,} of rows named `_long`, AdamW with a cosine schedule.
 
 - `error`: wrong classes of the test scenes in %, mean and standard error over seeds {", ".join(map(str, SEEDS))}. Every
   place is the most probable one, nothing is relaxed, except for soft glimpses.
@@ -51,9 +52,9 @@ or {TWO_STEPS:,} of two glimpses and their control, AdamW with a cosine schedule
   scores each place by the state and by convolutions of the coarse view there, except in `policy_6`. The entropy of hard
   choices is rewarded, {ENTROPY} per nat at first and 0 at the end.
 - `learning rate` and `temperature` are selected from {LEARNING_RATES} and {TEMPERATURES} by the validation loss after a
-  fifth of the steps, with seed {TUNING_SEED}, which is not reported.
-- A row that is not better than its control, random places or, for a transformer, the best network of the whole image
-  with at most the operations of six glimpses, is marked †.
+  fifth of the steps, with seed {TUNING_SEED}, which is not reported. A row named `_long` has those of the shorter one.
+- A row that is not better than its control after as many steps, random places or, for a transformer, the best network
+  of the whole image with at most the operations of six glimpses, is marked †.
 - `minutes` of one run on one thread, on the wall clock of a busy machine.
 - Published, with longer training: RAM 5.23% with 8 glimpses and a convolutional network 7.83% (Mnih et al. 2014).
 
@@ -85,12 +86,12 @@ def limit(record: Record) -> float:
     return min(found, default=float("inf"))
 
 
-def best(record: Record, section: str, hard: bool = False) -> tuple[str, float] | None:
-    """Return the row of a section with the least mean error, of those within the limit; None without one."""
+def best(record: Record, section: str, steps: int, hard: bool = False) -> tuple[str, float] | None:
+    """Return the row of a section and of ``steps`` with the least mean error, within the limit; None without one."""
     found = [
         (statistics.mean(errors(entry)), name)
         for name, entry in record.items()
-        if ROWS[name].section == section
+        if (ROWS[name].section, ROWS[name].steps) == (section, steps)
         and not (hard and name.startswith("soft"))
         and (section != CNN or (ROWS[name].limited and entry["operations"] <= limit(record)))
     ]
@@ -102,34 +103,40 @@ def best(record: Record, section: str, hard: bool = False) -> tuple[str, float] 
 
 def findings(record: Record) -> str:
     """Return what the goals ask, as a list; nothing is said of rows that have not run."""
+    lines = [line for steps in (STEPS, LONG_STEPS) for line in _errors_judged(record, steps)]
+    for section, soft in ((SIX, "soft_6"), (SIX, "soft_6_long"), (TWO, "soft")):
+        found = best(record, section, ROWS[soft].steps, hard=True)
+        if found and soft in record:
+            gap = found[1] - statistics.mean(errors(record[soft]))
+            within = "within" if gap <= SOFT_MARGIN else "**not within**"
+            lines.append(
+                f"- {section.capitalize()}: `{found[0]}` is {gap:+.2f} points from `{soft}`, {within} {SOFT_MARGIN}."
+            )
+    return "\n".join(lines) or "No goal can be judged yet."
+
+
+def _errors_judged(record: Record, steps: int) -> list[str]:
+    """Return whether glimpses and transformers of so many steps are below the goal and below networks of the image."""
     lines = []
-    network = best(record, CNN)
-    for section, what in ((SIX, "Six hard glimpses"), (WARP, "Spatial transformer")):
-        if (found := best(record, section, hard=True)) is None:
+    network = best(record, CNN, steps)
+    for section, what in ((SIX, "six hard glimpses"), (WARP, "spatial transformer")):
+        if (found := best(record, section, steps, hard=True)) is None:
             continue
         name, error = found
         reached = "reached" if error <= GOAL else "**not reached**"
-        text = f"- {what}: {error:.2f}% (`{name}`); the goal of {GOAL}% is {reached}"
+        text = f"- {steps:,} steps, {what}: {error:.2f}% (`{name}`); the goal of {GOAL}% is {reached}"
         if network:
             relation = "below" if error < network[1] else "**not below**"
             text += f", and it is {relation} the best whole-image network of at most as many operations, "
             text += f"{network[1]:.2f}% (`{network[0]}`)"
         lines.append(f"{text}.")
-    for section, soft in ((SIX, "soft_6"), (TWO, "soft")):
-        found = best(record, section, hard=True)
-        if found and soft in record:
-            gap = found[1] - statistics.mean(errors(record[soft]))
-            within = "within" if gap <= SOFT_MARGIN else "**not within**"
-            lines.append(
-                f"- {section.capitalize()}: `{found[0]}` is {gap:+.2f} points from soft glimpses, {within} 0.5."
-            )
-    return "\n".join(lines) or "No goal can be judged yet."
+    return lines
 
 
 def rows_table(rows: Record, record: Record) -> str:
     """Return the errors of a section's rows; missing runs are blank."""
     header = [
-        *("row", "error, %", "seeds", "seen, %", "operations", "parameters", "learning rate", "temperature"),
+        *("row", "error, %", "seeds", "seen, %", "operations", "parameters", "steps", "learning rate", "temperature"),
         *("minutes", "note"),
     ]
     cells = []
@@ -144,6 +151,7 @@ def rows_table(rows: Record, record: Record) -> str:
                 f"{statistics.mean(seen):.0f}" if seen else "",
                 f"{entry['operations'] / 1e6:.2f}",
                 f"{entry['parameters'] / 1e3:.0f}",
+                f"{ROWS[name].steps:,}",
                 f"{choice['learning_rate']:g}",
                 f"{choice['temperature']:g}" if "temperature" in choice else "",
                 f"{statistics.median(run['minutes'] for run in runs):.1f}",
@@ -154,12 +162,13 @@ def rows_table(rows: Record, record: Record) -> str:
 
 
 def _mark(name: str, error: float, record: Record) -> str:
-    """Return the mark of a row that is not better than its control."""
-    section, control = ROWS[name].section, None
-    random = {SIX: "random_6", TWO: "random_2"}.get(section, "")
-    if random in record:
-        control = statistics.mean(errors(record[random]))
-    elif section == WARP and (network := best(record, CNN)):
+    """Return the mark of a row that is not better than its control of as many steps."""
+    row, control = ROWS[name], None
+    random = {(SIX, STEPS): "random_6", (SIX, LONG_STEPS): "random_6_long", (TWO, TWO_STEPS): "random_2"}
+    found = random.get((row.section, row.steps), "")
+    if found in record:
+        control = statistics.mean(errors(record[found]))
+    elif row.section == WARP and (network := best(record, CNN, row.steps)):
         control = network[1]
     return " †" if control is not None and error >= control else ""
 

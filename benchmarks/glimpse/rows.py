@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 STEPS, TWO_STEPS = 3000, 1500  # the latter of two glimpses and their control
+LONG_STEPS = 12_000  # of the rows that the goals are about, once more
 TUNING = 5  # a search's runs have so many times fewer steps
 LEARNING_RATES = (1e-3, 2e-3, 4e-3)  # 8e-3 may be ahead after a fifth of the steps, and ends behind
 TEMPERATURES = (0.5, 1.0)
@@ -28,6 +29,7 @@ class Row:
         limited: has at most the operations of six glimpses.
         steps: of a run.
         note: text of the column ``note``.
+        like: row whose choice it has; without one it has a search of its own.
     """
 
     section: str
@@ -37,6 +39,7 @@ class Row:
     limited: bool = True
     steps: int = STEPS
     note: str = ""
+    like: str = ""
 
     def options(self, rate: float, temperature: float | None) -> list[str]:
         """Return the options of ``fit`` for a choice of the search."""
@@ -126,3 +129,13 @@ ROWS: dict[str, Row] = {
     "rebar": _glimpses(TWO, "rebar", "nested", relaxed=True),
     "relax": _glimpses(TWO, "relax", "nested", relaxed=True),
 }
+LONGER = (
+    "reinforce_leave_one_out_6",
+    "transformer_affine",
+    "soft_6",
+    "random_6",
+    "cnn_12_24_32",
+    "cnn_8_16_32_64",
+    "cnn_16_24_32_64",
+)
+ROWS |= {f"{name}_long": replace(ROWS[name], steps=LONG_STEPS, like=name) for name in LONGER}

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gumbelzoo.benchmarks.common.search import search
 from gumbelzoo.benchmarks.glimpse import glimpse, report
 from gumbelzoo.benchmarks.glimpse.operations import operations, parameters
-from gumbelzoo.benchmarks.glimpse.rows import CNN, ROWS, SIX, Row
+from gumbelzoo.benchmarks.glimpse.rows import CNN, LONG_STEPS, ROWS, SIX, STEPS, Row
 from gumbelzoo.data import ClutterData
 from gumbelzoo.models import GlimpseClassifier
 from gumbelzoo.models.glimpse.places import KEY
@@ -73,10 +74,10 @@ def test_glimpse_page_marks_rows() -> None:
         "cnn_unlimited": entry(1.0, 9e9),
         "transformer_affine": entry(4.6, 1e6),
     }
-    assert report.best(record, CNN) == ("cnn_16_24_32_64", pytest.approx(4.5))
+    assert report.best(record, CNN, STEPS) == ("cnn_16_24_32_64", pytest.approx(4.5))
     found = report.findings(record)
     assert "4.00% (`reinforce_leave_one_out_6`); the goal of 5.0% is reached, and it is below" in found
-    assert "**not below** the best whole-image network" in found and "+0.20 points from soft glimpses, within" in found
+    assert "**not below** the best whole-image network" in found and "+0.20 points from `soft_6`, within" in found
     rows = {name: record[name] for name in record if ROWS[name].section == SIX}
     assert [line.split("|")[2].strip() for line in report.rows_table(rows, record).splitlines()[2:]] == [
         "3.80",
@@ -95,6 +96,20 @@ def test_operations_are_counted() -> None:
     assert one - zero == 2 * (encoder + policy + cell) == two - one
     assert zero == 2 * (36 * 9 * 16 + 9 * 9 * 16 * 32 + 288 * 16 + 16 * 10 + keys)
     assert parameters(GlimpseClassifier(**sizes)) == sum(p.numel() for p in GlimpseClassifier(**sizes).parameters())
+
+
+def test_longer_row_has_the_choice_of_the_shorter() -> None:
+    """Nothing is searched for it, and without the shorter row it says what to run."""
+    row = ROWS["soft_6_long"]
+    assert (row.steps, row.like, row.given) == (LONG_STEPS, "soft_6", ROWS["soft_6"].given)
+    with pytest.raises(RuntimeError, match="run soft_6 first"):
+        glimpse.choices({}, row)
+    found = glimpse.choices({"soft_6": {"choice": {"learning_rate": 2e-3, "search_minutes": 1.0}}}, row)
+    assert found == [(2e-3, None)]
+    assert search(lambda *arguments: pytest.fail("a run"), found, "val/loss") == {
+        "learning_rate": 2e-3,
+        "search_minutes": 0.0,
+    }
 
 
 @pytest.mark.parametrize("name", ROWS)
