@@ -75,7 +75,7 @@ def page(record: Record) -> list[str]:
     parts += section_parts(record, ROWS, TITLES, partial(rows_table, record=record))
     if "reinforce_leave_one_out_6" in record:
         parts += ["## Where it looks", "![Windows of six glimpses, from red to blue](paths.png)"]
-    if "transformer_affine" in record:
+    if "transformer_attention_soft_argmax" in record:
         parts.append("![Warped test images](warps.png)")
     return [*parts, *not_run(record, ROWS)]
 

@@ -70,8 +70,9 @@ def _control(places: str, note: str, glimpses: int = 6, *given: str) -> Row:
     return Row(CONTROL, "glimpse_clutter", options, steps=TWO_STEPS if glimpses == 2 else STEPS, note=note)
 
 
-def _transformer(name: str) -> Row:
-    return Row(WARP, "glimpse_transformer", (f"--model.transform={name}",))
+def _transformer(name: str, localizer: str, note: str) -> Row:
+    given = (f"--model.transform={name}", f"--model.localizer={{name: {localizer}, widths: [16, 24]}}")
+    return Row(WARP, "glimpse_transformer", given, note=note)
 
 
 def _cnn(widths: str, features: int, limited: bool = True, note: str = "") -> Row:
@@ -83,13 +84,15 @@ def _reinforce(samples: int, baseline: str) -> str:
     return f"{{name: reinforce, samples: {samples}, baseline: {baseline}}}"
 
 
+REGRESSION, SOFT_ARGMAX = "all numbers by regression, the paper's", "its shift is a mean over places"
 TWO_PATHS = _reinforce(2, "leave_one_out")
 # The most wanted first.
 ROWS: dict[str, Row] = {
     "reinforce_leave_one_out_6": _glimpses(SIX, TWO_PATHS, "2 paths"),
     "straight_through_gumbel_softmax_6": _glimpses(SIX, "straight_through_gumbel_softmax", relaxed=True),
     "soft_6": _soft(SIX),
-    "transformer_affine": _transformer("affine"),
+    "transformer_affine": _transformer("affine", "regression", REGRESSION),
+    "transformer_attention_soft_argmax": _transformer("attention", "soft_argmax", SOFT_ARGMAX),
     "cnn_12_24_32": _cnn("[12,24,32]", 64),
     "random_6": _control("random", "places are drawn"),
     "coarse": _control("policy", "the coarse view alone", glimpses=0),
@@ -102,7 +105,8 @@ ROWS: dict[str, Row] = {
         f"--model.entropy={ENTROPY}",
     ),
     "centre_6": _control("centre", "the middle of the image"),
-    "transformer_attention": _transformer("attention"),
+    "transformer_attention": _transformer("attention", "regression", REGRESSION),
+    "transformer_affine_soft_argmax": _transformer("affine", "soft_argmax", SOFT_ARGMAX),
     "cnn_8_16_32_64": _cnn("[8,16,32,64]", 64),
     "cnn_16_24_32_64": _cnn("[16,24,32,64]", 64),
     "cnn_unlimited": _cnn("[32,64,128,128]", 128, limited=False, note="no limit on operations"),
@@ -131,7 +135,7 @@ ROWS: dict[str, Row] = {
 }
 LONGER = (
     "reinforce_leave_one_out_6",
-    "transformer_affine",
+    "transformer_attention_soft_argmax",
     "soft_6",
     "random_6",
     "cnn_12_24_32",

@@ -1,3 +1,3 @@
 """Classifiers that look at a part of an image: by a hard choice of places in a row, or by a learned warp."""
 
-from . import places, transforms  # noqa: F401  (importing registers)
+from . import localizers, places, transforms  # noqa: F401  (importing registers)

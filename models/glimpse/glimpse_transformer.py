@@ -6,8 +6,8 @@ classes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import ClassVar
 
 import torch
@@ -16,9 +16,11 @@ from torch import Tensor, nn
 
 from ...interfaces import Batch
 from ...ranges import check_sizes
+from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, register_model
 from ..relaxed.sampling import categorical_sample
 from .base import MAX_HIDDEN, MAX_SIDE, PartialViewClassifier
+from .localizers import LOCALIZERS, Localizer, convolutions, dense
 from .transforms import TRANSFORMS, warp
 
 
@@ -33,10 +35,9 @@ class GlimpseTransformer(PartialViewClassifier):
         classes: number of classes y.
         transform: affine, or attention (scale and shift).
         window: side of the warped image in pixels; None is that of the image.
-        localizer: channels of each convolution of stride 2 that finds the transform.
+        localizer: finds the transform: regression, as in the paper, or soft_argmax, whose shift is a mean over places.
         widths: channels of each convolution of stride 2 that classifies.
-        hidden: width of both networks before their last layer.
-        coarse: factor by which the image is averaged down before the transform is found.
+        hidden: width of the classifier before its last layer.
         optimizer: options of ``OptimizerConfig``.
 
     Raises:
@@ -57,56 +58,51 @@ class GlimpseTransformer(PartialViewClassifier):
         metrics=("error", "loss"),
         task="image-classification",
     )
-    parts: ClassVar[Mapping[str, Part]] = {"transform": TRANSFORMS, "optimizer": OptimizerConfig}
+    parts: ClassVar[Mapping[str, Part]] = {
+        "transform": TRANSFORMS,
+        "localizer": LOCALIZERS,
+        "optimizer": OptimizerConfig,
+    }
     networks = ("localizer", "network")
-    localizer: nn.Sequential
+    localizer: Localizer
     network: nn.Sequential
 
     def __init__(
         self,
         image_shape: Sequence[int] | None = None,
         classes: int = 10,
-        transform: str | dict = "affine",
+        transform: Spec = "affine",
         window: int | None = None,
-        localizer: Sequence[int] = (8, 16),
+        localizer: Spec = "soft_argmax",
         widths: Sequence[int] = (16, 32),
         hidden: int = 64,
-        coarse: int = 2,
         optimizer: OptimizerConfig | dict = ZooModel.optimizer_config,
     ) -> None:
         super().__init__()
-        check_sizes(localizer=localizer, widths=widths, hidden=hidden, coarse=coarse)
+        check_sizes(widths=widths, hidden=hidden)
         if window is not None:
             check_sizes(window=window)
-        if max(window or 1, coarse) > MAX_SIDE or max(hidden, *localizer, *widths) > MAX_HIDDEN:
-            raise ValueError(
-                f"window and coarse must be at most {MAX_SIDE}, and widths and hidden at most {MAX_HIDDEN}"
-            )
+        if (window or 1) > MAX_SIDE or max(hidden, *widths) > MAX_HIDDEN:
+            raise ValueError(f"window must be at most {MAX_SIDE}, and widths and hidden at most {MAX_HIDDEN}")
         self.save_hyperparameters()
         self.use_optimizer(optimizer)
         self.classes = classes
         self.transform = TRANSFORMS.build(transform)
-        self._options = window, tuple(localizer), tuple(widths), hidden, coarse
+        LOCALIZERS.read(localizer)
+        self._options = window, localizer, tuple(widths), hidden
         self.take_shape(image_shape)
 
     def build_network(self, image_shape: tuple[int, int, int]) -> None:
         """Build both networks for images ``c h w``."""
-        window, localizer, widths, hidden, coarse = self._options
-        channels, height, width = image_shape
-        small = (channels, -(-height // coarse), -(-width // coarse))
-        self.localizer = convolutions(small, localizer, hidden, self.transform.numbers)
-        last = self.localizer[-1]
-        assert isinstance(last, nn.Linear)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-        seen = image_shape if window is None else (channels, window, window)
-        self.network = convolutions(seen, widths, hidden, self.classes)
+        window, localizer, widths, hidden = self._options
+        self.localizer = LOCALIZERS.build(localizer, image_shape=image_shape, transform=self.transform)
+        seen = image_shape if window is None else (image_shape[0], window, window)
+        features, shape = convolutions(seen, widths)
+        self.network = nn.Sequential(features, dense(math.prod(shape), hidden, self.classes))
 
     def theta(self, x: Tensor) -> Tensor:
         """Return the matrix of each image, ``b c h w -> b 2 3``, from output to input coordinates in [-1, 1]."""
-        coarse = self._options[-1]
-        small = F.avg_pool2d(self.checked_images(x), coarse, ceil_mode=True, count_include_pad=False)
-        return self.transform(self.localizer(small))
+        return self.transform(self.localizer(self.checked_images(x)))
 
     def warped(self, x: Tensor) -> Tensor:
         """Return the part of each image that is classified, ``b c h w -> b c window window``."""
@@ -150,14 +146,3 @@ class GlimpseTransformer(PartialViewClassifier):
         columns = (numbers, theta, found, self.example_labels[numbers])
         lines = zip(*(column.tolist() for column in columns), strict=True)
         return [f"image {i}: {' '.join(f'{v:.2f}' for v in row)} -> {y} (label {label})" for i, row, y, label in lines]
-
-
-def convolutions(image_shape: tuple[int, int, int], widths: Sequence[int], hidden: int, outputs: int) -> nn.Sequential:
-    """Build convolutions of stride 2, a hidden layer and a linear one, ``b c h w -> b outputs``."""
-    channels, height, width = image_shape
-    layers: list[nn.Module] = []
-    for before, after in pairwise([channels, *widths]):
-        layers += [nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1), nn.ReLU()]
-        height, width = (height + 1) // 2, (width + 1) // 2
-    flat = [channels, *widths][-1] * height * width
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, hidden), nn.ReLU(), nn.Linear(hidden, outputs))

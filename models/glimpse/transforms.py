@@ -19,6 +19,7 @@ class Transform(nn.Module):
     """Base class of transforms, and the affine one: six free numbers, the identity where they are 0."""
 
     numbers: ClassVar[int] = 6
+    shifts: ClassVar[tuple[int, int]] = (2, 5)  # which of them move the window right and down
 
     def forward(self, raw: Tensor) -> Tensor:
         """Return matrices ``b 2 3`` from output to input coordinates in [-1, 1], for numbers ``b 6``."""
@@ -35,6 +36,7 @@ class AttentionTransform(Transform):
     """Scale and shift only (their eq. 2): a window of the image that is moved and resized, never turned."""
 
     numbers = 3
+    shifts = (1, 2)
 
     def forward(self, raw: Tensor) -> Tensor:
         """Return matrices ``b 2 3`` for the logarithm of the scale and two shifts, ``b 3``."""

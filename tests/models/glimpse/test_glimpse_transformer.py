@@ -12,18 +12,46 @@ import torch
 from gumbelzoo.callbacks.figures import image_figures
 from gumbelzoo.data import ClutterData
 from gumbelzoo.models import GlimpseTransformer
+from gumbelzoo.models.glimpse.localizers import LOCALIZERS, soft_argmax, start_at_zero
 from gumbelzoo.models.glimpse.transforms import TRANSFORMS, warp
+from torch import nn
 
 QUIET = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
 
 
+@pytest.mark.parametrize("localizer", LOCALIZERS.names())
 @pytest.mark.parametrize("name", TRANSFORMS.names())
-def test_transformer_starts_at_the_identity(name: str) -> None:
+def test_transformer_starts_at_the_identity(name: str, localizer: str) -> None:
     """Before training the warped image is the image itself, for odd and unequal sides too."""
     x = torch.rand(3, 2, 9, 12)
-    model = GlimpseTransformer((2, 9, 12), transform=name)
+    model = GlimpseTransformer((2, 9, 12), transform=name, localizer=localizer)
     torch.testing.assert_close(model.warped(x), x, rtol=0, atol=1e-5)
     assert GlimpseTransformer((2, 9, 12), window=5).warped(x).shape == (3, 2, 5, 5)
+
+
+def test_soft_argmax_is_the_middle_of_the_highest_score() -> None:
+    """In the coordinates of a warp, where the outer edges of an image are -1 and 1; (x, y), for unequal sides too."""
+    scores = torch.zeros(2, 3, 4)
+    scores[0, 2, 0] = scores[1, 1, 3] = 100.0
+    torch.testing.assert_close(soft_argmax(scores), torch.tensor([[-0.75, 2 / 3], [0.75, 0.0]]))
+    torch.testing.assert_close(soft_argmax(torch.ones(1, 3, 4)), torch.zeros(1, 2))
+
+
+@pytest.mark.parametrize("name", TRANSFORMS.names())
+def test_soft_argmax_moves_the_window_to_the_object(name: str) -> None:
+    """With features that are the image and a score that is large where it is bright, the object is in the middle."""
+    x = torch.zeros(2, 1, 8, 8)
+    x[0, 0, 1, 6] = x[1, 0, 5, 2] = 1.0
+    localizer = LOCALIZERS.build("soft_argmax", image_shape=(1, 8, 8), transform=TRANSFORMS.build(name))
+    localizer.features, localizer.coarse = nn.Identity(), 1
+    localizer.regression = nn.Sequential(nn.Flatten(), start_at_zero(nn.Linear(64, TRANSFORMS[name].numbers)))
+    localizer.score = start_at_zero(nn.Conv2d(1, 1, 3, padding=1, bias=False))
+    with torch.no_grad():
+        localizer.score.weight[..., 1, 1] = 100.0
+    warped = warp(x, TRANSFORMS.build(name)(localizer(x)))
+    middle = warped[:, 0, 3:5, 3:5]  # of an even side, the object is spread over four pixels
+    torch.testing.assert_close(middle, torch.full_like(middle, 0.25))
+    torch.testing.assert_close(localizer(torch.zeros(1, 1, 8, 8)), torch.zeros(1, TRANSFORMS[name].numbers))
 
 
 @pytest.mark.parametrize("background", [-0.42, 0.0, 1.0])
@@ -57,21 +85,22 @@ def test_warped_image_is_what_is_classified() -> None:
     model, x = GlimpseTransformer((1, 12, 12), window=6).eval(), torch.rand(2, 1, 12, 12)
     before = model.logits(x)
     with torch.no_grad():
-        model.localizer[-1].bias.copy_(torch.tensor([-0.5, 0.0, 0.4, 0.0, -0.5, 0.4]))
+        model.localizer.regression[-1].bias.copy_(torch.tensor([-0.5, 0.0, 0.4, 0.0, -0.5, 0.4]))
     assert not torch.allclose(model.logits(x), before, atol=1e-4)
     torch.testing.assert_close(model.logits(x), model.network(model.warped(x)))
     hidden = x.clone()
     hidden[..., :3, :3] = 0.0  # outside of the window
     with torch.no_grad():
-        for weight in model.localizer[:-1].parameters():
+        for weight in model.localizer.features.parameters():
             weight.zero_()
     torch.testing.assert_close(model.logits(hidden), model.logits(x))
 
 
-def test_every_transformer_parameter_learns() -> None:
-    """After the first step the localizer learns too; its last layer starts at 0."""
+@pytest.mark.parametrize("localizer", LOCALIZERS.names())
+def test_every_transformer_parameter_learns(localizer: str) -> None:
+    """After the first step the localizer learns too; its last layers start at 0."""
     torch.manual_seed(0)
-    model = GlimpseTransformer((1, 12, 12), window=6)
+    model = GlimpseTransformer((1, 12, 12), window=6, localizer=localizer)
     batch = {"image": torch.rand(32, 1, 12, 12), "label": torch.arange(32) % 10}
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     for _ in range(2):

@@ -1,0 +1,129 @@
+"""Networks that find a transform, by name: the paper's regression, and one whose shift is a mean over places.
+
+Both find zeros before training, which is the identity. Axes: ``b`` images, ``c h w`` one image, ``n`` numbers of the
+transform.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...ranges import check_sizes
+from ...registry import Registry
+from .base import MAX_HIDDEN, MAX_SIDE
+from .transforms import Transform
+
+M = TypeVar("M", bound=nn.Module)
+
+
+class Localizer(nn.Module):
+    """Base class, and the localization network of Jaderberg et al. 2015, section 3.1: a regression of all numbers.
+
+    Args:
+        image_shape: ``c h w``.
+        transform: whose numbers are found.
+        widths: channels of each convolution of stride 2.
+        hidden: width before the last layer.
+        coarse: factor by which images are averaged down before.
+
+    Raises:
+        ValueError: a size out of range.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        transform: Transform,
+        widths: Sequence[int] = (8, 16),
+        hidden: int = 64,
+        coarse: int = 2,
+    ) -> None:
+        super().__init__()
+        check_sizes(widths=widths, hidden=hidden, coarse=coarse)
+        if coarse > MAX_SIDE or max(hidden, *widths) > MAX_HIDDEN:
+            raise ValueError(f"coarse must be at most {MAX_SIDE}, and widths and hidden at most {MAX_HIDDEN}")
+        self.coarse = coarse
+        channels, height, width = image_shape
+        self.features, shape = convolutions((channels, -(-height // coarse), -(-width // coarse)), widths)
+        self.regression = dense(math.prod(shape), hidden, transform.numbers)
+        start_at_zero(self.regression[-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the numbers of the transform, ``b c h w -> b n``; 0 is the identity."""
+        return self.numbers(self.features(F.avg_pool2d(x, self.coarse, ceil_mode=True, count_include_pad=False)))
+
+    def numbers(self, features: Tensor) -> Tensor:
+        """Return the numbers of the transform for features, ``b e y x -> b n``."""
+        return self.regression(features)
+
+
+LOCALIZERS: Registry[type[Localizer]] = Registry("localizer", context=("image_shape", "transform"))
+LOCALIZERS.register("regression")(Localizer)
+
+
+@LOCALIZERS.register("soft_argmax")
+class SoftArgmaxLocalizer(Localizer):
+    """The same regression, and a shift to the mean place under a softmax of a score for each place.
+
+    The scores have the same weights everywhere, so that what an object looks like is learned once, and not for every
+    place. The mean is the soft argmax of Finn et al. 2016 (arXiv:1509.06113).
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        transform: Transform,
+        widths: Sequence[int] = (8, 16),
+        hidden: int = 64,
+        coarse: int = 2,
+    ) -> None:
+        super().__init__(image_shape, transform, widths, hidden, coarse)
+        self.shifts = list(transform.shifts)
+        # A bias would move no place: a softmax is the same with it.
+        self.score = start_at_zero(nn.Conv2d([*widths][-1], 1, kernel_size=3, padding=1, bias=False))
+
+    def numbers(self, features: Tensor) -> Tensor:
+        """Return the numbers of the transform for features, ``b e y x -> b n``."""
+        found = super().numbers(features)
+        return found.index_add(
+            -1, torch.tensor(self.shifts, device=found.device), soft_argmax(self.score(features)[:, 0])
+        )
+
+
+def soft_argmax(scores: Tensor) -> Tensor:
+    """Return the mean (x, y) in [-1, 1] under the softmax of scores, ``b y x -> b 2``; the image ends at -1 and 1."""
+    height, width = scores.shape[-2:]
+    weights = scores.flatten(1).softmax(-1).view_as(scores)
+    columns, rows = (
+        (2 * torch.arange(side, device=scores.device, dtype=scores.dtype) + 1) / side - 1 for side in (width, height)
+    )
+    return torch.stack([weights.sum(1) @ columns, weights.sum(2) @ rows], -1)
+
+
+def convolutions(shape: tuple[int, int, int], widths: Sequence[int]) -> tuple[nn.Sequential, tuple[int, int, int]]:
+    """Build convolutions of stride 2 for images ``c h w``; return them with the shape of their features."""
+    channels, height, width = shape
+    layers: list[nn.Module] = []
+    for before, after in pairwise([channels, *widths]):
+        layers += [nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1), nn.ReLU()]
+        height, width = (height + 1) // 2, (width + 1) // 2
+    return nn.Sequential(*layers), ([channels, *widths][-1], height, width)
+
+
+def dense(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    """Build a hidden layer and a linear one on flattened features."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+
+
+def start_at_zero(layer: M) -> M:
+    """Set weight and bias of a layer to 0, and return it."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
