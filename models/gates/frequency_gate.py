@@ -105,7 +105,7 @@ class FrequencyGate(ImageClassifier):
             layers += [nn.Conv2d(before, after, kernel_size=3, stride=2 if layers else 1, padding=1), nn.ReLU()]
             if len(layers) > 2:
                 height, width = (height + 1) // 2, (width + 1) // 2
-        self.network = nn.Sequential(*layers, nn.Flatten(), nn.Linear(list(widths)[-1] * height * width, classes))
+        self.network = nn.Sequential(*layers, nn.Flatten(), nn.Linear([n, *widths][-1] * height * width, classes))
         self.register_buffer("openness", torch.zeros(n))  # share of validation images, of each channel
         self._opened, self._rows = torch.zeros(n), 0
 

@@ -82,7 +82,7 @@ class GlimpseTransformer(PartialViewClassifier):
         check_sizes(widths=widths, hidden=hidden)
         if window is not None:
             check_sizes(window=window)
-        if (window or 1) > MAX_SIDE or max(hidden, *widths) > MAX_HIDDEN:
+        if (window or 1) > MAX_SIDE or max([hidden, *widths]) > MAX_HIDDEN:
             raise ValueError(f"window must be at most {MAX_SIDE}, and widths and hidden at most {MAX_HIDDEN}")
         self.save_hyperparameters()
         self.use_optimizer(optimizer)

@@ -47,7 +47,7 @@ class Localizer(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(widths=widths, hidden=hidden, coarse=coarse)
-        if coarse > MAX_SIDE or max(hidden, *widths) > MAX_HIDDEN:
+        if coarse > MAX_SIDE or max([hidden, *widths]) > MAX_HIDDEN:
             raise ValueError(f"coarse must be at most {MAX_SIDE}, and widths and hidden at most {MAX_HIDDEN}")
         self.coarse = coarse
         channels, height, width = image_shape
@@ -87,7 +87,7 @@ class SoftArgmaxLocalizer(Localizer):
         super().__init__(image_shape, transform, widths, hidden, coarse)
         self.shifts = list(transform.shifts)
         # A bias would move no place: a softmax is the same with it.
-        self.score = start_at_zero(nn.Conv2d([*widths][-1], 1, kernel_size=3, padding=1, bias=False))
+        self.score = start_at_zero(nn.Conv2d([image_shape[0], *widths][-1], 1, kernel_size=3, padding=1, bias=False))
 
     def numbers(self, features: Tensor) -> Tensor:
         """Return the numbers of the transform for features, ``b e y x -> b n``."""

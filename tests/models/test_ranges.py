@@ -9,15 +9,26 @@ from functools import partial
 from typing import Any, get_type_hints
 
 import pytest
+import torch
 from gumbelzoo.models import MODELS
+from gumbelzoo.models.attention.attentions import ATTENTIONS
 from gumbelzoo.models.base import OptimizerConfig
+from gumbelzoo.models.gates.base import GATES
+from gumbelzoo.models.gates.costs import GATE_COSTS
+from gumbelzoo.models.gates.networks import GATED_NETWORKS
+from gumbelzoo.models.gates.selectors import SELECTORS
+from gumbelzoo.models.glimpse.localizers import LOCALIZERS
+from gumbelzoo.models.glimpse.transforms import TRANSFORMS
 from gumbelzoo.models.networks.convolutional import GRID_DECODERS, GRID_ENCODERS
 from gumbelzoo.models.networks.image import DECODERS, ENCODERS
 from gumbelzoo.models.quantizers import QUANTIZERS
 from gumbelzoo.models.relaxed import ESTIMATORS, SCHEDULES, RelaxedCategorical
+from gumbelzoo.models.relaxed.baselines import BASELINES
+from gumbelzoo.models.relaxed.subset.estimator import SUBSET_ESTIMATORS
 from gumbelzoo.models.slate.base import SLATE_OBJECTIVES
 from gumbelzoo.models.text.arguments import Pretraining
 from gumbelzoo.models.text.discriminators import DISCRIMINATORS
+from gumbelzoo.models.text.domain_rewards.base import DOMAIN_REWARDS
 from gumbelzoo.models.text.generators import GENERATORS
 from gumbelzoo.models.text.objectives import OBJECTIVES
 from gumbelzoo.models.text.objectives.adversarial import Adversary
@@ -46,6 +57,15 @@ CONTEXTS: list[tuple[Registry[Any], dict[str, Any]]] = [
     (MATCHINGS, {"width": 4}),
     (PRIORS, {"latents": 2, "categories": 3}),
     (SLATE_OBJECTIVES, {"items": 4, "slots": 2, "user_width": 3}),
+    (ATTENTIONS, {"max_lengths": (4, 4)}),
+    (LOCALIZERS, {"image_shape": (1, 8, 8), "transform": TRANSFORMS.build("affine")}),
+    (GATES, {"channels": 4}),
+    (SELECTORS, {"channels": 4}),
+    (GATE_COSTS, {"prices": torch.full((4,), 0.25)}),
+    (GATED_NETWORKS, {"image_shape": (1, 28, 28), "classes": 3}),
+    (SUBSET_ESTIMATORS, {"k": 2}),
+    (BASELINES, {"event_shape": (2, 2)}),
+    (DOMAIN_REWARDS, {}),
 ]
 MODEL_ARGUMENTS: dict[str, dict[str, Any]] = {"code_prior": {"vqvae": VQVAE}, "text_gan": TEXT, "text_vae": TEXT}
 # Arguments for which 0 has a meaning: none of it, or no limit.
@@ -63,7 +83,8 @@ ZERO = {
     ),
     *("reverse_steps", "pretraining.steps", "pretraining.discriminator_steps", "organ.memory", "organ_gumbel.memory"),
 }
-ANY_SIGN = {"rebar.scale", "relax.scale"}  # weights of a control variate, which are learned
+# Weights of a control variate, which are learned, and numbers of channels, from 0 on, which have a test of their own.
+ANY_SIGN = {"rebar.scale", "relax.scale", "fixed.open"}
 
 
 def owners() -> Iterator[tuple[str, Callable[..., Any], dict[str, Any]]]:
@@ -133,3 +154,24 @@ def test_sizes_are_whole(width: Any) -> None:
     """A float or a switch in a part's options is refused before a network is built."""
     with pytest.raises(ValueError, match=r"width must be .*whole number"):
         check_sizes(width=width)
+
+
+def sequences(name: str, kind: Callable[..., Any], context: dict[str, Any]) -> Iterator[str]:
+    """Arguments that take several sizes."""
+    yield from dict.fromkeys(argument for argument, bad in cases(name, kind, context) if bad == [8, 0])
+
+
+SEQUENCES = [(*owner, argument) for owner in OWNERS for argument in sequences(*owner)]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "context", "argument"), SEQUENCES, ids=[f"{owner[0]}.{owner[3]}" for owner in SEQUENCES]
+)
+def test_no_sizes_at_all(name: str, kind: Callable[..., Any], context: dict[str, Any], argument: str) -> None:
+    """An empty list is a network without such layers, or refused by the argument's name."""
+    message = argument
+    try:
+        kind(**{**context, argument: []})
+    except ValueError as error:
+        message = str(error)
+    assert re.search(rf"\b{argument}\b", message) and "\n" not in message
