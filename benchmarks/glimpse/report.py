@@ -183,12 +183,18 @@ def draw(record: Record, path: Path) -> None:
             x = [entry["operations"] / 1e6 for _, entry in rows]
             y = [statistics.mean(errors(entry)) for _, entry in rows]
             axes.plot(x, y, "o", color=colour, label=section)
+            # Where most points are, names go to different sides.
+            shift, side = (-5, "right") if section in (WARP, TWO) else (5, "left")
+            rise = -8 if section == CNN else 3
             for (name, _), a, b in zip(rows, x, y, strict=True):
-                axes.annotate(name, (a, b), textcoords="offset points", xytext=(5, 3), fontsize=7)
+                axes.annotate(name, (a, b), textcoords="offset points", xytext=(shift, rise), ha=side, fontsize=7)
         axes.axhline(GOAL, color="0.5", linestyle="--", linewidth=1)
         if record:  # empty axes cannot be logarithmic
             axes.set_xscale("log")
             axes.set_yscale("log")
+            axes.set_xticks((0.2, 0.5, 1, 2, 5, 10, 20), ("0.2", "0.5", "1", "2", "5", "10", "20"))
+            axes.set_yticks((2, 3, 5, 10, 20, 40), ("2", "3", "5", "10", "20", "40"))
+            axes.minorticks_off()
         axes.set_xlabel("operations of one image, millions")
         axes.set_ylabel("test error, %; lower is better")
         figure.legend(loc="outside lower center", ncols=5, fontsize=9)
