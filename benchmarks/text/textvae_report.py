@@ -104,7 +104,7 @@ def goals(record: Record) -> str:
         found = [statistics.mean(above(record[name], record) or [0.0]), *means(record[name], "kl", "shuffle_cost")]
         reached = found[0] <= EXCESS and found[1] >= LEAST_KL and found[2] >= LEAST_SHUFFLE
         lines.append(
-            f"- `{name}`: at most {EXCESS} above the language model a KL of {LEAST_KL:g} or more, a shuffle cost of "
+            f"- `{name}`: at most {EXCESS} above the language model, a KL of {LEAST_KL:g} or more, a shuffle cost of "
             f"{LEAST_SHUFFLE:g} or more: {found[0]:.2f}, {found[1]:.2f}, {found[2]:.2f}. {goal_mark(reached)}"
         )
     names = [name for name in record if ROWS[name].section == CATEGORICAL and len(ROWS[name].seeds) > 1]

@@ -33,8 +33,17 @@ def test_search_takes_the_best(maximise: bool, rate: float, temperature: float, 
     chosen = search.search(tune, list(values), "val/x", maximise)
     assert chosen == {"learning_rate": rate, "temperature": temperature, "search_minutes": 4.5}
     assert {path.name for path in tmp_path.iterdir()} == {"tune_lr0.1_tau0.5", "tune_lr0.1_tau1", "tune_lr0.2_tau0.5"}
-    only = search.search(lambda name, _: run_with(tmp_path / name, ["1"]), [(0.3, None)], "val/x")
-    assert only == {"learning_rate": 0.3, "search_minutes": 1.5} and (tmp_path / "tune_lr0.3").is_dir()
+    plain = search.search(lambda name, _: run_with(tmp_path / name, ["1"]), [(0.3, None), (0.4, None)], "val/x")
+    assert plain == {"learning_rate": 0.3, "search_minutes": 3.0} and (tmp_path / "tune_lr0.3").is_dir()
+
+
+def test_search_of_one_choice_trains_nothing() -> None:
+    """There is nothing to compare."""
+
+    def tune(name: str, _: search.Choice) -> Path:
+        return pytest.fail(f"{name} was trained")
+
+    assert search.search(tune, [(0.3, None)], "val/x") == {"learning_rate": 0.3, "search_minutes": 0.0}
 
 
 def test_record_keeps_runs(tmp_path: Path) -> None:
