@@ -105,8 +105,7 @@ def findings(record: Record) -> str:
     """Return what the goals ask, as a list; nothing is said of rows that have not run."""
     lines = [line for steps in (STEPS, LONG_STEPS) for line in _errors_judged(record, steps)]
     for section, soft in ((SIX, "soft_6"), (SIX, "soft_6_long"), (TWO, "soft")):
-        found = best(record, section, ROWS[soft].steps, hard=True)
-        if found and soft in record:
+        if soft in record and (found := best(record, section, ROWS[soft].steps, hard=True)):
             gap = found[1] - statistics.mean(errors(record[soft]))
             within = "within" if gap <= SOFT_MARGIN else "**not within**"
             lines.append(
