@@ -26,6 +26,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
     for module in (glimpse, report):
         monkeypatch.setattr(module, "ROWS", rows)
         monkeypatch.setattr(module, "SEEDS", (0,))
+    monkeypatch.setattr(report, "STEPS", 5)
     monkeypatch.setattr(Row, "choices", [(2e-3, None)])
     monkeypatch.setattr(glimpse, "PICTURED", {names[0]: "paths.png"})
     monkeypatch.setattr(glimpse, "operations", lambda model: operations(model, (1, 20, 20)))
