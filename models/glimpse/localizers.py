@@ -52,6 +52,10 @@ class Localizer(nn.Module):
         self.coarse = coarse
         channels, height, width = image_shape
         self.features, shape = convolutions((channels, -(-height // coarse), -(-width // coarse)), widths)
+        self.build(shape, hidden, transform)
+
+    def build(self, shape: tuple[int, int, int], hidden: int, transform: Transform) -> None:
+        """Build what follows features of a shape ``e y x``."""
         self.regression = dense(math.prod(shape), hidden, transform.numbers)
         start_at_zero(self.regression[-1])
 
@@ -76,18 +80,12 @@ class SoftArgmaxLocalizer(Localizer):
     place. The mean is the soft argmax of Finn et al. 2016 (arXiv:1509.06113).
     """
 
-    def __init__(
-        self,
-        image_shape: Sequence[int],
-        transform: Transform,
-        widths: Sequence[int] = (8, 16),
-        hidden: int = 64,
-        coarse: int = 2,
-    ) -> None:
-        super().__init__(image_shape, transform, widths, hidden, coarse)
+    def build(self, shape: tuple[int, int, int], hidden: int, transform: Transform) -> None:
+        """Build the regression, and the scores of places."""
+        super().build(shape, hidden, transform)
         self.shifts = list(transform.shifts)
         # A bias would move no place: a softmax is the same with it.
-        self.score = start_at_zero(nn.Conv2d([image_shape[0], *widths][-1], 1, kernel_size=3, padding=1, bias=False))
+        self.score = start_at_zero(nn.Conv2d(shape[0], 1, kernel_size=3, padding=1, bias=False))
 
     def numbers(self, features: Tensor) -> Tensor:
         """Return the numbers of the transform for features, ``b e y x -> b n``."""
