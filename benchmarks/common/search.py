@@ -38,13 +38,13 @@ def search(
     Returns:
         ``learning_rate``, ``temperature`` if there is one, and ``search_minutes``.
     """
-    scores, minutes = {}, 0.0
+    scores, minutes = dict.fromkeys(choices, 0.0), 0.0
     for rate, temperature in choices if len(choices) > 1 else ():
         name = f"tune_lr{rate:g}" + ("" if temperature is None else f"_tau{temperature:g}")
         run = tune(name, (rate, temperature))
         scores[rate, temperature] = best_validation(run, metric, maximise)
         minutes += runs.fit_record(run).get("minutes", 0.0)
     best = max if maximise else min
-    rate, temperature = best(scores, key=lambda choice: scores[choice]) if scores else choices[0]
+    rate, temperature = best(scores, key=lambda choice: scores[choice])
     chosen = {"learning_rate": rate, "search_minutes": round(minutes, 2)}
     return chosen if temperature is None else {**chosen, "temperature": temperature}

@@ -31,10 +31,8 @@ from gumbelzoo.data import ClutterData
 from torchvision.utils import save_image
 
 RECORD = Path(__file__).with_suffix(".json")
-PICTURED = {
-    "reinforce_leave_one_out_6": "paths.png",
-    "transformer_attention_soft_argmax": "warps.png",
-}  # rows with a picture
+# Rows with a picture.
+PICTURED = {"reinforce_leave_one_out_6": "paths.png", "transformer_attention_soft_argmax": "warps.png"}
 
 
 def train(out: Path, name: str, what: str, steps: int, choice: search.Choice, seed: int, test: bool) -> Path:

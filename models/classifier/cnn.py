@@ -5,8 +5,8 @@ Axes: ``b`` batch, ``c h w`` image, ``d`` features, ``y`` classes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from ...ranges import check_dropout, check_sizes
 from ..base import ModelCard, OptimizerConfig, register_model
 from ..inputs import check_image_shape, check_images
 from ..networks.image_classifier import ImageClassifier
+from ..networks.strided import strided_convolutions
 from ..networks.upsampling import channels_last
 
 
@@ -65,13 +66,8 @@ class Classifier(ImageClassifier):
         self.image_shape, self.classes = check_image_shape(image_shape), classes
         check_sizes(classes=classes, widths=widths, features=features)
         check_dropout(dropout)
-        channels, height, width = self.image_shape
-        layers: list[nn.Module] = []
-        for before, after in pairwise([channels, *widths]):
-            layers += [nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1), nn.ReLU()]
-            height, width = (height + 1) // 2, (width + 1) // 2
-        flat = [channels, *widths][-1] * height * width
-        self.network = nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, features), nn.ReLU())
+        convolutions, shape = strided_convolutions(self.image_shape, widths)
+        self.network = nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(math.prod(shape), features), nn.ReLU())
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(features, classes)
 

@@ -18,9 +18,10 @@ from ...interfaces import Batch
 from ...ranges import check_sizes
 from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, register_model
+from ..networks.strided import dense, strided_convolutions
 from ..relaxed.sampling import categorical_sample
 from .base import MAX_HIDDEN, MAX_SIDE, PartialViewClassifier
-from .localizers import LOCALIZERS, Localizer, convolutions, dense
+from .localizers import LOCALIZERS, Localizer
 from .transforms import TRANSFORMS, warp
 
 
@@ -97,7 +98,7 @@ class GlimpseTransformer(PartialViewClassifier):
         window, localizer, widths, hidden = self._options
         self.localizer = LOCALIZERS.build(localizer, image_shape=image_shape, transform=self.transform)
         seen = image_shape if window is None else (image_shape[0], window, window)
-        features, shape = convolutions(seen, widths)
+        features, shape = strided_convolutions(seen, widths)
         self.network = nn.Sequential(features, dense(math.prod(shape), hidden, self.classes))
 
     def theta(self, x: Tensor) -> Tensor:

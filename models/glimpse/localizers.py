@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import TypeVar
 
 import torch
@@ -17,6 +16,9 @@ from torch import Tensor, nn
 
 from ...ranges import check_sizes
 from ...registry import Registry
+from ..networks.strided import Shape, dense, strided_convolutions
+from ..relaxed import select
+from ..relaxed.sampling import tempered_softmax
 from .base import MAX_HIDDEN, MAX_SIDE
 from .transforms import Transform
 
@@ -51,10 +53,10 @@ class Localizer(nn.Module):
             raise ValueError(f"coarse must be at most {MAX_SIDE}, and widths and hidden at most {MAX_HIDDEN}")
         self.coarse = coarse
         channels, height, width = image_shape
-        self.features, shape = convolutions((channels, -(-height // coarse), -(-width // coarse)), widths)
+        self.features, shape = strided_convolutions((channels, -(-height // coarse), -(-width // coarse)), widths)
         self.build(shape, hidden, transform)
 
-    def build(self, shape: tuple[int, int, int], hidden: int, transform: Transform) -> None:
+    def build(self, shape: Shape, hidden: int, transform: Transform) -> None:
         """Build what follows features of a shape ``e y x``."""
         self.regression = dense(math.prod(shape), hidden, transform.numbers)
         start_at_zero(self.regression[-1])
@@ -80,44 +82,28 @@ class SoftArgmaxLocalizer(Localizer):
     place. The mean is the soft argmax of Finn et al. 2016 (arXiv:1509.06113).
     """
 
-    def build(self, shape: tuple[int, int, int], hidden: int, transform: Transform) -> None:
+    shifts: Tensor
+
+    def build(self, shape: Shape, hidden: int, transform: Transform) -> None:
         """Build the regression, and the scores of places."""
         super().build(shape, hidden, transform)
-        self.shifts = list(transform.shifts)
+        self.register_buffer("shifts", torch.tensor(transform.shifts), persistent=False)
         # A bias would move no place: a softmax is the same with it.
         self.score = start_at_zero(nn.Conv2d(shape[0], 1, kernel_size=3, padding=1, bias=False))
 
     def numbers(self, features: Tensor) -> Tensor:
         """Return the numbers of the transform for features, ``b e y x -> b n``."""
         found = super().numbers(features)
-        return found.index_add(
-            -1, torch.tensor(self.shifts, device=found.device), soft_argmax(self.score(features)[:, 0])
-        )
+        return found.index_add(-1, self.shifts, soft_argmax(self.score(features)[:, 0]))
 
 
 def soft_argmax(scores: Tensor) -> Tensor:
     """Return the mean (x, y) in [-1, 1] under the softmax of scores, ``b y x -> b 2``; the image ends at -1 and 1."""
-    height, width = scores.shape[-2:]
-    weights = scores.flatten(1).softmax(-1).view_as(scores)
-    columns, rows = (
-        (2 * torch.arange(side, device=scores.device, dtype=scores.dtype) + 1) / side - 1 for side in (width, height)
+    rows, columns = (
+        (2 * torch.arange(side, device=scores.device, dtype=scores.dtype) + 1) / side - 1 for side in scores.shape[1:]
     )
-    return torch.stack([weights.sum(1) @ columns, weights.sum(2) @ rows], -1)
-
-
-def convolutions(shape: tuple[int, int, int], widths: Sequence[int]) -> tuple[nn.Sequential, tuple[int, int, int]]:
-    """Build convolutions of stride 2 for images ``c h w``; return them with the shape of their features."""
-    channels, height, width = shape
-    layers: list[nn.Module] = []
-    for before, after in pairwise([channels, *widths]):
-        layers += [nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1), nn.ReLU()]
-        height, width = (height + 1) // 2, (width + 1) // 2
-    return nn.Sequential(*layers), ([channels, *widths][-1], height, width)
-
-
-def dense(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    """Build a hidden layer and a linear one on flattened features."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+    places = torch.cartesian_prod(rows, columns).flip(-1)  # (y x) 2
+    return select(tempered_softmax(scores.flatten(1), 1.0), places)
 
 
 def start_at_zero(layer: M) -> M:
