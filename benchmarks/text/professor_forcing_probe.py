@@ -1,6 +1,6 @@
 """A fresh probe tells states under teacher forcing from those of a free run, place by place.
 
-Axes: ``b`` sentences, ``t`` places, ``h`` features.
+Axes: ``n`` sequences, ``t`` places, ``h`` features. A first axis of 2 is teacher forcing, and the free run.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from gumbelzoo.models.text.generators.base import LanguageModel, length_mask
 from gumbelzoo.models.text.objectives.professor_forcing import teacher_forced
 from torch import Tensor, nn
 
-STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY, HIDDEN = 1000, 512, 1e-3, 1e-2, 128
-LEAST = 50  # held-out sentences of either kind that a place needs
+LEARNED = 4000  # most sequences of either kind that the probe learns from
+STEPS, WARMUP, BATCH, LEARNING_RATE, WEIGHT_DECAY, WIDTH = 600, 50, 32, 5e-3, 1e-2, 64
+LEAST = 50  # sequences of either kind that a place needs
 
 
 @dataclass(frozen=True)
 class Probed:
-    """Accuracy of a probe on sentences that it has not seen; 0.5 is chance.
+    """Accuracy of a probe on sequences that it has not seen; 0.5 is chance.
 
     Attributes:
-        places: accuracy at each place, the mean of both kinds; the last places, of few sentences, are left out.
+        places: accuracy at each place, the mean of both kinds; the last places, of few sequences, are left out.
         accuracy: mean over states, in which both kinds have the same weight at every place.
     """
 
@@ -34,48 +35,65 @@ class Probed:
     accuracy: float
 
 
+@dataclass(frozen=True)
+class States:
+    """States of both kinds, ``2 n t h``, and the places that count, bool ``2 n t``."""
+
+    values: Tensor
+    mask: Tensor
+
+
+class Probe(nn.Module):
+    """A GRU over the states up to each place, ``n t h -> n t``: the logit of teacher forcing."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.inputs = nn.Linear(features, WIDTH)
+        self.gru = nn.GRU(WIDTH, WIDTH, batch_first=True)
+        self.head = nn.Linear(WIDTH, 1)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return a logit for each place."""
+        found, _ = self.gru(F.leaky_relu(self.inputs(states), 0.2))
+        return self.head(found).squeeze(-1)
+
+
 @torch.no_grad()
 def states(generator: LanguageModel, tokens: Tensor) -> Tensor:
-    """Return the states of sentences ``b t`` as inputs, ``b t h``; that of a place has read the tokens before it."""
+    """Return the states of sequences ``n t`` as inputs, ``n t h``; that of a place has read the tokens before it."""
     width = generator.head.in_features
     return torch.cat([teacher_forced(generator, part)[..., :width] for part in tokens.split(500)])
 
 
-def probe(forced: Tensor, free: Tensor, masks: tuple[Tensor, Tensor]) -> Probed:
-    """Train an MLP of two hidden layers on half of the sentences, and measure it on the other half.
+def probe(learned: States, held_out: States) -> Probed:
+    """Train a probe on states of both kinds, and measure it on others.
 
-    It reads one state at a time. At each place both kinds weigh the same, so that lengths of sentences tell nothing.
-
-    Args:
-        forced, free: states of both kinds, ``b t h``, as many sentences of either.
-        masks: places that count, ``b t``, of either.
+    At each place both kinds weigh the same, so that the lengths of sequences tell nothing.
 
     Raises:
-        ValueError: fewer sentences than a place needs in each half.
+        ValueError: fewer sequences than a place needs.
     """
-    half = len(forced) // 2
-    held = half if half >= LEAST and len(forced) == len(free) else 0
-    if not held:
-        raise ValueError(f"a probe needs {2 * LEAST} sentences or more of either kind, got {len(forced)}, {len(free)}")
-    x = torch.stack([forced[: 2 * half], free[: 2 * half]])  # 2 b t h
-    mask = torch.stack([part[: 2 * half] for part in masks])  # 2 b t
-    learned, tested = mask[:, :half], mask[:, half:]
-    weight = (_balanced(learned) * learned).flatten()
-    target = torch.tensor([1.0, 0.0])[:, None, None].expand(learned.shape).flatten()
-    seen = x[:, :half].flatten(0, 2)
-    scale = seen[weight > 0].std(0).clamp(min=1e-6)
-    layers = (nn.Linear(x.shape[-1], HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
-    network = nn.Sequential(*layers)
+    for part in (learned, held_out):
+        if (n := part.mask.shape[1]) < LEAST:
+            raise ValueError(f"a probe needs {LEAST} sequences or more of either kind, got {n}")
+    scale = learned.values[learned.mask].std(0).clamp(min=1e-6)
+    network = Probe(learned.values.shape[-1])
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    for rows in torch.multinomial(weight, STEPS * BATCH, replacement=True).split(BATCH):
-        loss = F.binary_cross_entropy_with_logits(network(seen[rows] / scale).squeeze(-1), target[rows])
+    rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / WARMUP) * (1 - step / STEPS))
+    weight = _balanced(learned.mask) * learned.mask
+    for _ in range(STEPS):
+        rows = torch.randperm(weight.shape[1])[:BATCH]
+        logits = network((learned.values[:, rows] / scale).flatten(0, 1)).unflatten(0, (2, -1))
+        loss = torch.stack([F.softplus(-logits[0]), F.softplus(logits[1])])
+        loss = (loss * weight[:, rows]).sum() / weight[:, rows].sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        rate.step()
     with torch.no_grad():
-        says_forced = network(x[:, half:] / scale).squeeze(-1) > 0  # 2 b t
-    right = torch.stack([says_forced[0], ~says_forced[1]]) & tested
-    counts = tested.sum(1)  # 2 t
+        says_forced = torch.stack([network(kind / scale) > 0 for kind in held_out.values])
+    right = torch.stack([says_forced[0], ~says_forced[1]]) & held_out.mask
+    counts = held_out.mask.sum(1)  # 2 t
     by_place = (right.sum(1) / counts.clamp(min=1)).mean(0)  # t
     common = counts.min(0).values
     kept = int((common >= LEAST).cumprod(0).sum())
@@ -84,7 +102,7 @@ def probe(forced: Tensor, free: Tensor, masks: tuple[Tensor, Tensor]) -> Probed:
 
 
 def _balanced(mask: Tensor) -> Tensor:
-    """Weight of the states of each kind and place, ``2 b t -> 2 1 t``: both kinds weigh as much as the rarer one."""
+    """Weight of the states of each kind and place, ``2 n t -> 2 1 t``: both kinds weigh as much as the rarer one."""
     counts = mask.sum(1, keepdim=True)  # 2 1 t
     return counts.min(0).values / counts.clamp(min=1)
 
@@ -98,27 +116,41 @@ def late_distance(samples: Corpus, real: Corpus) -> float:
     return float(np.abs(shares[0] - shares[1]).sum() / 2)
 
 
+def both_kinds(model: Any, tokens: Tensor, lengths: Tensor) -> tuple[States, Tensor]:
+    """Return the states of sequences and of as many of a free run, and the tokens ``n t`` of the latter."""
+    written = model.sample_tokens(len(tokens))
+    ends = model.vocabulary.lengths(written)
+    values = torch.stack([states(model.generator, part) for part in (tokens, written)])
+    return States(values, torch.stack([length_mask(part, tokens.shape[1]) for part in (lengths, ends)])), written
+
+
 def measure(model: Any, data: Any, seed: int = 0) -> dict[str, Any]:
     """Return ``probe``, its accuracy by place, and ``metrics``: its mean, the late distance and the floor of that.
 
-    The floor is the distance of as many training sentences, which is all that their number leaves to tell.
+    The probe learns from training sequences, and is measured on those of test. The floor is the distance of as many
+    training sequences as there are of test, which is all that their number leaves to tell.
 
     Args:
         model: a trained text model.
-        data: its data module, whose test sentences are the teacher's.
+        data: its data module.
         seed: of the free run and of the probe.
     """
     torch.manual_seed(seed)
-    tokens, lengths = data.test_sequences()
-    written = model.sample_tokens(len(tokens))
-    ends = data.vocabulary.lengths(written)
-    masks = length_mask(lengths, tokens.shape[1]), length_mask(ends, tokens.shape[1])
-    found = probe(states(model.generator, tokens), states(model.generator, written), masks)
     train = data.splits.train
-    rows = torch.randperm(len(train))[: len(tokens)]
+    order = torch.randperm(len(train))
+    rows = order[:LEARNED]
+    learned, _ = both_kinds(model, train.tokens[rows], train.lengths[rows])
+    tokens, lengths = data.test_sequences()
+    held_out, written = both_kinds(model, tokens, lengths)
+    found = probe(learned, held_out)
+    rows = order[: len(tokens)]
     real, samples, known = (
         Corpus(ids.numpy(), long.numpy())
-        for ids, long in ((tokens, lengths), (written, ends), (train.tokens[rows], train.lengths[rows]))
+        for ids, long in (
+            (tokens, lengths),
+            (written, data.vocabulary.lengths(written)),
+            (train.tokens[rows], train.lengths[rows]),
+        )
     )
     metrics = {
         "probe_accuracy": found.accuracy,

@@ -9,6 +9,7 @@ from typing import Any
 
 from gumbelzoo.benchmarks.common.pages import goal_mark, markdown_table, mean_and_error
 from gumbelzoo.benchmarks.common.table import Record, budget, not_run
+from gumbelzoo.benchmarks.text.professor_forcing_probe import LEARNED
 from gumbelzoo.benchmarks.text.professor_forcing_rows import (
     DROPOUTS,
     LATE,
@@ -31,17 +32,18 @@ COLUMNS = {  # title and decimals
     "reverse_nll": ("reverse NLL", 3),
 }
 HEAD = f"""\
-Lines of Shakespeare, character by character, by the configuration `professor_forcing_shakespeare`: an LSTM of 128,
-{STEPS:,} steps of 64 lines. Professor Forcing adds {WEIGHT:g} times the mean of -log D of free-running states; D is a
-bidirectional GRU, and the generator follows it only while its accuracy is above 0.75.
+Three lines of Shakespeare at a time, character by character, by the configuration `professor_forcing_shakespeare`: an
+LSTM of 128, {STEPS:,} steps of 32 sequences. Professor Forcing adds {WEIGHT:g} times the mean of -log D of free-running
+states; D is a bidirectional GRU, and the generator follows it only while its accuracy is above 0.75.
 
-- `NLL`: held-out, nats per character with the end of the line. Mean and standard error over seeds
+- `NLL`: held-out, nats per character with the end of the sequence. Mean and standard error over seeds
   {", ".join(map(str, SEEDS))}.
-- `probe`: accuracy of a fresh classifier of single states, trained after the fact on half of the test lines and of as
-  many free-running ones, and measured on the other half; 0.5 is chance. At each place both kinds weigh the same.
-- `late distance`: total variation between the {ORDER}-grams of samples and of test lines from place {LATE + 1} on. `its
-  floor` is that of as many training lines.
-- `reverse NLL`: test lines under a small model that has learned from samples.
+- `probe`: accuracy at each place of a fresh GRU over the states up to there, trained after the fact on {LEARNED:,}
+  sequences of training and as many of a free run, and measured on those of test; 0.5 is chance. At each place both
+  kinds weigh the same. A classifier of single states is at chance for teacher forcing already.
+- `late distance`: total variation between the {ORDER}-grams of samples and of test text from place {LATE + 1} on. `its
+  floor` is that of as much training text.
+- `reverse NLL`: test text under a small model that has learned from samples.
 - Dropout is that of {", ".join(f"{value:g}" for value in DROPOUTS)} with the lowest validation NLL of teacher forcing,
   with seed {TUNING_SEED}, which is not reported. All rows have it.
 - `minutes` of one run on one thread, on the wall clock of a busy machine.
@@ -125,6 +127,6 @@ def draw(record: Record, path: Path) -> None:
             line.set_marker(MARKERS[number % len(MARKERS)])
             line.set_linestyle("--" if ROWS[name].control else "-")
         axes.axhline(0.5, color=GREY, linestyle=":", label="chance")
-        axes.set_xlabel("place in the line")
+        axes.set_xlabel("place in the sequence")
         axes.set_ylabel("accuracy of a fresh probe; lower is better")
         figure.legend(loc="outside lower center", ncols=4, fontsize=9)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from ..storage import Folders, read_verified
+from .documents import file_lines
 from .rules import Rules
 from .smiles import with_labels, with_molecules
 from .splits import TextSplits, text_set
-from .text_file import FILE_OPTIONS, text_splits
-from .tokenization import read_sentences
+from .text_file import FILE_OPTIONS, JOINED, text_splits
 
 GITHUB = "https://raw.githubusercontent.com"
 
@@ -87,31 +88,29 @@ NAMED_CORPORA = {
 def read_corpus(
     corpus: NamedCorpus,
     folders: Folders,
-    vocabulary_path: str | None = None,
     level: str | None = None,
-    min_count: int = 2,
-    max_vocabulary: int | None = None,
-    longest_line: int = 200,
     labels: str | None = None,
+    **options: Any,
 ) -> TextSplits:
     """Read a named corpus; its files are downloaded if missing.
 
     Args:
         corpus: files and tokenization.
         folders: where data sets lie.
-        vocabulary_path, min_count, max_vocabulary, longest_line: see ``Rules``.
         level: tokenization instead of the corpus' own.
         labels: of molecules; see ``with_labels``.
+        options: further arguments of ``Rules``.
     """
-    rules = Rules(level or corpus.level, min_count, max_vocabulary, longest_line, vocabulary_path)
+    rules = Rules(level or corpus.level, **options)
     parts = []
     for file in filter(None, (corpus.train, corpus.test)):
         path = folders.fetch(file.name, [file.url], file.md5)
         read_verified(path, file.md5)
-        parts.append(read_sentences(path, rules.tokenization, longest_line, file.header))
+        lines = (line for line in file_lines(path) if not (file.header and line.number == 1))
+        parts.append(rules.sentences(lines, str(path)))
     splits = text_splits(parts[0], parts[1] if corpus.test else None, rules.vocabulary_of)
     return with_labels(with_molecules(splits), labels) if corpus.molecules else splits
 
 
 for name, corpus in NAMED_CORPORA.items():
-    text_set(name, *FILE_OPTIONS, *(["labels"] if corpus.molecules else []))(partial(read_corpus, corpus))
+    text_set(name, *FILE_OPTIONS, "labels" if corpus.molecules else JOINED)(partial(read_corpus, corpus))

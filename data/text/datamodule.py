@@ -15,9 +15,11 @@ from ..base import InMemoryData, register_data
 from ..storage import Folders
 from . import corpora, grammar, oracle  # noqa: F401  (importing a reader registers its text sets)
 from .ids import Ids, ids_splits
-from .own_text import dataset_in_memory, text_in_memory
+from .own_text import check_used, dataset_in_memory, text_in_memory
 from .rules import Rules
 from .splits import TEXT_SETS, TextSplits
+
+MEMORY = "ids in memory"
 
 
 @register_data("text")
@@ -48,7 +50,8 @@ class TextData(InMemoryData):
         min_count: fewest occurrences in the training split, for files; rarer tokens become ``<unk>``, rarer byte pairs
             are not merged. Default 2.
         max_vocabulary: most tokens in the vocabulary, for files, with ``<eos>`` and ``<unk>``. Of level bpe 4096.
-        longest_line: most tokens in a line, for files; a longer line is an error. Default 200.
+        longest_line: most tokens in a sequence, for files; a longer one is an error. Default 200.
+        lines_per_sequence: consecutive lines of a file that make one sequence, joined by " / ". Default 1.
         batch_size: sequences in a training batch, per process; the remainder of an epoch is dropped.
         eval_batch_size: most sequences in a validation or test batch, per process.
         root: folder of the data sets; default GUMBELZOO_DATA, else the user's cache folder. Missing files are
@@ -83,6 +86,7 @@ class TextData(InMemoryData):
         min_count: int | None = None,
         max_vocabulary: int | None = None,
         longest_line: int | None = None,
+        lines_per_sequence: int | None = None,
         batch_size: int = 64,
         eval_batch_size: int = 500,
         root: str | None = None,
@@ -100,6 +104,7 @@ class TextData(InMemoryData):
             "min_count": min_count,
             "max_vocabulary": max_vocabulary,
             "longest_line": longest_line,
+            "lines_per_sequence": lines_per_sequence,
         }
         self._set = TEXT_SETS[name]
         self._options = {key: value for key, value in optional.items() if value is not None}
@@ -166,7 +171,8 @@ class TextData(InMemoryData):
             options: arguments of the constructor.
         """
         data = cls("text", **options)
-        ids = Ids("ids in memory", np.asarray(tokens), None if labels is None else np.asarray(labels))
+        check_used(data._options, MEMORY, "an array of ids")
+        ids = Ids(MEMORY, np.asarray(tokens), None if labels is None else np.asarray(labels))
         data.splits = ids_splits(ids, None, Rules(level, vocabulary=vocabulary, **data._options))
         return data
 

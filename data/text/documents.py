@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
+from itertools import groupby, islice, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from .lines import MAX_BYTES, MAX_LINE_BYTES, clean_line, read_lines, regular_fi
 MEMORY = "text in memory"
 SUFFIX = ".txt"
 MAX_FILES = 1 << 16
+BETWEEN = " / "  # lines of a sequence, as verse is quoted in prose
 NAMED = 5  # files that a message names
 LABELS = ("tab", "files")  # where a line's label is: before it, or its file's name
 WANTED_LABELS = "labels is tab, for lines of label<TAB>text, or files, for a folder with a file or folder of each class"
@@ -104,6 +105,26 @@ def folder_lines(folder: Path, files: Sequence[Path], labels: str | None = None)
         label = file.relative_to(folder).parts[0].removesuffix(file.suffix) if labels == "files" else None
         for line in file_lines(file, labels if labels == "tab" else None):
             yield line if label is None else line._replace(label=label)
+
+
+def join_lines(lines: Iterable[Line], n: int) -> Iterator[Line]:
+    """Join each ``n`` consecutive lines of a file by `` / ``; the last of a file may be fewer.
+
+    Raises:
+        ValueError: lines with labels, of which a sequence of several has no one.
+    """
+    if n == 1:
+        yield from lines
+        return
+    for _, part in groupby(lines, key=lambda line: line.file):
+        while group := list(islice(part, n)):
+            first = group[0]
+            if first.label is not None:
+                raise ValueError(
+                    f"{first.file} line {first.number} has a label, and no sequence of lines_per_sequence={n} has one; "
+                    "leave out labels, or lines_per_sequence"
+                )
+            yield first._replace(text=BETWEEN.join(line.text for line in group))
 
 
 def given_lines(texts: Iterable[Any], labels: Any, source: str) -> Iterator[Line]:

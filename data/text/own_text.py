@@ -6,7 +6,7 @@ Text is read in the normal form NFC. ``<unk>`` in it is the unknown token, but o
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,16 @@ from .ids import SUFFIXES, ids_splits, read_ids
 from .lines import regular_file
 from .rules import Rules
 from .splits import TextSplits, text_set
-from .text_file import FILE_OPTIONS, text_splits
+from .text_file import FILE_OPTIONS, JOINED, text_splits
 from .tokenization import Sentences
 
 SHOWN = 20  # files that are named on the terminal
-OPTIONS = ("path", "test_path", "labels", "labels_path", "column", *FILE_OPTIONS)
+OPTIONS = ("path", "test_path", "labels", "labels_path", "column", *FILE_OPTIONS, JOINED)
 # Arguments that a kind of text has no use for.
 UNUSED = {
     "a file": ("column",),
     "a folder": ("column", "labels_path"),
-    "an array of ids": ("labels", "labels_path", "column", "min_count", "max_vocabulary", "longest_line"),
+    "an array of ids": ("labels", "labels_path", "column", "min_count", "max_vocabulary", "longest_line", JOINED),
     "a saved data set": ("test_path", "labels_path"),
 }
 
@@ -41,6 +41,12 @@ def kind_of(path: Path) -> str:
     if _is_folder(path):
         return "a saved data set" if any((path / mark).is_file() for mark in MARKS) else "a folder"
     return "a file"
+
+
+def check_used(given: Collection[str], place: str, kind: str) -> None:
+    """Check that a kind of text, one of ``UNUSED``, has a use for the arguments that are given, else ValueError."""
+    if unused := [name for name in UNUSED[kind] if name in given]:
+        raise ValueError(f"{place} is {kind}, which has no use for {unused[0]}; leave it out")
 
 
 @text_set("text", *OPTIONS)
@@ -56,13 +62,14 @@ def text(
     min_count: int | None = None,
     max_vocabulary: int | None = None,
     longest_line: int | None = None,
+    lines_per_sequence: int | None = None,
 ) -> TextSplits:
     """Read text of any kind.
 
     Args:
         folders: unused.
-        path, test_path, labels, labels_path, column, vocabulary_path, level, min_count, max_vocabulary, longest_line:
-            see ``TextData``; None for a default.
+        path, test_path, labels, labels_path, column, vocabulary_path, level, min_count, max_vocabulary, longest_line,
+            lines_per_sequence: see ``TextData``; None for a default.
 
     Raises:
         ValueError: no path, an argument that this kind of text has no use for; errors of its reader.
@@ -75,9 +82,8 @@ def text(
     given = {name: value for name, value in locals().items() if name in OPTIONS and value is not None}
     place = _user_path(path)
     kind = kind_of(place)
-    if unused := [name for name in UNUSED[kind] if name in given]:
-        raise ValueError(f"{path} is {kind}, which has no use for {unused[0]}; leave it out")
-    options = {name: given[name] for name in FILE_OPTIONS if name in given}
+    check_used(given, path, kind)
+    options = {name: given[name] for name in (*FILE_OPTIONS, JOINED) if name in given}
     if kind == "an array of ids":
         arrays = [read_ids(_user_path(name)) for name in (path, test_path) if name]
         return ids_splits(arrays[0], arrays[1] if test_path else None, Rules(**{"level": "word", **options}))

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...ranges import check_sizes
 from ...vocabulary import Tokenization, Vocabulary
-from .documents import Line
+from .documents import Line, join_lines
 from .lines import regular_file
 from .tokenization import MAX_STORED, Sentences, build_vocabulary, split_sentences
 
@@ -20,7 +21,8 @@ class Rules:
         level: tokenization, ``lossless_word``, ``word``, ``character`` or ``bpe``.
         min_count: a token (of level ``bpe`` a pair) that training has less often is unknown.
         max_vocabulary: most tokens in the vocabulary, the special ones included.
-        longest_line: most tokens in a line.
+        longest_line: most tokens in a sequence.
+        lines_per_sequence: consecutive lines in each.
         vocabulary_path: file of one token a line, in the place of the tokens of training.
         vocabulary: tokens in the place of such a file.
         normal_form: of the text.
@@ -30,9 +32,13 @@ class Rules:
     min_count: int = 2
     max_vocabulary: int | None = None
     longest_line: int = 200
+    lines_per_sequence: int = 1
     vocabulary_path: str | None = None
     vocabulary: Sequence[str] | None = None
     normal_form: str | None = None
+
+    def __post_init__(self) -> None:
+        check_sizes(lines_per_sequence=self.lines_per_sequence)
 
     @property
     def tokenization(self) -> Tokenization:
@@ -40,8 +46,9 @@ class Rules:
         return Tokenization(self.level, self.normal_form)
 
     def sentences(self, lines: Iterable[Line], source: str) -> Sentences:
-        """Split lines into tokens; errors are those of ``split_sentences``."""
-        return split_sentences(lines, source, self.tokenization, self.longest_line)
+        """Join lines, and split them into tokens; errors are those of ``join_lines`` and ``split_sentences``."""
+        joined = join_lines(lines, self.lines_per_sequence)
+        return split_sentences(joined, source, self.tokenization, self.longest_line)
 
     def vocabulary_of(self, train: Sentences) -> Vocabulary:
         """Build the vocabulary; errors are those of ``build_vocabulary`` and ``read_tokens``."""

@@ -18,6 +18,7 @@ from .splits import Sequences, TextSplits
 from .tokenization import Sentences, encode
 
 FILE_OPTIONS = ("vocabulary_path", "level", "min_count", "max_vocabulary", "longest_line")  # of TextData, for lines
+JOINED = "lines_per_sequence"  # and this one, where a sequence is not a line by its meaning
 MAX_CELLS = 1 << 25  # tokens and padding of all splits, of 8 bytes each
 
 

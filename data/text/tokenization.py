@@ -12,8 +12,7 @@ from pathlib import Path
 
 from ...vocabulary import BPE, EOS, UNKNOWN, Tokenization, Vocabulary
 from .bpe import learn_tokens
-from .documents import Line, file_lines
-from .lines import regular_file
+from .documents import Line
 
 # Bounds of a file, so that its sentences take less than 1 GiB of memory.
 MAX_LINES = 1 << 20
@@ -72,24 +71,6 @@ class Sentences:
 
     def __len__(self) -> int:
         return len(self.tokens)
-
-
-def read_sentences(path: Path, tokenization: Tokenization, longest_line: int, header: bool = False) -> Sentences:
-    """Read a UTF-8 file of one sentence a line.
-
-    Args:
-        path: the file.
-        tokenization: rule that splits a line.
-        longest_line: most tokens in a line.
-        header: whether the first line is a header and skipped.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: errors of ``regular_file``, ``read_lines`` and ``split_sentences``.
-    """
-    path = regular_file(path)
-    lines = (line for line in file_lines(path) if not (header and line.number == 1))
-    return split_sentences(lines, str(path), tokenization, longest_line)
 
 
 def split_sentences(lines: Iterable[Line], source: str, tokenization: Tokenization, longest_line: int) -> Sentences:

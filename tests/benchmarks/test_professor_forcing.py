@@ -12,7 +12,7 @@ import pytest
 import torch
 from gumbelzoo.benchmarks.common import runs, search
 from gumbelzoo.benchmarks.text import professor_forcing, professor_forcing_probe, professor_forcing_report
-from gumbelzoo.benchmarks.text.professor_forcing_probe import late_distance, probe, states
+from gumbelzoo.benchmarks.text.professor_forcing_probe import Probed, States, late_distance, probe, states
 from gumbelzoo.benchmarks.text.professor_forcing_rows import LATE, ROWS
 from gumbelzoo.evaluation.ngrams import Corpus
 from gumbelzoo.models.text.generators import GENERATORS
@@ -33,36 +33,51 @@ SHORT = (
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps that are enough for a difference that is large."""
-    monkeypatch.setattr(professor_forcing_probe, "STEPS", 150)
+    monkeypatch.setattr(professor_forcing_probe, "STEPS", 100)
+    monkeypatch.setattr(professor_forcing_probe, "WARMUP", 5)
 
 
-def mask(lengths: Tensor) -> Tensor:
-    return torch.arange(PLACES) < lengths[:, None]
+def probe_halves(forced: Tensor, free: Tensor, lengths: tuple[Tensor, Tensor] | None = None) -> Probed:
+    """Probe that learns from the first half of sequences, and is measured on the other."""
+    values = torch.stack([forced, free])
+    everywhere = torch.full(values.shape[1:2], PLACES)
+    mask = torch.stack([torch.arange(PLACES) < part[:, None] for part in lengths or (everywhere, everywhere)])
+    half = len(forced) // 2
+    return probe(States(values[:, :half], mask[:, :half]), States(values[:, half:], mask[:, half:]))
 
 
 def test_probe_finds_the_place(few: None) -> None:
     """States that differ from the fourth place on are told there, and at no place before."""
+    torch.manual_seed(0)
     x, y = torch.randn(2, 400, PLACES, 3)
     y[:, 3:] += 3
-    everywhere = torch.ones(400, PLACES, dtype=torch.bool)
-    found = probe(x, y, (everywhere, everywhere))
+    found = probe_halves(x, y)
     assert all(abs(value - 0.5) < 0.1 for value in found.places[:3]) and min(found.places[3:]) > 0.9
     assert found.accuracy == pytest.approx(sum(found.places) / PLACES, abs=1e-3)
 
 
+def test_probe_reads_sequences(few: None) -> None:
+    """States that are alike at each place, and keep their sign in one kind alone, are told from the second place on."""
+    torch.manual_seed(0)
+    forced = torch.randn(600, 1, 1).sign().expand(600, PLACES, 1)
+    found = probe_halves(forced, torch.randn(600, PLACES, 1).sign())
+    assert abs(found.places[0] - 0.5) < 0.1 and found.places[1] > 0.65 and found.places[-1] > 0.9
+
+
 def test_lengths_tell_a_probe_nothing(few: None) -> None:
-    """Equal dynamics, and states that say their place: longer sentences of one kind are no evidence."""
+    """Equal dynamics, and states that say their place: longer sequences of one kind are no evidence."""
+    torch.manual_seed(0)
     place = torch.arange(PLACES, dtype=torch.float32)[:, None].expand(600, PLACES, 1)
     x, y = (torch.cat([place, torch.randn(600, PLACES, 2)], -1) for _ in range(2))
     short, long = torch.randint(1, 4, (600,)), torch.randint(3, PLACES + 1, (600,))
-    found = probe(x, y, (mask(short), mask(long)))
+    found = probe_halves(x, y, (short, long))
     assert abs(found.accuracy - 0.5) < 0.06 and len(found.places) == 3  # no place where one kind has ended
 
 
-def test_probe_needs_sentences() -> None:
-    x, everywhere = torch.randn(60, PLACES, 3), torch.ones(60, PLACES, dtype=torch.bool)
-    with pytest.raises(ValueError, match="a probe needs 100 sentences or more of either kind, got 60, 60"):
-        probe(x, x, (everywhere, everywhere))
+def test_probe_needs_sequences() -> None:
+    x = torch.randn(98, PLACES, 3)
+    with pytest.raises(ValueError, match="a probe needs 50 sequences or more of either kind, got 49"):
+        probe_halves(x, x)
 
 
 def test_states_have_not_read_their_token() -> None:

@@ -10,9 +10,9 @@ from gumbelzoo.data import TextData
 from gumbelzoo.data.storage import Folders
 from gumbelzoo.data.text import corpora
 from gumbelzoo.data.text.corpora import NAMED_CORPORA, read_corpus
-from gumbelzoo.data.text.tokenization import read_sentences
+from gumbelzoo.data.text.documents import file_lines
+from gumbelzoo.data.text.rules import Rules
 from gumbelzoo.evaluation import Corpus, bleu, self_bleu
-from gumbelzoo.vocabulary import Tokenization
 
 TEXT = "\n".join(["smiles", *(f"C{'C' * (i % 9)}(=O)N{i}" for i in range(60))])
 
@@ -79,7 +79,7 @@ def test_published_bleu_of_real_captions(real):
     ids: dict[str, int] = {}
     parts = []
     for name in ("image_coco.txt", "test_coco.txt"):
-        sentences = read_sentences(folder / name, Tokenization("word"), 100).tokens
+        sentences = Rules("word").sentences(file_lines(folder / name), name).tokens
         tokens = np.zeros((len(sentences), 50), np.int64)
         for row, sentence in zip(tokens, sentences, strict=True):
             row[: len(sentence)] = [ids.setdefault(word, len(ids)) for word in sentence]

@@ -1,13 +1,16 @@
 """The data module of text: batches, metrics, arguments."""
 
 import inspect
+from dataclasses import fields
 
 import pytest
 import torch
 from gumbelzoo.data import TextData
 from gumbelzoo.data.text import oracle
 from gumbelzoo.data.text.corpora import NAMED_CORPORA
+from gumbelzoo.data.text.rules import Rules
 from gumbelzoo.data.text.splits import TEXT_SETS, TextSet
+from gumbelzoo.data.text.text_file import JOINED
 
 
 @pytest.fixture
@@ -124,8 +127,9 @@ def test_stated_options_are_those_of_the_reader(name):
     """Each option is an argument of ``TextData`` and of the reader, and the reader has no others."""
     text_set = TEXT_SETS[name]
     taken = inspect.signature(text_set.read).parameters.keys() - {"corpus"}
-    if name in NAMED_CORPORA and not NAMED_CORPORA[name].molecules:
-        taken -= {"labels"}  # all corpora have one reader, and molecules alone have labels
+    if name in NAMED_CORPORA:  # one reader, whose options are those of its rules; molecules alone have labels
+        taken |= {field.name for field in fields(Rules)} - {"vocabulary", "normal_form"}
+        taken -= {"options", JOINED if NAMED_CORPORA[name].molecules else "labels"}
     assert {"folders", *text_set.options} == taken
     assert set(text_set.options) <= inspect.signature(TextData).parameters.keys()
 

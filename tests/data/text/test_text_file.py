@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 from gumbelzoo.data import TextData
+from gumbelzoo.data.text.documents import file_lines
+from gumbelzoo.data.text.rules import Rules
 from gumbelzoo.data.text.text_file import hold_out
-from gumbelzoo.data.text.tokenization import read_sentences
-from gumbelzoo.vocabulary import Tokenization
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 WORDS = ["red", "green", "blue", "dog", "cat", "runs", "sleeps", "on", "the", "mat"]
@@ -118,7 +118,7 @@ def test_held_out_lines_never_change(write):
     again = TextData("text", path=path, min_count=1, seed=3).splits
     assert torch.equal(again.valid.tokens, data.splits.valid.tokens)
     assert torch.equal(again.test.tokens, data.splits.test.tokens)
-    remaining, held_out = hold_out(read_sentences(Path(path), Tokenization("word"), 100))
+    remaining, held_out = hold_out(Rules("word").sentences(file_lines(Path(path)), path))
     assert (len(remaining), len(held_out)) == (180, 20)
     assert sorted(remaining.numbers + held_out.numbers) == list(range(1, 201))
     assert data.metadata()["overlap"] == "0 of 20 test sentences are also in training or validation"
@@ -144,11 +144,44 @@ def test_vocabulary_order(write):
     assert data.vocabulary.tokens == ["<eos>", "<unk>", " c", " a", " b"]
 
 
-def test_blank_lines_header_and_crlf(write):
+def test_blank_lines_and_crlf(write):
     path = write("mixed.txt", b"\xef\xbb\xbfname\r\n\r\n a b \r\nc\r\n")
-    read = read_sentences(Path(path), Tokenization("character"), 10, header=True)
-    assert read.tokens == [["a", " ", "b"], ["c"]]
-    assert read.numbers == [3, 4]
+    read = Rules("character").sentences(file_lines(Path(path)), path)
+    assert read.tokens == [list("name"), ["a", " ", "b"], ["c"]]
+    assert read.numbers == [1, 3, 4]
+
+
+def test_lines_are_joined_within_their_file(tmp_path, write):
+    """Groups of consecutive lines, the last of a file shorter; none goes over into the next file."""
+    write("a.txt", ["a", "", *"bcdefg"])
+    write("b.txt", [f"{i} x" for i in range(40)])
+    joined = {"level": "character", "min_count": 1, "lines_per_sequence": 3}
+    data = TextData("text", path=str(tmp_path), **joined)
+    parts = [data.splits.train, data.splits.valid, data.splits.test]
+    found = {data.vocabulary.decode(row) for part in parts for row in part.tokens}
+    ends = [" / ".join(f"{i} x" for i in range(start, min(start + 3, 40))) for start in range(0, 40, 3)]
+    assert found == {"a / b / c", "d / e / f", "g", *ends}
+    whole = TextData.from_lines([f"{i} x" for i in range(40)], **joined)
+    assert whole.vocabulary.decode(whole.splits.train.tokens[0]) in ends
+    with pytest.raises(ValueError, match=r"a.txt line 1 has 9 tokens .* longest_line=8; raise longest_line"):
+        TextData("text", path=str(tmp_path), longest_line=8, **joined).setup()
+
+
+def test_lines_that_are_not_to_be_joined(tmp_path, write):
+    path = write("a.txt", [f"x\t{i}" for i in range(40)])
+    np.save(tmp_path / "ids.npy", np.arange(60).reshape(20, 3))
+    for options, message in (
+        ({"path": path, "labels": "tab"}, r"a.txt line 1 has a label, .* lines_per_sequence=2"),
+        ({"path": str(tmp_path / "ids.npy")}, "an array of ids, which has no use for lines_per_sequence"),
+        ({"name": "smiles"}, "'smiles' takes no lines_per_sequence"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            TextData(**{"name": "text", **options}, lines_per_sequence=2).setup()
+    for n in (0, -1):
+        with pytest.raises(ValueError, match="lines_per_sequence must be a whole number >= 1"):
+            TextData("text", path=path, lines_per_sequence=n).setup()
+    with pytest.raises(ValueError, match="ids in memory is an array of ids, which has no use for lines_per_sequence"):
+        TextData.from_ids(np.zeros((20, 3), np.int64), lines_per_sequence=2)
 
 
 def test_scores_equal_those_of_nltk(write):
