@@ -21,12 +21,18 @@ WANTED_LABELS = "labels is tab, for lines of label<TAB>text, or files, for a fol
 
 
 class Line(NamedTuple):
-    """Line of text: what it comes from, its number there, and its label."""
+    """Line of text, or several joined: what it comes from, its number there, its label, and the number of its last."""
 
     file: str
     number: int
     text: str
     label: str | None = None
+    last: int | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it is, as messages name it."""
+        return f"{self.file} line {self.number}" + (f" to {self.last}" if self.last else "")
 
 
 def file_lines(path: Path, labels: str | None = None, labels_path: str | None = None) -> Iterator[Line]:
@@ -64,7 +70,7 @@ def split_label(line: Line) -> Line:
     """Take the label before a TAB off a line; ValueError if there is none."""
     label, tab, text = line.text.partition("\t")
     if not tab or not label.strip() or not text.strip():
-        raise ValueError(f"{line.file} line {line.number} is no label<TAB>text; add the label, or leave out labels")
+        raise ValueError(f"{line.place} is no label<TAB>text; add the label, or leave out labels")
     return line._replace(text=text.strip(), label=label.strip())
 
 
@@ -121,10 +127,10 @@ def join_lines(lines: Iterable[Line], n: int) -> Iterator[Line]:
             first = group[0]
             if first.label is not None:
                 raise ValueError(
-                    f"{first.file} line {first.number} has a label, and no sequence of lines_per_sequence={n} has one; "
+                    f"{first.place} has a label, and no sequence of lines_per_sequence={n} has one; "
                     "leave out labels, or lines_per_sequence"
                 )
-            yield first._replace(text=BETWEEN.join(line.text for line in group))
+            yield first._replace(text=BETWEEN.join(line.text for line in group), last=group[-1].number)
 
 
 def given_lines(texts: Iterable[Any], labels: Any, source: str) -> Iterator[Line]:

@@ -85,25 +85,24 @@ def split_sentences(lines: Iterable[Line], source: str, tokenization: Tokenizati
     labels: list[str] = []
     types: dict[str, str] = {}  # one copy of each token
     total = 0
-    for file, number, line, label in lines:
-        place = f"{file} line {number}"
-        if EOS in line:
-            raise ValueError(f"{place} contains {EOS}, which is added to every line; remove it")
-        tokens = [types.setdefault(token, token) for token in tokenization.split(line)]
-        check_length(len(tokens), longest_line, place, tokenization.level)
+    for line in lines:
+        if EOS in line.text:
+            raise ValueError(f"{line.place} contains {EOS}, which is added to every line; remove it")
+        tokens = [types.setdefault(token, token) for token in tokenization.split(line.text)]
+        check_length(len(tokens), longest_line, line.place, tokenization.level)
         total += len(tokens)
-        files.append(file)
-        numbers.append(number)
+        files.append(line.file)
+        numbers.append(line.number)
         sentences.append(tokens)
-        if label is not None:
-            labels.append(types.setdefault(label, label))
+        if line.label is not None:
+            labels.append(types.setdefault(line.label, line.label))
         for found, most, what in (
             (len(numbers), MAX_LINES, "lines of text"),
             (total, MAX_TOKENS, "tokens"),
             (len(types), MAX_TYPES, "different tokens"),
         ):
             if found > most:
-                raise ValueError(f"{source} has more than {most:,} {what} up to line {number}; give a part of it")
+                raise ValueError(f"{source} has more than {most:,} {what} up to line {line.number}; give a part of it")
     if not sentences:
         raise ValueError(f"{source} has no text in it from line 1 on; give a file of one sentence a line")
     return Sentences(source, files, numbers, sentences, tokenization, longest_line, labels or None)
@@ -114,7 +113,7 @@ def check_length(tokens: int, longest_line: int, place: str, level: str) -> None
     if tokens > longest_line:
         raise ValueError(
             f"{place} has {tokens} tokens ({level} level), more than longest_line={longest_line}; raise longest_line "
-            "or split the line"
+            "or give shorter lines"
         )
 
 
