@@ -27,6 +27,13 @@ def check_weights(**weights: float) -> None:
             raise ValueError(f"{name} must be finite and >= 0, got {weight}")
 
 
+def check_positive(**numbers: float) -> None:
+    """Check that numbers are finite and above 0; ValueError that names the first that is not."""
+    for name, number in numbers.items():
+        if not 0 < number < math.inf:
+            raise ValueError(f"{name} must be > 0, got {number}")
+
+
 def check_dropout(dropout: float) -> None:
     """Check that a dropout probability is in [0, 1), else ValueError."""
     if not 0 <= dropout < 1:

@@ -208,11 +208,15 @@ class ZooModel(L.LightningModule):
         mixed = self._trainer is not None and str(self.trainer.precision).endswith("mixed")
         fused = (self.device.type == "cpu" and not mixed) or None
         optimizer = torch.optim.AdamW(
-            self.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=fused
+            self.parameter_groups(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=fused
         )
         factor = partial(learning_rate_factor, warmup=config.warmup, total=self.schedule_length())
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the groups of the optimizer; one may have a peak learning rate or weight decay of its own."""
+        return [{"params": list(self.parameters())}]
 
     def schedule_length(self) -> float:
         """Steps until the learning-rate schedule ends; infinite for a constant one."""

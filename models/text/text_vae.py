@@ -7,7 +7,7 @@ latents, ``s`` samples, ``w`` width of z, ``c`` classes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from einops import rearrange
@@ -122,6 +122,14 @@ class TextVAE(LatentTextModel):
         self.encoder = SentenceEncoder(len(vocabulary), self.latent.features, self.classes, self.encoder_config)
         self.generator = self.make_generator()
         self.generator.condition_on_vectors(self.latent.width + self.classes)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the parameters of the matching as a group of their own if they have a learning rate of their own."""
+        if self.matching.learning_rate is None:
+            return super().parameter_groups()
+        own = set(self.matching.parameters())
+        group = {"params": list(self.matching.parameters()), "lr": self.matching.learning_rate, "weight_decay": 0.0}
+        return [{"params": [weight for weight in self.parameters() if weight not in own]}, group]
 
     # -- training ---------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ REINFORCE. Axes: ``b`` batch, ``t`` time, ``h`` features, ``v`` vocabulary.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -17,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ....interfaces import Batch
-from ....ranges import check_sizes, check_weights
+from ....ranges import check_positive, check_sizes, check_weights
 from ....registry import Spec, from_options
 from ....vocabulary import Vocabulary
 from ...relaxed import ESTIMATORS, RelaxedCategorical, select
@@ -54,8 +53,7 @@ class StateAdversary:
 
     def __post_init__(self) -> None:
         check_sizes(width=self.width, steps=self.steps)
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"adversary.learning_rate must be > 0, got {self.learning_rate}")
+        check_positive(**{"adversary.learning_rate": self.learning_rate})
 
 
 DEFAULT_ADVERSARY = StateAdversary()

@@ -75,11 +75,11 @@ class LatentTextModel(TextModel):
         self._seen = []
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log the negative ELBO and its terms, at an exact draw of z."""
+        """Log the negative ELBO, its terms, and what else is descended, at an exact draw of z."""
         self._log_elbo(batch, "val")
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log the negative ELBO and its terms, and keep the sentences for the other figures."""
+        """Log the same, and keep the sentences for the other figures."""
         self._log_elbo(batch, "test")
         self._seen.append(batch)
 
@@ -89,7 +89,10 @@ class LatentTextModel(TextModel):
         correction = self.latent.correction(z)
         kl = self.latent.kl(posterior).sum(-1) + (0.0 if correction is None else correction[0])
         terms = {"kl": kl.mean(), "reconstruction": self.nll(batch, z)[0].mean()}
-        named = {f"{stage}/{name}": value for name, value in {"elbo": sum(terms.values()), **terms}.items()}
+        terms["elbo"] = terms["kl"] + terms["reconstruction"]
+        if (penalty := self.matching.penalty(z[0])) is not None:
+            terms["objective"] = terms["reconstruction"] + penalty.mean()
+        named = {f"{stage}/{name}": value for name, value in terms.items()}
         self.log_dict(named, on_epoch=True, batch_size=len(z[0]), sync_dist=True)
 
     def on_test_epoch_end(self) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ....ranges import check_sizes, check_weights
 from ...relaxed.surrogate import Cost
 from .latent import Latent
-from .matching import MATCHINGS, Matching
+from .matching import MATCHINGS, Matching, warmed_up
 
 
 @MATCHINGS.register("kl")
@@ -38,7 +38,7 @@ class KL(Matching):
 
     def metrics(self, latent: Latent, posterior: Tensor, cost: Cost, step: int) -> dict[str, Tensor]:
         """Return ``loss``, the negative ELBO ``elbo``, and ``kl``."""
-        beta = self.weight * (min(1.0, step / self.warmup) if self.warmup else 1.0)
+        beta = self.weight * warmed_up(step, self.warmup)
         kl = latent.kl(posterior).sum(-1).mean()
         with torch.no_grad():
             z, _ = latent.draw(posterior, 1)

@@ -17,9 +17,11 @@ class Matching(nn.Module):
 
     Attributes:
         monitor: metric that selects ``best.ckpt``; lower is better.
+        learning_rate: peak of its own parameters, which then have no weight decay; None for those of the model.
     """
 
     monitor: str = "val/elbo"
+    learning_rate: float | None = None
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -35,9 +37,18 @@ class Matching(nn.Module):
         """
         raise NotImplementedError
 
+    def penalty(self, z: Tensor) -> Tensor | None:
+        """Return what draws pay on top of -log p(x | z), ``... w -> ...``; None where the KL or nothing is paid."""
+        return None
+
     def figures(self, latent: Latent, posterior: Tensor) -> dict[str, Tensor]:
         """Return figures of all test sentences, whose posteriors these are, by name."""
         return {}
+
+
+def warmed_up(step: int, warmup: int) -> float:
+    """Return the share of a weight that is reached after ``step`` of ``warmup`` steps; 1 without a warm-up."""
+    return min(1.0, step / warmup) if warmup else 1.0
 
 
 MATCHINGS: Registry[type[Matching]] = Registry("matching", context=("width",))

@@ -79,14 +79,28 @@ def test_training_and_figures(latent: str, matching: str, monkeypatch: pytest.Mo
     assert 0 <= metrics["test/mutual_information"] < 3.5
 
 
-def test_kl_warmup_counts_optimizer_steps() -> None:
+@pytest.mark.parametrize("name", ["kl", "adversarial"])
+def test_warmup_counts_optimizer_steps(name: str) -> None:
     """Accumulated batches are one step."""
-    matching = {"name": "kl", "warmup": 100}
+    matching = {"name": name, "warmup": 100}
     model, seen = TextVAE(latent={"name": "gaussian", "latents": 2}, matching=matching), []
     original = model.matching.metrics
     model.matching.metrics = lambda *args: seen.append(args[-1]) or original(*args)  # type: ignore[method-assign]
     trainer(max_steps=2, accumulate_grad_batches=2, limit_val_batches=0).fit(model, TextData("grammar", batch_size=8))
     assert seen == [0, 0, 1, 1]
+
+
+def test_critic_learns_at_a_rate_of_its_own() -> None:
+    """Its group has no weight decay, and follows the same schedule."""
+    matching = {"name": "adversarial", "learning_rate": 0.5, "hidden": 4}
+    optimizer = {"learning_rate": 0.1, "weight_decay": 0.2, "warmup": 4}
+    model = TextVAE(latent={"name": "gaussian", "latents": 2}, matching=matching, optimizer=optimizer)
+    trainer(max_steps=1, limit_val_batches=0).fit(model, TextData("grammar", batch_size=8))
+    rest, own = model.optimizers().param_groups
+    assert {id(weight) for weight in own["params"]} == {id(weight) for weight in model.matching.parameters()}
+    assert len(rest["params"]) + len(own["params"]) == len(list(model.parameters()))
+    assert (rest["weight_decay"], own["weight_decay"]) == (0.2, 0.0)
+    assert own["lr"] == pytest.approx(5 * rest["lr"]) and own["lr"] < 0.5
 
 
 # -- codes and sentences ----------------------------------------------------------------------------------------------
@@ -190,6 +204,8 @@ ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"latent": {"name": "gaussian", "latents": 0}}, "latents must be a whole number >= 1, got 0"),
     ({"matching": {"name": "kl", "free_bits": -1.0}}, "free_bits must be finite and >= 0"),
     ({"matching": {"name": "kl", "warmup": -1}}, "warmup must be a whole number >= 0"),
+    ({"matching": {"name": "adversarial", "warmup": -1}}, "warmup must be a whole number >= 0"),
+    ({"matching": {"name": "adversarial", "learning_rate": 0.0}}, "learning_rate must be > 0"),
     ({"matching": {"name": "adversarial", "hidden": 0}}, "hidden must be a whole number >= 1"),
     ({"generator": {"name": "lstm", "widht": 3}}, "did you mean 'width'"),
     ({"encoder": {"dropout": 1.0}}, r"dropout must be in \[0, 1\), got 1\.0"),
