@@ -5,7 +5,7 @@ The colours are those of Okabe and Ito (2008), which colour-blind readers can te
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -64,3 +64,20 @@ def plot(
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
         figure.savefig(target, format=form, dpi=DPI, metadata=NO_METADATA[form])
+
+
+def spread_out(values: Sequence[float], gap: float) -> list[float]:
+    """Move numbers as little as possible (in squares), so that in their order they are ``gap`` apart: for labels."""
+    order = sorted(range(len(values)), key=lambda i: values[i])
+    blocks: list[tuple[float, int]] = []  # means of neighbours that touch, and their number
+    for rank, i in enumerate(order):
+        mean, size = values[i] - gap * rank, 1
+        while blocks and blocks[-1][0] > mean:
+            before, n = blocks.pop()
+            mean, size = (mean * size + before * n) / (size + n), size + n
+        blocks.append((mean, size))
+    level = [mean for mean, size in blocks for _ in range(size)]
+    moved = [0.0] * len(values)
+    for rank, i in enumerate(order):
+        moved[i] = level[rank] + gap * rank
+    return moved

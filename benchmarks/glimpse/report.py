@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping
 from functools import partial
+from math import log10
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ from gumbelzoo.benchmarks.glimpse.rows import (
     TWO_STEPS,
     WARP,
 )
-from gumbelzoo.plots import BLUE, GREEN, ORANGE, PURPLE, VERMILION, plot
+from gumbelzoo.plots import BLUE, GREEN, ORANGE, PURPLE, VERMILION, plot, spread_out
 
 GOAL = 5.0  # % error
+GAP, COLUMN = 0.045, 0.75  # of names in the picture, in powers of ten; where those of two glimpses are
 SOFT_MARGIN = 0.5  # points between the best estimator and soft glimpses
 TITLES = {
     SIX: f"Six glimpses (goal: {GOAL}%)",
@@ -182,11 +184,14 @@ def draw(record: Record, path: Path) -> None:
             x = [entry["operations"] / 1e6 for _, entry in rows]
             y = [statistics.mean(errors(entry)) for _, entry in rows]
             axes.plot(x, y, "o", color=colour, label=section)
-            # Where most points are, names go to different sides.
+            # Where most points are, names go to different sides, and those of one column into another.
             shift, side = (-5, "right") if section in (WARP, TWO) else (5, "left")
-            rise = -8 if section == CNN else 3
-            for (name, _), a, b in zip(rows, x, y, strict=True):
-                axes.annotate(name, (a, b), textcoords="offset points", xytext=(shift, rise), ha=side, fontsize=7)
+            rise = {CNN: -8, TWO: -3}.get(section, 3)
+            for (name, _), a, b, height in zip(rows, x, y, spread_out([log10(b) for b in y], GAP), strict=True):
+                if section == TWO:
+                    axes.plot((a, COLUMN), (b, 10**height), color=colour, linewidth=0.5)
+                place = (COLUMN, 10**height) if section == TWO else (a, 10**height)
+                axes.annotate(name, place, textcoords="offset points", xytext=(shift, rise), ha=side, fontsize=7)
         axes.axhline(GOAL, color="0.5", linestyle="--", linewidth=1)
         if record:  # empty axes cannot be logarithmic
             axes.set_xscale("log")
