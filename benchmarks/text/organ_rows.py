@@ -37,7 +37,7 @@ def _weight(weight: float, note: str, *options: str) -> Row:
 
 _GUMBEL = (
     "{name: organ_gumbel, domain_reward: {name: log_p, most_atoms: 9, closed_shell: true}, weight: 0.2, "
-    "share_copies: true, memory: 10000, "
+    "copies: shared, memory: 10000, "
     "adversary: {discriminator: cnn, loss: standard, steps: 1, learning_rate: 1.0e-3}}"
 )
 
@@ -61,7 +61,7 @@ ROWS: dict[str, Row] = {
         "D's gradient through straight-through Gumbel-Softmax samples", (f"--model.objective={_GUMBEL}",)
     ),
     "weight_0.2_no_sharing": _weight(
-        0.2, "copies have their whole reward each", _NO_MEMORY, "--model.objective.share_copies=false"
+        0.2, "copies have their whole reward each", _NO_MEMORY, "--model.objective.copies=whole"
     ),
     "weight_1": _weight(1.0, "the discriminator alone: SeqGAN without roll-outs"),
     "weight_0.2_shuffled_domain": _weight(

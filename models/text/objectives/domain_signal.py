@@ -5,7 +5,7 @@ Axes: ``n`` sentences, ``t`` time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -21,6 +21,12 @@ from .adversarial import Adversarial
 from .recent_copies import RecentCopies
 from .seqgan import build_baseline
 
+WHOLE = "whole"
+COPIES: dict[str, Callable[[Tensor], Tensor]] = {  # share of the reward that each of some copies gets
+    WHOLE: torch.ones_like,
+    "shared": torch.reciprocal,  # Guimaraes et al. 2017
+    "unique": lambda copies: (copies == 1).to(copies),  # Blaschke et al. 2020, with a bucket of one
+}
 EVERYTHING, TRAINING = 2**31, "training text"  # as many sentences as there are, by the name of their source
 
 
@@ -31,8 +37,8 @@ class DomainSignal(nn.Module):
         vocabulary: tokens, by which sentences are written out.
         reward: spec of a domain reward.
         control: constant (1 for every sentence), shuffled (that of another sentence), or None for the reward itself.
-        share: divide the reward of a sentence by the number of its copies in the batch, so that repeating one good
-            sentence is not optimal. Rewards then depend on the batch.
+        copies: what sentences get that were drawn more than once, so that repeating one good sentence is not optimal,
+            a name in ``COPIES``. Rewards then depend on the batch.
         memory: sentences of earlier batches whose copies count as well; 0 for none.
 
     Raises:
@@ -44,14 +50,17 @@ class DomainSignal(nn.Module):
         vocabulary: Vocabulary,
         reward: Spec,
         control: str | None = None,
-        share: bool = False,
+        copies: str = WHOLE,
         memory: int = 0,
     ) -> None:
         super().__init__()
-        if memory and not share:
-            raise ValueError("memory is of copies that share their reward: set share_copies=true, or memory=0")
+        if copies not in COPIES:
+            raise ValueError(f"copies must be one of {', '.join(COPIES)}, got {copies!r}")
+        if memory and copies == WHOLE:
+            raise ValueError("memory is of copies that lose reward: set copies=shared or copies=unique, or memory=0")
         self.vocabulary = vocabulary
-        self.copies = RecentCopies(memory) if share else None
+        self.rule = copies
+        self.copies = None if copies == WHOLE else RecentCopies(memory)
         self.reward: DomainReward = DOMAIN_REWARDS.build(reward)
         self.control = REWARDS[control or "learned"]()
 
@@ -77,7 +86,7 @@ class DomainSignal(nn.Module):
         sentences = self.written(tokens)
         scores = self.reward(sentences)
         if self.copies is not None:
-            scores = scores / self.copies(self.reward.forms(sentences)).to(scores)
+            scores = scores * COPIES[self.rule](self.copies(self.reward.forms(sentences))).to(scores)
         return scores.to(tokens.device)
 
     def metrics(self, tokens: Tensor) -> dict[str, float]:

@@ -20,7 +20,7 @@ from ..generators.base import LanguageModel, without_dropout
 from ..relaxed_tokens import token_mask
 from .adversarial import DEFAULT_ADVERSARY, Adversarial, Adversary
 from .base import OBJECTIVES
-from .domain_signal import DomainSignal, Mixture
+from .domain_signal import WHOLE, DomainSignal, Mixture
 from .seqgan import check_batch
 
 
@@ -38,7 +38,8 @@ class ORGAN(Mixture):
         weight: of the discriminator, in [0, 1]. 0 is reinforcement learning on R alone, without a discriminator.
         adversary: options of ``Adversary``; its rewards constant and shuffled are controls of D.
         domain_control: constant or shuffled R: controls.
-        share_copies: divide R by the number of copies of a sentence in the batch.
+        copies: what copies of a sentence in the batch get: the whole R each; shared, R by their number, as in the
+            paper; unique, nothing, so that R is for sentences without a copy.
         memory: sentences of earlier batches whose copies count as well, so that R falls for what is drawn again and
             again, in whatever batch; 0 for none.
         baseline: what is subtracted from rewards: leave_one_out, the mean of the other sentences; moving_average; or
@@ -64,14 +65,14 @@ class ORGAN(Mixture):
         weight: float = 0.5,
         adversary: Adversary | dict = DEFAULT_ADVERSARY,
         domain_control: str | None = None,
-        share_copies: bool = False,
+        copies: str = WHOLE,
         memory: int = 0,
         baseline: Spec = "leave_one_out",
     ) -> None:
         super().__init__(vocabulary, max_length, adversary)
         if self.discriminator.pack > 1:
             raise ValueError("organ rewards each sentence for itself: use a discriminator with pack=1")
-        self.mix(weight, DomainSignal(vocabulary, domain_reward, domain_control, share_copies, memory), baseline)
+        self.mix(weight, DomainSignal(vocabulary, domain_reward, domain_control, copies, memory), baseline)
 
     def generator_metrics(self, generator: LanguageModel, batch: Batch) -> dict[str, Tensor]:
         """``loss``, a surrogate whose gradient is the policy gradient, and the mean ``reward`` of its two parts."""

@@ -17,7 +17,7 @@ from ....vocabulary import Vocabulary
 from ..generators.base import LanguageModel
 from .adversarial import DEFAULT_ADVERSARY, Adversary
 from .base import OBJECTIVES
-from .domain_signal import DomainSignal, Mixture
+from .domain_signal import WHOLE, DomainSignal, Mixture
 from .gumbel_gan import GumbelGAN
 from .organ import policy_loss
 from .seqgan import check_batch
@@ -36,7 +36,7 @@ class GumbelORGAN(Mixture, GumbelGAN):
         domain_reward: R, in [0, 1], as for ``organ``.
         weight: of the discriminator, in [0, 1].
         adversary, estimator, temperature, feedback: as for ``gumbel``.
-        domain_control, share_copies, memory, baseline: as for ``organ``.
+        domain_control, copies, memory, baseline: as for ``organ``.
 
     Raises:
         ValueError: what ``gumbel`` and ``organ`` refuse.
@@ -59,12 +59,12 @@ class GumbelORGAN(Mixture, GumbelGAN):
         temperature: float | Spec = 1.0,
         feedback: str = "straight_through",
         domain_control: str | None = None,
-        share_copies: bool = False,
+        copies: str = WHOLE,
         memory: int = 0,
         baseline: Spec = "leave_one_out",
     ) -> None:
         super().__init__(vocabulary, max_length, adversary, estimator, temperature, feedback)
-        self.mix(weight, DomainSignal(vocabulary, domain_reward, domain_control, share_copies, memory), baseline)
+        self.mix(weight, DomainSignal(vocabulary, domain_reward, domain_control, copies, memory), baseline)
 
     def generator_metrics(self, generator: LanguageModel, batch: Batch) -> dict[str, Tensor]:
         """``loss``, its parts ``score`` and ``domain_reward``: means over the samples."""

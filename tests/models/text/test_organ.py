@@ -102,7 +102,7 @@ def test_score_outside_range_raises(score: str) -> None:
 
 
 def test_domain_controls(make: Make) -> None:
-    """Constant: 1 for all. Shuffled: the reward of another sentence. Shared: divided by the number of copies."""
+    """Constant: 1 for all. Shuffled: the reward of another sentence. Copies share a reward, or get none."""
     tokens = torch.tensor([[2, 3, 0, 0, 0], [3, 3, 0, 0, 0], [3, 3, 0, 0, 0], [2, 2, 0, 0, 0]])
 
     def rewards(**options: Any) -> list[float]:
@@ -111,7 +111,8 @@ def test_domain_controls(make: Make) -> None:
     assert rewards() == [0.5, 1.0, 1.0, 0.0]
     assert rewards(domain_control="constant") == [1.0] * 4
     assert rewards(domain_control="shuffled") == [0.0, 0.5, 1.0, 1.0]
-    assert rewards(share_copies=True) == [0.5, 0.5, 0.5, 0.0]
+    assert rewards(copies="shared") == [0.5, 0.5, 0.5, 0.0]
+    assert rewards(copies="unique") == [0.5, 0.0, 0.0, 0.0]
 
 
 def test_copies_of_earlier_batches() -> None:
@@ -129,11 +130,11 @@ def test_copies_of_earlier_batches() -> None:
 def test_memory_is_saved(make: Make) -> None:
     """A resumed run knows the sentences that were drawn before."""
     tokens = torch.tensor([[3, 3, 0, 0, 0], [2, 3, 0, 0, 0]])
-    first, second = (make("organ", {**MAN, "share_copies": True, "memory": 4}) for _ in range(2))
+    first, second = (make("organ", {**MAN, "copies": "shared", "memory": 4}) for _ in range(2))
     assert first.objective.domain.rewards(tokens).tolist() == [1.0, 0.5]
     second.load_state_dict(first.state_dict())
     assert second.objective.domain.rewards(tokens).tolist() == [0.5, 0.25]
-    assert "objective.domain.copies.recent" not in make("organ", {**MAN, "share_copies": True}).state_dict()
+    assert "objective.domain.copies.recent" not in make("organ", {**MAN, "copies": "shared"}).state_dict()
 
 
 @pytest.mark.parametrize("objective", ["organ", "organ_gumbel"])
@@ -180,9 +181,10 @@ def test_gumbel_organ_adds_both_parts(make: Make, batch: MakeBatch) -> None:
         ({"domain_reward": {"name": "token_share", "tokens": "man"}}, "tokens must be a list"),
         ({**MAN, "domain_control": "none"}, "unknown reward"),
         ({**MAN, "baseline": "learned"}, "needs logits"),
-        ({**MAN, "memory": 10}, "set share_copies=true"),
-        ({**MAN, "share_copies": True, "memory": 10**9}, "memory must be at most"),
-        ({**MAN, "share_copies": True, "memory": -1}, "memory must be"),
+        ({**MAN, "memory": 10}, "set copies=shared or copies=unique"),
+        ({**MAN, "copies": "none"}, "copies must be one of whole, shared, unique, got 'none'"),
+        ({**MAN, "copies": "unique", "memory": 10**9}, "memory must be at most"),
+        ({**MAN, "copies": "shared", "memory": -1}, "memory must be"),
     ],
 )
 def test_organ_refuses(options: dict[str, Any], message: str, make: Make) -> None:
