@@ -20,14 +20,14 @@ def check_sizes(least: int = 1, /, **sizes: Any) -> None:
             raise ValueError(f"{name} must be {kind} >= {least}, got {list(size) if several else size}")
 
 
-def check_weights(**weights: float) -> None:
+def check_weights(**weights: float | int) -> None:
     """Check that numbers are finite and not negative; ValueError that names the first that is not."""
     for name, weight in weights.items():
         if not 0 <= weight < math.inf:
             raise ValueError(f"{name} must be finite and >= 0, got {weight}")
 
 
-def check_positive(**numbers: float) -> None:
+def check_positive(**numbers: float | int) -> None:
     """Check that numbers are finite and above 0; ValueError that names the first that is not."""
     for name, number in numbers.items():
         if not 0 < number < math.inf:

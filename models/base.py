@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..interfaces import Batch
+from ..ranges import check_positive, check_weights
 from ..registry import Registry, from_options, plain
 from .inputs import check_batch, check_levels, check_source
 from .relaxed.annealed import Annealed
@@ -45,11 +46,8 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         if self.schedule not in ("constant", "cosine"):
             raise ValueError(f"optimizer.schedule must be one of constant, cosine, got '{self.schedule}'")
-        if not 0 < self.learning_rate < math.inf or not 0 <= self.weight_decay < math.inf or self.warmup < 0:
-            raise ValueError(
-                "optimizer.learning_rate must be > 0, optimizer.weight_decay and optimizer.warmup >= 0, got "
-                f"{self.learning_rate}, {self.weight_decay} and {self.warmup}"
-            )
+        check_positive(**{"optimizer.learning_rate": self.learning_rate})
+        check_weights(**{"optimizer.weight_decay": self.weight_decay, "optimizer.warmup": self.warmup})
 
 
 @dataclass(frozen=True)
@@ -224,9 +222,7 @@ class ZooModel(L.LightningModule):
             return math.inf
         total = self.trainer.estimated_stepping_batches
         if math.isinf(total):
-            raise ValueError(
-                "optimizer.schedule 'cosine' needs an end: set --trainer.max_steps or --trainer.max_epochs"
-            )
+            raise ValueError("optimizer.schedule 'cosine' needs an end: set --trainer.max_steps or max_epochs")
         return float(total)
 
 

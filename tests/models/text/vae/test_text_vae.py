@@ -295,7 +295,7 @@ def test_adversarial_matching_matches(make: Make, sentences: Batch, monkeypatch:
     """Codes of all sentences come near those of a uniform prior, so that a fresh critic often errs."""
     model = make({"estimator": "exact"}, matching={"name": "adversarial", "weight": 10.0, "hidden": 32})
     steps = 600
-    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    optimizer = torch.optim.Adam(model.parameter_groups(), 3e-3)
     decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)  # two players circle at a constant rate
     monkeypatch.setattr(critic, "STEPS", 200)
     batch = {name: value.repeat(4, *[1] * (value.ndim - 1)) for name, value in sentences.items()}
