@@ -40,7 +40,7 @@ states; D is a bidirectional GRU, and the generator follows it only while its ac
   {", ".join(map(str, SEEDS))}.
 - `probe`: accuracy at each place of a fresh GRU over the states up to there, trained after the fact on {LEARNED:,}
   sequences of training and as many of a free run, and measured on those of test; 0.5 is chance. At each place both
-  kinds weigh the same. A classifier of single states is at chance for teacher forcing already.
+  kinds weigh the same.
 - `late distance`: total variation between the {ORDER}-grams of samples and of test text from place {LATE + 1} on. `its
   floor` is that of as much training text.
 - `reverse NLL`: test text under a small model that has learned from samples.

@@ -60,7 +60,7 @@ ROWS: dict[str, Row] = {
             "--model.word_dropout=0.6",
             "--model.optimizer={learning_rate: 3.0e-3, weight_decay: 0.0, schedule: cosine, warmup: 150}",
         ),
-        note="3 latents of 8 categories, word dropout",
+        note="3 latents of 8 categories, word dropout 0.6, rate 0.003, no weight decay",
     ),
     "categorical_2": _free_bits(CATEGORICAL, 2.0, _STRAIGHT),
     "categorical_8": _free_bits(CATEGORICAL, 8.0, _STRAIGHT),
