@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..interfaces import Batch
-from ..ranges import check_positive, check_weights
+from ..ranges import check_positive, check_sizes, check_weights
 from ..registry import Registry, from_options, plain
 from .inputs import check_batch, check_levels, check_source
 from .relaxed.annealed import Annealed
@@ -47,7 +47,8 @@ class OptimizerConfig:
         if self.schedule not in ("constant", "cosine"):
             raise ValueError(f"optimizer.schedule must be one of constant, cosine, got '{self.schedule}'")
         check_positive(**{"optimizer.learning_rate": self.learning_rate})
-        check_weights(**{"optimizer.weight_decay": self.weight_decay, "optimizer.warmup": self.warmup})
+        check_weights(**{"optimizer.weight_decay": self.weight_decay})
+        check_sizes(0, **{"optimizer.warmup": self.warmup})
 
 
 @dataclass(frozen=True)
@@ -250,8 +251,7 @@ def check_draws(n: int, temperature: float) -> None:
     """Check that n >= 1 and that the temperature is a positive number, else ValueError."""
     if n < 1:
         raise ValueError(f"n must be >= 1, got {n}")
-    if not 0 < temperature < math.inf:
-        raise ValueError(f"temperature must be > 0, got {temperature}")
+    check_positive(temperature=temperature)
 
 
 def lerp_path(start: Tensor, end: Tensor, steps: int) -> Tensor:

@@ -56,9 +56,10 @@ def budget(record: Record) -> str:
 
 
 def at_edge(record: Record, rates: Sequence[float]) -> str:
-    """Return how many rows selected the largest of the learning rates, which says that a larger one may be better."""
-    edge = sum(entry["choice"]["learning_rate"] == max(rates) for entry in record.values())
-    return f"{edge} of {len(record)} rows selected the largest learning rate, and might improve with a larger one."
+    """Return how many of the rows that had a search selected the largest learning rate: a larger one may be better."""
+    searched = [entry["choice"] for entry in record.values() if entry["choice"]["search_minutes"]]
+    edge = sum(choice["learning_rate"] == max(rates) for choice in searched)
+    return f"{edge} of {len(searched)} rows selected the largest learning rate, and might improve with a larger one."
 
 
 def read_record(path: Path) -> Record:

@@ -19,7 +19,7 @@ from .own_text import check_used, dataset_in_memory, text_in_memory
 from .rules import Rules
 from .splits import TEXT_SETS, TextSplits
 
-MEMORY = "ids in memory"
+IDS = "ids in memory"
 
 
 @register_data("text")
@@ -171,8 +171,8 @@ class TextData(InMemoryData):
             options: arguments of the constructor.
         """
         data = cls("text", **options)
-        check_used(data._options, MEMORY, "an array of ids")
-        ids = Ids(MEMORY, np.asarray(tokens), None if labels is None else np.asarray(labels))
+        check_used(data._options, IDS, "an array in memory")
+        ids = Ids(IDS, np.asarray(tokens), None if labels is None else np.asarray(labels))
         data.splits = ids_splits(ids, None, Rules(level, vocabulary=vocabulary, **data._options))
         return data
 

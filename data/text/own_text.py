@@ -25,12 +25,17 @@ from .tokenization import Sentences
 
 SHOWN = 20  # files that are named on the terminal
 OPTIONS = ("path", "test_path", "labels", "labels_path", "column", *FILE_OPTIONS, JOINED)
+PLACES = ("path", "test_path", "labels_path")
+OF_LINES = ("labels", "labels_path", "column", "min_count", "max_vocabulary", "longest_line", JOINED)
 # Arguments that a kind of text has no use for.
 UNUSED = {
     "a file": ("column",),
     "a folder": ("column", "labels_path"),
-    "an array of ids": ("labels", "labels_path", "column", "min_count", "max_vocabulary", "longest_line", JOINED),
+    "an array of ids": OF_LINES,
+    "an array in memory": (*PLACES, *OF_LINES),
     "a saved data set": ("test_path", "labels_path"),
+    "a list of lines": (*PLACES, "column"),
+    "a data set in memory": PLACES,
 }
 
 
@@ -147,7 +152,12 @@ def text_in_memory(
     test_labels: Any = None,
     **options: Any,
 ) -> TextSplits:
-    """Split and encode lists of lines; ``options`` are those of ``Rules``; errors are those of ``text_splits``."""
+    """Split and encode lists of lines; ``options`` are those of ``Rules``.
+
+    Raises:
+        ValueError: errors of ``check_used`` and ``text_splits``.
+    """
+    check_used(options, MEMORY, "a list of lines")
     rules = Rules(**options, normal_form=NORMAL_FORM)
     train = rules.sentences(given_lines(lines, labels, MEMORY), MEMORY)
     source = f"test {MEMORY}"
@@ -156,7 +166,8 @@ def text_in_memory(
 
 
 def dataset_in_memory(dataset: Any, column: str | None, labels: str | None, **options: Any) -> TextSplits:
-    """Split and encode a data set of the library ``datasets``; ``options`` are those of ``Rules``."""
+    """Split and encode a data set of the library ``datasets``; ``options`` and errors as of ``text_in_memory``."""
+    check_used(options, MEMORY, "a data set in memory")
     rules = Rules(**options, normal_form=NORMAL_FORM)
     train, valid, test, facts = dataset_sentences(dataset, column, labels, rules)
     return text_splits(train, test, rules.vocabulary_of, valid, facts)

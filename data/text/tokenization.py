@@ -30,7 +30,7 @@ class Sentences:
 
     Attributes:
         source: file, folder or other place that they come from, as messages name it.
-        files, numbers: file and line number of each.
+        files, numbers, lasts: file of each, number of its line, and of its last one if several are joined.
         tokens: tokens of each.
         tokenization: rule that split them.
         longest_line: most tokens in each.
@@ -40,6 +40,7 @@ class Sentences:
     source: str
     files: list[str]
     numbers: list[int]
+    lasts: list[int | None]
     tokens: list[list[str]]
     tokenization: Tokenization
     longest_line: int
@@ -56,8 +57,8 @@ class Sentences:
         return Path(self.source).name
 
     def place(self, row: int) -> str:
-        """File and line number of a sentence."""
-        return f"{self.files[row]} line {self.numbers[row]}"
+        """File and line numbers of a sentence."""
+        return Line(self.files[row], self.numbers[row], "", last=self.lasts[row]).place
 
     def select(self, rows: list[int]) -> Sentences:
         """Return these sentences only."""
@@ -65,6 +66,7 @@ class Sentences:
             self,
             files=[self.files[row] for row in rows],
             numbers=[self.numbers[row] for row in rows],
+            lasts=[self.lasts[row] for row in rows],
             tokens=[self.tokens[row] for row in rows],
             labels=None if self.labels is None else [self.labels[row] for row in rows],
         )
@@ -81,6 +83,7 @@ def split_sentences(lines: Iterable[Line], source: str, tokenization: Tokenizati
     """
     files: list[str] = []
     numbers: list[int] = []
+    lasts: list[int | None] = []
     sentences: list[list[str]] = []
     labels: list[str] = []
     types: dict[str, str] = {}  # one copy of each token
@@ -93,6 +96,7 @@ def split_sentences(lines: Iterable[Line], source: str, tokenization: Tokenizati
         total += len(tokens)
         files.append(line.file)
         numbers.append(line.number)
+        lasts.append(line.last)
         sentences.append(tokens)
         if line.label is not None:
             labels.append(types.setdefault(line.label, line.label))
@@ -105,7 +109,7 @@ def split_sentences(lines: Iterable[Line], source: str, tokenization: Tokenizati
                 raise ValueError(f"{source} has more than {most:,} {what} up to line {line.number}; give a part of it")
     if not sentences:
         raise ValueError(f"{source} has no text in it from line 1 on; give a file of one sentence a line")
-    return Sentences(source, files, numbers, sentences, tokenization, longest_line, labels or None)
+    return Sentences(source, files, numbers, lasts, sentences, tokenization, longest_line, labels or None)
 
 
 def check_length(tokens: int, longest_line: int, place: str, level: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...ranges import check_positive, check_sizes
 from ...registry import Registry, Spec, from_options
 from ...vocabulary import Vocabulary, read_vocabulary
 from .base import TextModel
@@ -30,11 +30,9 @@ class Pretraining:
     discriminator_steps: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.discriminator_steps) < 0 or not 0 < self.learning_rate < math.inf:
-            raise ValueError(
-                "pretraining.steps and pretraining.discriminator_steps must be >= 0 and pretraining.learning_rate > 0, "
-                f"got {self.steps}, {self.discriminator_steps} and {self.learning_rate}"
-            )
+        steps = {"pretraining.steps": self.steps, "pretraining.discriminator_steps": self.discriminator_steps}
+        check_sizes(0, **steps)
+        check_positive(**{"pretraining.learning_rate": self.learning_rate})
         if self.discriminator_steps > self.steps:
             raise ValueError(
                 f"pretraining.discriminator_steps are a part of pretraining.steps, got {self.discriminator_steps} of "

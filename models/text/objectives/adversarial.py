@@ -5,7 +5,6 @@ Axes: ``b`` batch, ``n`` samples, ``t`` time, ``v`` vocabulary.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ....interfaces import Batch
+from ....ranges import check_positive, check_sizes
 from ....registry import Spec, from_options
 from ....vocabulary import Vocabulary
 from ...relaxed.sampling import one_hot
@@ -50,11 +50,8 @@ class Adversary:
     def __post_init__(self) -> None:
         DISCRIMINATORS.read(self.discriminator)
         LOSSES[self.loss], REWARDS[self.reward]
-        if self.steps < 1 or not 0 < self.learning_rate < math.inf:
-            raise ValueError(
-                "adversary.steps must be >= 1 and adversary.learning_rate > 0, "
-                f"got {self.steps} and {self.learning_rate}"
-            )
+        check_sizes(**{"adversary.steps": self.steps})
+        check_positive(**{"adversary.learning_rate": self.learning_rate})
 
 
 DEFAULT_ADVERSARY = Adversary()

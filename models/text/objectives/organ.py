@@ -38,8 +38,8 @@ class ORGAN(Mixture):
         weight: of the discriminator, in [0, 1]. 0 is reinforcement learning on R alone, without a discriminator.
         adversary: options of ``Adversary``; its rewards constant and shuffled are controls of D.
         domain_control: constant or shuffled R: controls.
-        copies: what copies of a sentence in the batch get: the whole R each; shared, R by their number, as in the
-            paper; unique, nothing, so that R is for sentences without a copy.
+        copies: what a sentence gets that is in the batch more than once. whole: R each time. shared: R divided by the
+            number of copies, as in the paper. unique: nothing.
         memory: sentences of earlier batches whose copies count as well, so that R falls for what is drawn again and
             again, in whatever batch; 0 for none.
         baseline: what is subtracted from rewards: leave_one_out, the mean of the other sentences; moving_average; or

@@ -165,6 +165,10 @@ def test_lines_are_joined_within_their_file(tmp_path, write):
     assert whole.vocabulary.decode(whole.splits.train.tokens[0]) in ends
     with pytest.raises(ValueError, match=r"a.txt line 1 to 4 has 9 tokens .* longest_line=8; raise longest_line"):
         TextData("text", path=str(tmp_path), longest_line=8, **joined).setup()
+    with pytest.raises(ValueError, match=r"line \d+ to \d+ has \d+ tokens \(bpe level\)"):  # once words are split
+        TextData(
+            "text", path=str(tmp_path), longest_line=8, **{**joined, "level": "bpe", "max_vocabulary": 257}
+        ).setup()
 
 
 def test_lines_that_are_not_to_be_joined(tmp_path, write):
@@ -180,8 +184,23 @@ def test_lines_that_are_not_to_be_joined(tmp_path, write):
     for n in (0, -1):
         with pytest.raises(ValueError, match="lines_per_sequence must be a whole number >= 1"):
             TextData("text", path=path, lines_per_sequence=n).setup()
-    with pytest.raises(ValueError, match="ids in memory is an array of ids, which has no use for lines_per_sequence"):
-        TextData.from_ids(np.zeros((20, 3), np.int64), lines_per_sequence=2)
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "option"),
+    [
+        (TextData.from_ids, "an array in memory", "lines_per_sequence"),
+        (TextData.from_ids, "an array in memory", "path"),
+        (TextData.from_lines, "a list of lines", "column"),
+        (TextData.from_lines, "a list of lines", "test_path"),
+        (TextData.from_dataset, "a data set in memory", "path"),
+    ],
+)
+def test_arguments_that_memory_has_no_use_for(make, name, option):
+    with pytest.raises(ValueError, match=f"in memory is {name}, which has no use for {option}; leave it out"):
+        make(
+            ["a"] if make == TextData.from_lines else [[1, 2]], **{option: 2 if option == "lines_per_sequence" else "x"}
+        )
 
 
 def test_scores_equal_those_of_nltk(write):

@@ -68,7 +68,7 @@ def test_training_and_figures(latent: str, matching: str, monkeypatch: pytest.Mo
     assert {"train/loss", f"val/{model.monitor.removeprefix('val/')}"} <= set(training.callback_metrics)
     (metrics,) = training.test(model, data, verbose=False)
     names = {"elbo", "kl", "reconstruction", "bound", "mutual_information", "shuffle_cost", "active_latents", "valid"}
-    names |= {"critic_accuracy"} if matching == "adversarial" else set()
+    names |= {"critic_accuracy", "objective"} if matching == "adversarial" else set()
     assert {f"test/{name}" for name in names} <= set(metrics)
     assert metrics["test/elbo"] == pytest.approx(metrics["test/kl"] + metrics["test/reconstruction"], rel=1e-5)
     tokens, lengths = data.test_sequences()
@@ -88,6 +88,22 @@ def test_warmup_counts_optimizer_steps(name: str) -> None:
     model.matching.metrics = lambda *args: seen.append(args[-1]) or original(*args)  # type: ignore[method-assign]
     trainer(max_steps=2, accumulate_grad_batches=2, limit_val_batches=0).fit(model, TextData("grammar", batch_size=8))
     assert seen == [0, 0, 1, 1]
+
+
+def test_penalty_grows_in_the_warmup(make: Make, sentences: Batch) -> None:
+    """A critic whose logit is always 2 costs 2 * weight, and less during the warm-up."""
+    model = make({"estimator": "exact"}, matching={"name": "adversarial", "weight": 3.0, "warmup": 4, "hidden": 4})
+    last = model.matching.critic[-1]
+    torch.nn.init.zeros_(last.weight)
+    torch.nn.init.constant_(last.bias, 2.0)
+    posterior = model.posterior(sentences)
+
+    def costs(step: int) -> float:
+        found = model.matching.metrics(model.latent, posterior, lambda z: z.sum(-1) * 0 + 1, step)
+        return float((found["loss"] - found["critic_loss"]).detach())
+
+    assert [costs(step) for step in (0, 2, 4, 9)] == pytest.approx([1.0, 4.0, 7.0, 7.0])
+    assert model.matching.penalty(model.latent.draw(posterior, 1)[0][0])[0].tolist() == pytest.approx(6.0)
 
 
 def test_critic_learns_at_a_rate_of_its_own() -> None:
