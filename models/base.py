@@ -202,19 +202,18 @@ class ZooModel(L.LightningModule):
         Raises:
             ValueError: a cosine over a run that has no end.
         """
-        config = self.optimizer_config
+        config, groups, end = self.optimizer_config, self.parameter_groups(), self.schedule_length()
         # Fused takes a sixth off a small model's step. In mixed precision Lightning cannot clip its gradients.
         mixed = self._trainer is not None and str(self.trainer.precision).endswith("mixed")
         fused = (self.device.type == "cpu" and not mixed) or None
-        optimizer = torch.optim.AdamW(
-            self.parameter_groups(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=fused
-        )
-        factor = partial(learning_rate_factor, warmup=config.warmup, total=self.schedule_length())
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=fused)
+        ends = [math.inf if group.get("constant") else end for group in groups]
+        factors = [partial(learning_rate_factor, warmup=config.warmup, total=total) for total in ends]
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factors)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the groups of the optimizer; one may have a peak learning rate or weight decay of its own."""
+        """Return the optimizer's groups. One with ``constant: True`` is exempt from the schedule after the warm-up."""
         return [{"params": list(self.parameters())}]
 
     def schedule_length(self) -> float:

@@ -127,8 +127,8 @@ class TextVAE(LatentTextModel):
         """Return the parameters of the matching as a group of their own if they have a learning rate of their own."""
         if self.matching.learning_rate is None:
             return super().parameter_groups()
-        own = set(self.matching.parameters())
-        group = {"params": list(self.matching.parameters()), "lr": self.matching.learning_rate, "weight_decay": 0.0}
+        own = dict.fromkeys(self.matching.parameters())  # a set with an order
+        group = {"params": list(own), "lr": self.matching.learning_rate, "weight_decay": 0.0, "constant": True}
         return [{"params": [weight for weight in self.parameters() if weight not in own]}, group]
 
     # -- training ---------------------------------------------------------------------------------------------------

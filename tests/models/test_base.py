@@ -71,6 +71,20 @@ def test_learning_rate_warm_up_and_cosine() -> None:
     assert learning_rate_factor(10**6, warmup=0, total=math.inf) == 1.0
 
 
+def test_constant_group_is_exempt_from_the_schedule() -> None:
+    """A critic goes on learning at its own rate while the model's falls."""
+
+    class TwoRates(Classifier):
+        def parameter_groups(self) -> list[dict[str, Any]]:
+            first, *others = self.parameters()
+            return [{"params": others}, {"params": [first], "lr": 0.02, "constant": True}]
+
+    model = TwoRates(image_shape=[1, 8, 8], optimizer={"schedule": "cosine", "warmup": 2, "learning_rate": 0.01})
+    trainer = L.Trainer(max_steps=8, limit_val_batches=0, accelerator="cpu", **QUIET)
+    trainer.fit(model, datamodule=ImageData("digits", "none"))
+    assert trainer.lr_scheduler_configs[0].scheduler.get_last_lr() == [pytest.approx(0.0), 0.02]
+
+
 def test_cosine_without_end_raises() -> None:
     model = Classifier(image_shape=[1, 8, 8], optimizer={"schedule": "cosine"})
     trainer = L.Trainer(max_epochs=-1, accelerator="cpu", **QUIET)

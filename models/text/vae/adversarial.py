@@ -26,15 +26,15 @@ class Adversarial(Matching):
 
     The critic learns from exact draws. It reads relaxed z too, for the gradient of the encoder. It takes one step with
     each of the model's, and must learn faster: an encoder that is ahead of it ends at one code for all sentences, whose
-    posterior no gradient reaches any more. ``best.ckpt`` has the lowest ``val/objective``, that expectation with the
-    critic of its time.
+    posterior no gradient reaches any more. A schedule lowers the model's rate alone, so that the critic catches up in
+    the end. ``best.ckpt`` has the lowest ``val/objective``, that expectation with the critic of its time.
 
     Args:
         width: w of z.
         weight: of the critic's logit.
         warmup: optimizer steps over which the weight grows from 0, while the critic learns already.
         hidden: width of the critic's two layers.
-        learning_rate: its peak learning rate, several times the model's.
+        learning_rate: its learning rate, several times the model's.
 
     Raises:
         ValueError: a negative weight, a width below 1, steps that are not whole, or a learning rate that is not > 0.

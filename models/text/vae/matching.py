@@ -17,7 +17,8 @@ class Matching(nn.Module):
 
     Attributes:
         monitor: metric that selects ``best.ckpt``; lower is better.
-        learning_rate: peak of its own parameters, which then have no weight decay; None for those of the model.
+        learning_rate: of its own parameters, which then have neither weight decay nor schedule, but the warm-up; None for
+            that of the model.
     """
 
     monitor: str = "val/elbo"
