@@ -17,8 +17,8 @@ class Matching(nn.Module):
 
     Attributes:
         monitor: metric that selects ``best.ckpt``; lower is better.
-        learning_rate: of its own parameters, which then have neither weight decay nor schedule, but the warm-up; None for
-            that of the model.
+        learning_rate: of its own parameters, which then have no weight decay, and no schedule after the warm-up; None
+            for that of the model.
     """
 
     monitor: str = "val/elbo"
