@@ -21,8 +21,9 @@ from typing import Any
 import torch
 from gumbelzoo.benchmarks.common.runs import finish, row_folder
 from gumbelzoo.benchmarks.common.table import Record, add_run, read_record, run_command, write_record
+from gumbelzoo.benchmarks.text.textvae_codes import code_figures
 from gumbelzoo.benchmarks.text.textvae_report import draw, page
-from gumbelzoo.benchmarks.text.textvae_rows import LM_CONFIG, ROWS
+from gumbelzoo.benchmarks.text.textvae_rows import ADVERSARIAL, LM_CONFIG, ROWS
 from gumbelzoo.commands.files.source import build_data, resolve_source
 from gumbelzoo.models.text.vae.figures import spread
 
@@ -46,8 +47,11 @@ def run_job(out: Path, record: Record, name: str, seed: int) -> bool:
     options = [*row.options, f"--seed_everything={seed}"]
     run = finish(row_folder(out, name) / f"seed{seed}", row.config, options, test=True)
     add_run(record, name, str(seed), NO_SEARCH, run)
+    metrics = record[name]["runs"][str(seed)]["metrics"]
     if row.config == LM_CONFIG:
-        record[name]["runs"][str(seed)]["metrics"]["test/bound"] = sentence_nll(run)
+        metrics["test/bound"] = sentence_nll(run)
+    if row.section == ADVERSARIAL:
+        metrics.update({f"test/{key}": value for key, value in code_figures(run, seed).items()})
     return True
 
 

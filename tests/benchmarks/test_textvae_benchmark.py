@@ -28,9 +28,11 @@ def test_textvae_goals() -> None:
     for worse in ({"bound": 41.6}, {"kl": 2.9}, {"shuffle_cost": 1.0}):
         changed = {**record, "gumbel_softmax": {"runs": {"1": recorded(**{"bound": 41.4, **figures, **worse})}}}
         assert textvae_report.goals(changed).endswith("**Not reached.**"), worse
-    critic = {"runs": {"0": recorded(bound=50.0, critic_accuracy=0.6, **figures)}}
-    lines = textvae_report.goals({**record, "adversarial": critic}).splitlines()
-    assert lines[-1].endswith("0.600, 3.00, 5.00. **Not reached.**")
+    for held, said in ((0.6, "0.600, 3.00, 5.00. **Not reached.**"), (0.55, "0.550, 3.00, 5.00. Reached.")):
+        accuracies = {"held_out_accuracy": held, "critic_accuracy": 0.7, "files_accuracy": 0.65}
+        critic = {"runs": {"0": recorded(bound=50.0, **accuracies, **figures)}}
+        line = textvae_report.goals({**record, "adversarial": critic}).splitlines()[-1]
+        assert said in line and "on those of the test file 0.700" in line
     assert "| 4.00 | 3.00 |" in textvae_report.rows_table({"gumbel_softmax": record["gumbel_softmax"]}, record)
 
 
@@ -47,14 +49,14 @@ def test_textvae_row_is_possible(name: str, describe: Callable[..., Any]) -> Non
 @pytest.mark.slow
 @pytest.mark.real_data
 def test_textvae_command_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Finished runs are not trained again, and the language model has a figure on the same sentences."""
+    """Finished runs are not trained again; the language model and the adversarial row have figures of their own."""
     monkeypatch.chdir(tmp_path)
     short = ("--trainer.max_steps=2", "--trainer.limit_val_batches=1", "--trainer.limit_test_batches=1")
     few = ("--model.test_samples=10",)
     some = ("--model.bound_samples=2", "--model.bound_sentences=10")
-    rows = {name: ROWS[name] for name in ("language_model", "gumbel_softmax")}
+    rows = {name: ROWS[name] for name in ("language_model", "adversarial")}
     for name, row in rows.items():
-        options = (*row.options, *short, *few, *(some if name == "gumbel_softmax" else ()))
+        options = (*row.options, *short, *few, *(some if name == "adversarial" else ()))
         rows[name] = Row(row.section, options, row.config, (0,))
     for module in (textvae, textvae_report):
         monkeypatch.setattr(module, "ROWS", rows)
@@ -64,6 +66,8 @@ def test_textvae_command_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     textvae.main()
     record = json.loads((tmp_path / "textvae.json").read_text())
     assert {"test/bound", "test/nll"} <= record["language_model"]["runs"]["0"]["metrics"].keys()
+    accuracies = {"test/critic_accuracy", "test/held_out_accuracy", "test/files_accuracy"}
+    assert accuracies <= record["adversarial"]["runs"]["0"]["metrics"].keys()
     assert "## Goals" in (tmp_path / "textvae.md").read_text() and (tmp_path / "textvae.png").is_file()
     monkeypatch.setattr(textvae, "finish", lambda *arguments: pytest.fail("it is finished"))
     monkeypatch.setattr("sys.argv", ["textvae.py", "--out", "runs"])

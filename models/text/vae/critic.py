@@ -20,26 +20,41 @@ def critic_loss(logits: Tensor, prior_logits: Tensor) -> Tensor:
     return (F.softplus(-logits).mean() + F.softplus(prior_logits).mean()) / 2
 
 
-def two_sample_accuracy(z: Tensor, prior: Tensor, hidden: int = 256) -> float:
-    """Train a fresh critic on half of the codes, and return its accuracy on the other half; 0.5 is chance.
-
-    It takes ``STEPS`` steps of AdamW with batches of 256 of either kind.
+def fresh_critic(z: Tensor, prior: Tensor, hidden: int = 256) -> nn.Sequential:
+    """Train a critic by ``STEPS`` steps of AdamW, with batches of 256 of either kind.
 
     Args:
         z: of sentences, ``i w``.
-        prior: as many draws from the prior.
+        prior: draws from the prior, ``j w``.
         hidden: width of its layers.
     """
     with torch.inference_mode(False), torch.enable_grad():
-        (seen, held), (other, held_other) = (part.clone().chunk(2) for part in (z, prior))
+        both = (z.clone(), prior.clone())
         critic = build_critic(z.shape[-1], hidden).to(z)
         optimizer = torch.optim.AdamW(critic.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
         for _ in range(STEPS):
-            rows = [torch.randint(len(part), (BATCH,), device=part.device) for part in (seen, other)]
-            loss = critic_loss(critic(seen[rows[0]]), critic(other[rows[1]]))
+            seen, other = (part[torch.randint(len(part), (BATCH,), device=part.device)] for part in both)
+            loss = critic_loss(critic(seen), critic(other))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    with torch.no_grad():
-        right = (critic(held) > 0).float().mean() + (critic(held_other) <= 0).float().mean()
+    return critic
+
+
+@torch.no_grad()
+def accuracy(critic: nn.Module, z: Tensor, prior: Tensor) -> float:
+    """Return the share of codes ``i w`` and of draws from the prior ``j w`` that a critic tells, half of it each."""
+    right = (critic(z) > 0).float().mean() + (critic(prior) <= 0).float().mean()
     return float(right) / 2
+
+
+def two_sample_accuracy(z: Tensor, prior: Tensor, hidden: int = 256) -> float:
+    """Train a fresh critic on half of the codes, and return its accuracy on the other half; 0.5 is chance.
+
+    Args:
+        z: of sentences, ``i w``.
+        prior: draws from the prior, or any other sample, ``j w``.
+        hidden: width of its layers.
+    """
+    (seen, held), (other, held_other) = z.chunk(2), prior.chunk(2)
+    return accuracy(fresh_critic(seen, other, hidden), held, held_other)
