@@ -125,8 +125,8 @@ def goals(record: Record) -> str:
         information, cost = means(record["adversarial"], "mutual_information", "shuffle_cost")
         reached = held <= FOOLED and information >= LEAST_INFORMATION and cost >= LEAST_SHUFFLE
         lines.append(
-            f"- `adversarial`: a fresh critic's accuracy at most {FOOLED} on held-out captions of training's file, with "
-            f"mutual information of {LEAST_INFORMATION:g} and a shuffle cost of {LEAST_SHUFFLE:g} or more: "
+            f"- `adversarial`: a fresh critic's accuracy at most {FOOLED} on held-out captions of training's file, "
+            f"with mutual information of {LEAST_INFORMATION:g} and a shuffle cost of {LEAST_SHUFFLE:g} or more: "
             f"{held:.3f}, {information:.2f}, {cost:.2f}. {goal_mark(reached)} It is on those of the test file "
             f"{test:.3f}, and between the captions of the two files {files:.3f}."
         )
