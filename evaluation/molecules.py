@@ -46,9 +46,11 @@ def parse(smiles: str) -> Any:
 
 
 def canonical(smiles: str) -> str | None:
-    """Return the canonical form of a string; None of one that is no valid molecule."""
-    molecule = parse(smiles)
-    return None if molecule is None else str(chemistry().MolToSmiles(molecule))
+    """Return the canonical form of a string; None of one that is no valid molecule, or whose form rdkit cannot read."""
+    if (molecule := parse(smiles)) is None:
+        return None
+    form = str(chemistry().MolToSmiles(molecule))
+    return None if parse(form) is None else form  # some aromatic rings have a form without a Kekule structure
 
 
 def is_closed_shell(molecule: Any) -> bool:

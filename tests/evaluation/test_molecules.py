@@ -55,6 +55,14 @@ def test_known_rewards(name: str, smiles: str, score: float) -> None:
     assert DOMAIN_REWARDS.build(name)([smiles]).item() == pytest.approx(score, abs=1e-3)
 
 
+@pytest.mark.parametrize("options", [{}, {"closed_shell": True}])
+def test_molecule_with_an_unreadable_form_has_no_reward(options: dict[str, bool]) -> None:
+    """The string is valid, but not what rdkit makes of it; in a long run of a generator one turns up."""
+    assert molecules.parse("CCc1cnccc=1=C") is not None
+    for name in ("log_p", "qed", "validity", "synthesizability"):
+        assert DOMAIN_REWARDS.build({"name": name, **options})(["CCc1cnccc=1=C"]).tolist() == [0.0], name
+
+
 def test_larger_molecules_have_no_reward() -> None:
     reward = DOMAIN_REWARDS.build({"name": "log_p", "most_atoms": 9})
     assert reward(["C" * 9, "C" * 10]).tolist() == [pytest.approx(0.720, abs=1e-3), 0.0]
