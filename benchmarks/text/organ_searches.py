@@ -47,8 +47,13 @@ def searched(name: str, start: Path, seed: int) -> dict[str, Any]:
 
 
 def best(model: TextGAN, tokens: Tensor, number: int) -> Tensor:
-    """Return the sentences with the highest rewards, ``n t -> number t``."""
-    return tokens[model.objective.domain.rewards(tokens).topk(number).indices]
+    """Return the different sentences with the highest rewards, ``n t -> number t``; copies come last."""
+    domain = model.objective.domain
+    sentences = domain.written(tokens)
+    first: dict[str | None, int] = {None: -1}  # of each molecule; strings that are none have no reward anyway
+    rows = [first.setdefault(form, row) for row, form in enumerate(domain.reward.forms(sentences))]
+    different = torch.tensor([row == own for row, own in enumerate(rows)])
+    return tokens[(domain.reward(sentences) * different).topk(number).indices]
 
 
 def climb(model: TextGAN) -> None:

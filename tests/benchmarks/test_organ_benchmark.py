@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from gumbelzoo.benchmarks.common import runs
 from gumbelzoo.benchmarks.text import organ, organ_report, organ_rows
 from gumbelzoo.benchmarks.text.organ_report import claim, distance_at, goal, minutes_before, page, rows_table
+from gumbelzoo.benchmarks.text.organ_searches import best
+from gumbelzoo.models.text.text_gan import TextGAN
+from gumbelzoo.vocabulary import Vocabulary
 
 
 def run(reward: float, distance: float, minutes: float = 1.0, **metrics: float) -> dict[str, Any]:
@@ -73,6 +77,15 @@ def test_minutes_of_a_curve_are_those_of_its_parts() -> None:
     assert minutes_before(row, 0, 1500) == 5.0 and minutes_before(row, 0, 200) == 0.0
     row["runs"]["0 1500"] = run(0.5, 1, 4.0)
     assert "| 1 | 9.0 |" in rows_table({"weight_0": row})
+
+
+def test_search_keeps_different_sentences() -> None:
+    """A copy of the best sentence comes after the second best, whatever rule training has for copies."""
+    reward = {"name": "token_share", "tokens": ["a"]}
+    vocabulary = Vocabulary(["<eos>", "a", "b"], level="character")
+    model = TextGAN(vocabulary, 3, objective={"name": "organ", "domain_reward": reward, "copies": "unique"})
+    tokens = torch.tensor([[2, 2, 0], [1, 1, 0], [1, 1, 0], [1, 2, 0]])
+    assert best(model, tokens, 2).tolist() == [[1, 1, 0], [1, 2, 0]]
 
 
 @pytest.mark.slow
