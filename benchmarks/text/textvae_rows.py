@@ -56,7 +56,7 @@ ROWS: dict[str, Row] = {
         ADVERSARIAL,
         (
             "--model.latent={name: categorical, latents: 3, categories: 8, estimator: straight_through_gumbel_softmax}",
-            "--model.matching={name: adversarial, weight: 5.0, warmup: 800}",
+            "--model.matching={name: adversarial, weight: 10.0, warmup: 1600}",
             "--model.word_dropout=0.6",
             "--trainer.max_epochs=24",
             "--model.optimizer={learning_rate: 3.0e-3, weight_decay: 0.0, schedule: cosine, warmup: 150}",
