@@ -109,9 +109,11 @@ def findings(record: Record) -> str:
     for section, soft in ((SIX, "soft_6"), (SIX, "soft_6_long"), (TWO, "soft")):
         if soft in record and (found := best(record, section, ROWS[soft].steps, hard=True)):
             gap = found[1] - statistics.mean(errors(record[soft]))
-            within = "within" if gap <= SOFT_MARGIN else "**not within**"
+            side = "below" if gap < 0 else "above"
+            reached = "reached" if gap <= SOFT_MARGIN else "**not reached**"
             lines.append(
-                f"- {section.capitalize()}: `{found[0]}` is {gap:+.2f} points from `{soft}`, {within} {SOFT_MARGIN}."
+                f"- {section.capitalize()}: `{found[0]}` is {abs(gap):.2f} points {side} `{soft}`; the goal of at most "
+                f"{SOFT_MARGIN} above is {reached}."
             )
     return "\n".join(lines) or "No goal can be judged yet."
 

@@ -77,7 +77,8 @@ def test_glimpse_page_marks_rows() -> None:
     assert report.best(record, CNN, STEPS) == ("cnn_16_24_32_64", pytest.approx(4.5))
     found = report.findings(record)
     assert "4.00% (`reinforce_leave_one_out_6`); the goal of 5.0% is reached, and it is below" in found
-    assert "**not below** the best whole-image network" in found and "+0.20 points from `soft_6`, within" in found
+    assert "**not below** the best whole-image network" in found
+    assert "is 0.20 points above `soft_6`; the goal of at most 0.5 above is reached." in found
     rows = {name: record[name] for name in record if ROWS[name].section == SIX}
     assert [line.split("|")[2].strip() for line in report.rows_table(rows, record).splitlines()[2:]] == [
         "3.80",
