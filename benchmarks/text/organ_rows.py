@@ -50,7 +50,7 @@ _NO_MEMORY = "--model.objective.memory=0"
 # The most wanted first.
 ROWS: dict[str, Row] = {
     MAXIMUM_LIKELIHOOD: Row("the start of the others", (RATE,), steps=0),
-    LONGEST: Row(f"the configuration: {LONG:,} steps, a rate that falls from 0.0005", steps=LONG),
+    LONGEST: Row(f"the configuration: {LONG:,} steps, a rate that falls from 0.001", steps=LONG),
     "weight_0": _weight(0.0, "the domain reward alone, no discriminator"),
     "weight_0.2": _weight(0.2, ""),
     "weight_0.2_shared": _weight(0.2, "copies share their reward", "--model.objective.copies=shared"),
