@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+LEAST_TEMPERATURE = 1e-30
+
 
 def check_sizes(least: int = 1, /, **sizes: Any) -> None:
     """Check that numbers, and all numbers of sequences, are whole and at least ``least``.
@@ -31,7 +33,13 @@ def check_positive(**numbers: float | int) -> None:
     """Check that numbers are finite and above 0; ValueError that names the first that is not."""
     for name, number in numbers.items():
         if not 0 < number < math.inf:
-            raise ValueError(f"{name} must be > 0, got {number}")
+            raise ValueError(f"{name} must be > 0 and finite, got {number}")
+
+
+def check_temperature(temperature: float) -> None:
+    """Check that a temperature is finite, and not so small that logits over it leave the range of float32."""
+    if not LEAST_TEMPERATURE <= temperature < math.inf:
+        raise ValueError(f"temperature must be > 0 and finite, and not below {LEAST_TEMPERATURE:g}, got {temperature}")
 
 
 def check_dropout(dropout: float) -> None:

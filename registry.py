@@ -96,6 +96,7 @@ class Registry(Generic[T]):
     Args:
         kind: name of the kind in messages, such as "estimator".
         context: arguments that the caller of ``build`` passes to every part of this kind. A spec must not give them.
+        base: class that parts from outside of the package must extend; None for any class or function.
 
     Attributes:
         plugins: module that registered a name, for those from outside of the package.
@@ -103,8 +104,8 @@ class Registry(Generic[T]):
 
     everyone: ClassVar[WeakSet[Registry[Any]]] = WeakSet()
 
-    def __init__(self, kind: str, context: Collection[str] = ()) -> None:
-        self.kind, self.context = kind, tuple(context)
+    def __init__(self, kind: str, context: Collection[str] = (), base: type | None = None) -> None:
+        self.kind, self.context, self.base = kind, tuple(context), base
         self._entries: dict[str, T] = {}
         self.plugins: dict[str, str] = {}
         self.everyone.add(self)
@@ -115,8 +116,8 @@ class Registry(Generic[T]):
         A class or function takes the place of its earlier self, as in a cell of a notebook that is run again.
 
         Raises:
-            ValueError: the name is taken by another one; or an object from outside of the package does not take the
-                context.
+            ValueError: the name is taken by another one; or an object from outside of the package does not extend the
+                base class, or does not take the context.
         """
 
         def add(entry: T) -> T:
@@ -124,6 +125,7 @@ class Registry(Generic[T]):
                 raise ValueError(f"{self.kind} '{name}' is registered twice")
             module = _running_module()
             if module.partition(".")[0] != PACKAGE:
+                self._check_base(name, entry)
                 self._check_context(name, entry)
             if module.partition(".")[0] not in ("", "__main__", PACKAGE):
                 self.plugins[name] = module
@@ -131,6 +133,10 @@ class Registry(Generic[T]):
             return entry
 
         return add
+
+    def _check_base(self, name: str, entry: T) -> None:
+        if self.base and not (isinstance(entry, type) and issubclass(entry, self.base)):
+            raise ValueError(f"{self.kind} '{name}' must be a class that extends {self.base.__name__}")
 
     def _check_context(self, name: str, entry: T) -> None:
         if not callable(entry):

@@ -21,6 +21,7 @@ from .files.outputs import (
 )
 
 PART = 500  # samples drawn at a time; the memory of more does not grow with -n
+VIEW = ("scale", "columns", "no_labels")  # for models of images
 OPTIONS = ("prefix", "label", "top_k", "top_p")  # for those models whose ``sample`` takes them
 
 
@@ -54,6 +55,8 @@ def run(options: argparse.Namespace) -> None:
     from .files.terminal import with_progress
 
     check_count("-n", options.n)
+    if not 0 <= options.seed < 2**63:
+        raise ValueError(f"--seed must be from 0 to 2^63 - 1, got {options.seed}")
     view = read_view(options)
     source = resolve_source(options.source)
     model = source.model
@@ -62,6 +65,10 @@ def run(options: argparse.Namespace) -> None:
     for name in sorted(given.keys() - model.sample_options):
         raise ValueError(f"a {model.registry_name} model has no use for --{name}; leave it out")
     images = hasattr(model, "image_shape")
+    if not images and (unused := [name for name in VIEW if getattr(options, name)]):
+        raise ValueError(
+            f"a {model.registry_name} model draws no images and has no use for --{unused[0]}; leave it out"
+        )
     parts = _draw(model, options.n, options.seed, temperature=options.temperature, **given)
     if images or options.out or not sys.stdout.isatty():  # else the sentences themselves are on the terminal
         parts = with_progress(parts, options.n, "images" if images else "sentences")

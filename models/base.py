@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import lightning as L
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..interfaces import Batch
-from ..ranges import check_positive, check_sizes, check_weights
+from ..ranges import check_positive, check_sizes, check_temperature, check_weights
 from ..registry import Registry, from_options, plain
 from .inputs import check_batch, check_levels, check_source
 from .relaxed.annealed import Annealed
@@ -208,7 +209,9 @@ class ZooModel(L.LightningModule):
         fused = (self.device.type == "cpu" and not mixed) or None
         optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=fused)
         ends = [math.inf if group.get("constant") else end for group in groups]
-        factors = [partial(learning_rate_factor, warmup=config.warmup, total=total) for total in ends]
+        factors: list[Callable[[int], float]] = [
+            partial(learning_rate_factor, warmup=config.warmup, total=total) for total in ends
+        ]
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factors)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
@@ -247,10 +250,10 @@ def learning_rate_factor(step: int, warmup: int, total: float) -> float:
 
 
 def check_draws(n: int, temperature: float) -> None:
-    """Check that n >= 1 and that the temperature is a positive number, else ValueError."""
-    if n < 1:
-        raise ValueError(f"n must be >= 1, got {n}")
-    check_positive(temperature=temperature)
+    """Check that n is a whole number >= 1, and the temperature as ``check_temperature`` does; else ValueError."""
+    if not isinstance(n, Integral) or n < 1:
+        raise ValueError(f"n must be a whole number >= 1, got {n}")
+    check_temperature(temperature)
 
 
 def lerp_path(start: Tensor, end: Tensor, steps: int) -> Tensor:

@@ -6,13 +6,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..ranges import check_sizes
 from ..registry import unknown_name
 from .inputs import check_classes
 
-Label = int | str | Tensor  # of all samples by number or name, or numbers of each
+Label = int | str | Sequence[int | str] | Tensor  # of all samples by number or name, or those of each
 MOST_BYTES = 1 << 18  # of all names in a configuration
 
 
@@ -60,11 +61,13 @@ def named_classes(source: Any, classes: int, names: tuple[str, ...]) -> tuple[st
 
 
 def class_number(label: Label | None, names: Sequence[str]) -> int | Tensor | None:
-    """Return the number of a class that is named; numbers and None as they are.
+    """Return the number of a class that is named, a tensor for several; numbers and None as they are.
 
     Raises:
         ValueError: an unknown name, or classes without names.
     """
+    if isinstance(label, Sequence) and not isinstance(label, str):
+        return torch.tensor([class_number(one, names) for one in label])
     if not isinstance(label, str):
         return label
     if not names:

@@ -133,6 +133,8 @@ def check_image_shape(image_shape: Sequence[int]) -> tuple[int, int, int]:
 def check_images(x: Tensor, image_shape: Sequence[int]) -> None:
     """Check that images ``b c h w`` have the shape ``c h w`` and are floats; the ValueError names the fix."""
     shape = tuple(image_shape)
+    if not isinstance(x, Tensor):
+        raise ValueError(f"images must be a tensor, got {type(x).__name__}; use torch.as_tensor(x)")
     if x.ndim != 4:
         batch = "; the batch axis is missing: x[None]" if x.shape in (shape, shape[1:]) else ""
         sides = ", ".join(map(str, shape))

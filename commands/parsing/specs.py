@@ -6,6 +6,7 @@ are found through ``parts``, which a class with parts declares.
 
 from __future__ import annotations
 
+import inspect
 from argparse import ArgumentError
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -34,6 +35,7 @@ class Constructor:
     """
 
     def __init__(self, entry: Callable[..., Any], context: Sequence[str] = ()) -> None:
+        self._entry = entry
         self._parser = ArgumentParser(exit_on_error=False)
         add = self._parser.add_class_arguments if isinstance(entry, type) else self._parser.add_function_arguments
         added = add(entry, skip=set(context), fail_untyped=False)
@@ -99,7 +101,10 @@ class Constructor:
         """Check that an argument may be null, which the parser takes for any; ValueError that names it."""
         hint = self._hints.get(name, Any)
         if hint is not Any and hint is not None and NoneType not in get_args(hint):
-            raise ValueError(f"{key}.{name} must not be null; leave it out for its default")
+            argument = inspect.signature(self._entry).parameters.get(name)
+            needed = argument is not None and argument.default is argument.empty
+            fix = "it has no default, so give a value" if needed else "leave it out for its default"
+            raise ValueError(f"{key}.{name} must not be null; {fix}")
 
     def leaves(self, options: Mapping[str, Any], key: str) -> Iterator[str]:
         """Yield the full names of all options, those of the parts that are chosen included."""

@@ -58,7 +58,11 @@ class Sentences:
 
     def place(self, row: int) -> str:
         """File and line numbers of a sentence."""
-        return Line(self.files[row], self.numbers[row], "", last=self.lasts[row]).place
+        return self.line(row).place
+
+    def line(self, row: int) -> Line:
+        """Return where a sentence is from, without its text."""
+        return Line(self.files[row], self.numbers[row], "", last=self.lasts[row])
 
     def select(self, rows: list[int]) -> Sentences:
         """Return these sentences only."""
@@ -92,7 +96,7 @@ def split_sentences(lines: Iterable[Line], source: str, tokenization: Tokenizati
         if EOS in line.text:
             raise ValueError(f"{line.place} contains {EOS}, which is added to every line; remove it")
         tokens = [types.setdefault(token, token) for token in tokenization.split(line.text)]
-        check_length(len(tokens), longest_line, line.place, tokenization.level)
+        check_length(len(tokens), longest_line, line, tokenization.level)
         total += len(tokens)
         files.append(line.file)
         numbers.append(line.number)
@@ -112,12 +116,13 @@ def split_sentences(lines: Iterable[Line], source: str, tokenization: Tokenizati
     return Sentences(source, files, numbers, lasts, sentences, tokenization, longest_line, labels or None)
 
 
-def check_length(tokens: int, longest_line: int, place: str, level: str) -> None:
-    """Check that a line has at most ``longest_line`` tokens, else ValueError."""
+def check_length(tokens: int, longest_line: int, line: Line, level: str) -> None:
+    """Check that a line, or lines that were joined, have at most ``longest_line`` tokens, else ValueError."""
     if tokens > longest_line:
+        shorter = "give shorter lines" if line.last is None else "lower lines_per_sequence"
         raise ValueError(
-            f"{place} has {tokens} tokens ({level} level), more than longest_line={longest_line}; raise longest_line "
-            "or give shorter lines"
+            f"{line.place} has {tokens} tokens ({level} level), more than longest_line={longest_line}; raise "
+            f"longest_line or {shorter}"
         )
 
 
@@ -167,7 +172,7 @@ def encode(sentences: Sentences, vocabulary: Vocabulary) -> tuple[list[list[int]
         words = {word: [vocabulary.ids[part] for part in vocabulary.pairs.split(word)] for word in sentences.counts}
         ids = [[number for word in sentence for number in words[word]] for sentence in sentences.tokens]
         for row, sentence in enumerate(ids):
-            check_length(len(sentence), sentences.longest_line, sentences.place(row), vocabulary.level)
+            check_length(len(sentence), sentences.longest_line, sentences.line(row), vocabulary.level)
         return ids, 0.0
     unknown = vocabulary.ids[UNKNOWN]
     ids = [[vocabulary.ids.get(token, unknown) for token in sentence] for sentence in sentences.tokens]

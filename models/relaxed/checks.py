@@ -18,7 +18,9 @@ def check_logits(logits: Tensor, name: str = "logits") -> Tensor:
 
 
 def check_codes(codes: Tensor) -> Tensor:
-    """Return codes as int64; ValueError unless they are whole numbers."""
+    """Return codes as int64; ValueError unless they are a tensor of whole numbers."""
+    if not isinstance(codes, Tensor):
+        raise ValueError(f"codes must be a tensor, got {type(codes).__name__}; use torch.as_tensor(codes)")
     if codes.is_floating_point() or codes.dtype == torch.bool or codes.is_complex():
         raise ValueError(f"codes must be whole numbers, got {codes.dtype}; use codes.long()")
     return codes.long()

@@ -7,8 +7,11 @@ Top-k: Fan, Lewis & Dauphin 2018 (arXiv:1805.04833), section 5. Nucleus (top-p):
 from __future__ import annotations
 
 import math
+from numbers import Integral
 
 from torch import Tensor
+
+from ...ranges import check_temperature
 
 
 def truncate(logits: Tensor, top_k: int | None = None, top_p: float | None = None, temperature: float = 1.0) -> Tensor:
@@ -22,12 +25,11 @@ def truncate(logits: Tensor, top_k: int | None = None, top_p: float | None = Non
         temperature: divides the logits first; lower is more typical.
 
     Raises:
-        ValueError: temperature <= 0, top_k < 1, top_p outside (0, 1].
+        ValueError: errors of ``check_temperature``; top_k < 1, top_p outside (0, 1].
     """
-    if not 0 < temperature < math.inf:
-        raise ValueError(f"temperature must be > 0, got {temperature}; use top_k=1 for the most probable")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k must be >= 1, got {top_k}; leave it out to keep all")
+    check_temperature(temperature)
+    if top_k is not None and (not isinstance(top_k, Integral) or top_k < 1):
+        raise ValueError(f"top_k must be a whole number >= 1, got {top_k}; leave it out to keep all")
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p must be in (0, 1], got {top_p}; leave it out to keep all")
     logits = logits / temperature

@@ -177,7 +177,7 @@ class TextVAE(LatentTextModel):
         Raises:
             ValueError: codes of another shape, kind or range; errors of ``encode`` for labels.
         """
-        vocabulary, z = self.require_vocabulary(), self.latent.embed(codes.to(self.device))
+        vocabulary, z = self.require_vocabulary(), self.latent.embed(torch.as_tensor(codes).to(self.device))
         if z.ndim != 2:
             raise ValueError(f"give codes of shape (b, {self.latent.latents}), got {tuple(codes.shape)}")
         conditions = self.context(z, self._one_hot(self._labels(label, len(z))))
@@ -208,9 +208,11 @@ class TextVAE(LatentTextModel):
         Raises:
             ValueError: another number of sentences, fewer than 2 steps; errors of ``encode``.
         """
-        if len(start) != len(end) or steps < 2:
-            raise ValueError(f"give as many ends as starts, and 2 steps or more, got {len(start)}, {len(end)}, {steps}")
-        codes = self.latent.path(self._posterior(start, label), self._posterior(end, label), steps)
+        check_sizes(2, steps=steps)
+        first, last = self._posterior(start, label), self._posterior(end, label)
+        if len(first) != len(last):
+            raise ValueError(f"give as many ends as starts, got {len(first)} starts and {len(last)} ends")
+        codes = self.latent.path(first, last, steps)
         if (labels := self._labels(label, len(start))) is not None:
             labels = labels.repeat_interleave(steps)
         lines = self.decode(rearrange(codes, "b s n -> (b s) n"), labels)

@@ -128,6 +128,8 @@ def test_override(options: dict[str, Any], overrides: list[str], expected: dict[
         (["wheel={name: [spoked]}"], "car.wheel: wheel must be a name or {name: ..., options}"),
         (["spare.spokes=1"], "car.spare: wheel must be a name or {name: ..., options}"),
         (["wheel=solid"], "car.wheel.grade is missing"),
+        (["wheel={name: solid, grade: null}"], "car.wheel.grade must not be null; it has no default, so give a value"),
+        (["wheel={name: spoked, spokes: null}"], "car.wheel.spokes must not be null; leave it out for its default"),
         (["tyre=round"], "car.tyre is a mapping of width, name_of_maker; got 'round'"),
         (["engine=diesel", "engine.flywheel=[1]"], "car.engine.flywheel: expected str or dict, got '[1]'"),
     ],

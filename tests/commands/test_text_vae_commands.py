@@ -76,6 +76,8 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "codes beyond": (["decode", "vae", "beyond.npz"], "whole values in [0, 3)"),
     "no codes": (["decode", "vae", "none.npz"], "there is no 'none.npz'; give an .npz file with 'codes'"),
     "a named class": (["sample", "vae", "--label", "high"], "this model has no named classes: give a number"),
+    "a wide picture": (["sample", "vae", "--columns", "3"], "draws no images and has no use for --columns"),
+    "a huge seed": (["sample", "vae", "--seed", "9" * 20], "--seed must be from 0 to 2^63 - 1, got 9999"),
     "a class of none": (["decode", "vae", "codes.npz", "--label", "0"], "depends on no label"),
     "ONNX": (["export", "vae", "--onnx", "folder"], "a text_vae model has nothing to export"),
 }

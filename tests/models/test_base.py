@@ -237,11 +237,11 @@ def test_bound_without_samples_raises(name: str, samples: int) -> None:
 @pytest.mark.parametrize("n", [0, -1])
 @pytest.mark.parametrize("name", ["categorical_vae", "gaussian_vae", "vq_vae"])
 def test_sample_of_none_raises(name: str, n: int) -> None:
-    with pytest.raises(ValueError, match="n must be >= 1"):
+    with pytest.raises(ValueError, match="n must be a whole number >= 1"):
         create_model(name, image_shape=[1, 8, 8]).sample(n)
 
 
-@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("temperature", [0.0, -1.0, 1e-40, float("nan"), float("inf")])
 @pytest.mark.parametrize("name", ["categorical_vae", "gaussian_vae", "vq_vae"])
 def test_sample_temperature_out_of_range_raises(name: str, temperature: float) -> None:
     with pytest.raises(ValueError, match="temperature must be > 0"):

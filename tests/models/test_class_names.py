@@ -103,6 +103,7 @@ def test_prior_knows_names_of_pictures(tmp_path: Path) -> None:
 
 def test_names_or_their_number() -> None:
     assert read_classes(3) == (3, ()) and read_classes(["a", "b"]) == (2, ("a", "b")) and read_classes(0) == (0, ())
+    assert class_number(["b", 0], ["a", "b"]).tolist() == [1, 0]  # type: ignore[union-attr]
     assert class_number("b", ["a", "b"]) == 1 and class_number(1, []) == 1 and class_number(None, []) is None
     with pytest.raises(ValueError, match="this model has no named classes: give a number in the place of 'a'"):
         class_number("a", [])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, ClassVar, SupportsFloat
 
 import torch
 from torch import Tensor
@@ -32,9 +33,16 @@ class DomainReward:
 
     needs_training_text: ClassVar[bool] = False  # has ``learn`` something to do?
 
-    def __init__(self) -> None:
-        self._forms: dict[str, str | None] = {}  # by sentence
-        self._scores: dict[str, float] = {}  # by canonical form
+    # Cached properties: a subclass need not call an ``__init__`` for them.
+    @cached_property
+    def _forms(self) -> dict[str, str | None]:
+        """Canonical forms by sentence."""
+        return {}
+
+    @cached_property
+    def _scores(self) -> dict[str, float]:
+        """Scores by canonical form."""
+        return {}
 
     def learn(self, sentences: Sequence[str]) -> None:
         """Take the training sentences; scores that were given before are forgotten, since they may depend on them."""
@@ -49,29 +57,44 @@ class DomainReward:
         raise NotImplementedError
 
     def forms(self, sentences: Sequence[str]) -> list[str | None]:
-        """Return the canonical forms of sentences."""
+        """Return the canonical forms of sentences.
+
+        Raises:
+            ValueError: ``canonical`` fails, or returns what is no text.
+        """
         if len(self._forms) + len(sentences) > KEPT:
             self._forms, self._scores = {}, {}
         for sentence in sentences:
             if sentence not in self._forms:
-                self._forms[sentence] = self.canonical(sentence)
+                form = self._run(self.canonical, sentence)
+                if not (form is None or isinstance(form, str)):
+                    raise ValueError(f"{type(self).__name__}.canonical must return text or None, got {form!r}")
+                self._forms[sentence] = form
         return [self._forms[sentence] for sentence in sentences]
+
+    def _run(self, method: Callable[[str], Any], text: str) -> Any:
+        """Return what a method returns, which may be a user's; ValueError that names it and the text if it fails."""
+        try:
+            return method(text)
+        except Exception as error:
+            place = f"{type(self).__name__}.{method.__name__}"
+            raise ValueError(f"{place} fails for {text!r}: {type(error).__name__}: {error}") from error
 
     def __call__(self, sentences: Sequence[str]) -> Tensor:
         """Return the scores of sentences, float32 ``n``.
 
         Raises:
-            ValueError: a score that is not in [0, 1], NaN included.
+            ValueError: a score that is no number in [0, 1], NaN included; ``score`` or ``canonical`` fails.
         """
         return torch.tensor([0.0 if form is None else self._known(form) for form in self.forms(sentences)])
 
     def _known(self, form: str) -> float:
         if form not in self._scores:
-            score = float(self.score(form))
-            if not 0 <= score <= 1:
+            score = self._run(self.score, form)
+            if not (isinstance(score, SupportsFloat) and 0 <= float(score) <= 1):
                 raise ValueError(f"{type(self).__name__} gives {score} to {form!r}; a domain reward is in [0, 1]")
-            self._scores[form] = score
+            self._scores[form] = float(score)
         return self._scores[form]
 
 
-DOMAIN_REWARDS: Registry[type[DomainReward]] = Registry("domain reward")
+DOMAIN_REWARDS: Registry[type[DomainReward]] = Registry("domain reward", base=DomainReward)

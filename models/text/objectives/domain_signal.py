@@ -28,6 +28,8 @@ COPIES: dict[str, Callable[[Tensor], Tensor]] = {  # share of the reward that ea
     "unique": lambda copies: (copies == 1).to(copies),  # Blaschke et al. 2020, with a bucket of one
 }
 EVERYTHING, TRAINING = 2**31, "training text"  # as many sentences as there are, by the name of their source
+TRIED = 4  # sentences of each source that a reward is tried on
+CONTROLS = ("constant", "shuffled")
 
 
 class DomainSignal(nn.Module):
@@ -58,6 +60,8 @@ class DomainSignal(nn.Module):
             raise ValueError(f"copies must be one of {', '.join(COPIES)}, got {copies!r}")
         if memory and copies == WHOLE:
             raise ValueError("memory is of copies that lose reward: set copies=shared or copies=unique, or memory=0")
+        if control not in (None, *CONTROLS):
+            raise ValueError(f"domain_control must be {' or '.join(CONTROLS)}, or null for the reward, got {control!r}")
         self.vocabulary = vocabulary
         self.rule = copies
         self.copies = None if copies == WHOLE else RecentCopies(memory)
@@ -65,13 +69,19 @@ class DomainSignal(nn.Module):
         self.control = REWARDS[control or "learned"]()
 
     def learn(self, source: TextSource) -> None:
-        """Give the training sentences to a reward that needs them; ValueError of data that have none."""
-        if not self.reward.needs_training_text:
-            return
-        samples = source.reference_samples(EVERYTHING, torch.Generator().manual_seed(0))
-        if TRAINING not in samples:
+        """Give the training sentences to a reward that needs them, and try it on some of the data.
+
+        Raises:
+            ValueError: data without the training sentences that are needed; errors of ``DomainReward``.
+        """
+        needed = self.reward.needs_training_text
+        samples = source.reference_samples(EVERYTHING if needed else TRIED, torch.Generator().manual_seed(0))
+        if needed and TRAINING not in samples:
             raise ValueError("this domain reward compares with training text, and these data have none")
-        self.reward.learn(self.written(samples[TRAINING]))
+        if needed:
+            self.reward.learn(self.written(samples[TRAINING]))
+        for tokens in samples.values():  # a reward that fails does so before training
+            self.reward(self.written(tokens[:TRIED]))
 
     def written(self, tokens: Tensor) -> list[str]:
         """Write out token ids ``n t``."""

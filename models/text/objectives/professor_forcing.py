@@ -20,7 +20,6 @@ from ....ranges import check_positive, check_sizes, check_weights
 from ....registry import Spec, from_options
 from ....vocabulary import Vocabulary
 from ...relaxed import ESTIMATORS, RelaxedCategorical, select
-from ...relaxed.baselines import BASELINES
 from ..generators.base import LanguageModel, length_mask, without_dropout
 from ..generators.feedback import hard
 from ..relaxed_tokens import token_mask
@@ -28,7 +27,7 @@ from ..rewards import check_others
 from .base import OBJECTIVES, Objective
 from .maximum_likelihood import MaximumLikelihood
 from .organ import policy_loss
-from .seqgan import check_batch
+from .seqgan import build_baseline, check_batch
 
 LEARNS_BELOW, TEACHES_ABOVE = 0.99, 0.75  # accuracies of the discriminator, section 4 of the paper
 SCORED = "reinforce"
@@ -52,7 +51,7 @@ class StateAdversary:
     learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
-        check_sizes(width=self.width, steps=self.steps)
+        check_sizes(**{"adversary.width": self.width, "adversary.steps": self.steps})
         check_positive(**{"adversary.learning_rate": self.learning_rate})
 
 
@@ -92,13 +91,15 @@ class ProfessorForcing(Objective):
         max_length: longest sentence in tokens.
         weight: of the adversarial part; 0 is maximum likelihood.
         estimator: how the gradient passes the tokens of the free run: null stops at them, as in the paper; a pathwise
-            estimator passes through them; reinforce rewards them with log D.
+            estimator passes through them; reinforce rewards them with log D, and may have a ``baseline`` of rewards.
         temperature: of a pathwise estimator, a number or a schedule.
         adversary: options of ``StateAdversary``.
         shuffled: the generator gets the gradient of another sentence: a control.
 
     Raises:
-        ValueError: an unknown name, a weight < 0, an estimator without a pathwise gradient that is not reinforce.
+        ValueError: an unknown name, a weight < 0, an estimator without a pathwise gradient that is not reinforce, an
+            option of reinforce that has no use here; in training, a batch of one sentence for reinforce with
+            ``leave_one_out`` or for ``shuffled``.
 
     Example:
         >>> objective = {"name": "professor_forcing", "estimator": "reinmax", "adversary": {"width": 16}}
@@ -125,14 +126,17 @@ class ProfessorForcing(Objective):
         check_weights(weight=weight)
         self.weight, self.shuffled = weight, shuffled
         self.adversary = from_options(StateAdversary, adversary)
-        self.scored = estimator is not None and ESTIMATORS.read(estimator)[0] == SCORED
+        name, options = (None, {}) if estimator is None else ESTIMATORS.read(estimator)
+        self.scored = name == SCORED
+        if self.scored and (unused := options.keys() - {"baseline"}):
+            raise ValueError(f"reinforce has no use for {', '.join(sorted(unused))} here; it may have a baseline")
         self.relaxed = None if estimator is None or self.scored else RelaxedCategorical(estimator, temperature)
         if self.relaxed is not None and not self.relaxed.estimator.pathwise:
             raise ValueError(
                 f"estimator '{self.relaxed.name}' has no pathwise gradient; use null as in the paper, reinforce, or "
                 "one such as straight_through_gumbel_softmax"
             )
-        self.baseline = BASELINES.build("leave_one_out", event_shape=None)
+        self.baseline = build_baseline(options.get("baseline", "leave_one_out") if self.scored else "none")
         self.maximum_likelihood = MaximumLikelihood(vocabulary, max_length)
         self.register_buffer("accuracy", torch.tensor(0.5))
 
@@ -142,16 +146,16 @@ class ProfessorForcing(Objective):
 
     def generator_metrics(self, generator: LanguageModel, batch: Batch) -> dict[str, Tensor]:
         """``loss`` and ``nll`` in nats per token, and ``accuracy`` of the discriminator on its last batch."""
+        n = len(batch["tokens"])
+        check_batch(n, self.baseline, "estimator.baseline")
+        if self.shuffled:
+            check_others(n)
         metrics = self.maximum_likelihood.generator_metrics(generator, batch)
         metrics["accuracy"] = self.accuracy.clone()
         if not self.weight or self.accuracy <= TEACHES_ABOVE:
             return metrics
-        n = len(batch["tokens"])
-        if self.scored:
-            check_batch(n, self.baseline)
         tokens, behaviour = self.free_run(generator, n)
         if self.shuffled:
-            check_others(n)
             behaviour.register_hook(lambda gradient: gradient.roll(1, 0))
         score = self.discriminator(behaviour, token_mask(tokens, self.eos_id))  # n
         loss = F.softplus(-score).mean()

@@ -123,10 +123,10 @@ def build_baseline(spec: Spec) -> Baseline:
         raise ValueError(f"the baseline '{name}' needs logits, not only rewards; use one of {known}") from None
 
 
-def check_batch(sentences: int, baseline: Baseline) -> None:
-    """Check that a baseline has as many sentences as it compares; else ValueError."""
+def check_batch(sentences: int, baseline: Baseline, option: str = "baseline") -> None:
+    """Check that a baseline has as many sentences as it compares; else ValueError with the objective's option."""
     if sentences < baseline.minimum_samples:
         raise ValueError(
             f"this baseline compares {baseline.minimum_samples} sentences or more of a batch, got {sentences}; raise "
-            "--data.batch_size or use --model.objective.baseline=none"
+            f"--data.batch_size or use --model.objective.{option}=none"
         )

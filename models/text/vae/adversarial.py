@@ -17,6 +17,7 @@ from .critic import build_critic, critic_loss, two_sample_accuracy
 from .latent import Latent
 from .matching import MATCHINGS, Matching, warmed_up
 
+MAX_HIDDEN = 10_000
 DRAWS = 8  # of each sentence's code, of which the critic learns: its ratio is less noisy, and a draw costs little
 
 
@@ -37,7 +38,8 @@ class Adversarial(Matching):
         learning_rate: its learning rate, several times the model's.
 
     Raises:
-        ValueError: a negative weight, a width below 1, steps that are not whole, or a learning rate that is not > 0.
+        ValueError: a negative weight, a width below 1 or above ``MAX_HIDDEN``, steps that are not whole, or a learning
+            rate that is not > 0.
     """
 
     monitor = "val/objective"
@@ -48,6 +50,8 @@ class Adversarial(Matching):
         super().__init__(width)
         check_weights(weight=weight)
         check_sizes(hidden=hidden)
+        if hidden > MAX_HIDDEN:
+            raise ValueError(f"hidden must be at most {MAX_HIDDEN}, got {hidden}")
         check_sizes(0, warmup=warmup)
         check_positive(learning_rate=learning_rate)
         self.weight, self.warmup, self.learning_rate = weight, warmup, learning_rate

@@ -19,10 +19,10 @@ def encode_sentences(vocabulary: Vocabulary, max_length: int, lines: Sequence[st
         lines: text, one sentence each.
 
     Raises:
-        ValueError: one text in the place of several, none, a sentence that is too long, a text of another length where
-            all have the same, or an unknown token in a vocabulary without ``<unk>``.
+        ValueError: no list of texts, or an empty one; a sentence that is too long, a text of another length where all
+            have the same, or an unknown token in a vocabulary without ``<unk>``.
     """
-    if isinstance(lines, str) or not len(lines):
+    if not isinstance(lines, (list, tuple)) or not lines or not all(isinstance(line, str) for line in lines):
         raise ValueError("give a list of sentences, such as ['a man sits.']")
     ids = [vocabulary.encode(line) for line in lines]
     ended = vocabulary.eos is not None

@@ -163,7 +163,9 @@ def test_lines_are_joined_within_their_file(tmp_path, write):
     assert found == {"a / b / c", "d / e / f", "g", *ends}
     whole = TextData.from_lines([f"{i} x" for i in range(40)], **joined)
     assert whole.vocabulary.decode(whole.splits.train.tokens[0]) in ends
-    with pytest.raises(ValueError, match=r"a.txt line 1 to 4 has 9 tokens .* longest_line=8; raise longest_line"):
+    with pytest.raises(
+        ValueError, match=r"a.txt line 1 to 4 has 9 tokens .* raise longest_line or lower lines_per_seq"
+    ):
         TextData("text", path=str(tmp_path), longest_line=8, **joined).setup()
     with pytest.raises(ValueError, match=r"line \d+ to \d+ has \d+ tokens \(bpe level\)"):  # once words are split
         TextData(

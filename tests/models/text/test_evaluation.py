@@ -92,7 +92,7 @@ def test_sentences(make: Make) -> None:
         model.sample(2, prefix="a a a a a a")
     with pytest.raises(ValueError, match="'zebroid' is not one of the"):
         model.sample(2, prefix="a zebroid")
-    with pytest.raises(ValueError, match="n must be >= 1"):
+    with pytest.raises(ValueError, match="n must be a whole number >= 1"):
         model.sample(0)
     for draw in (TextGAN().sample, TextGAN().sample_tokens):
         with pytest.raises(ValueError, match="has no vocabulary yet: train it"):

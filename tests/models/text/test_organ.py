@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from gumbelzoo.data import TextData
-from gumbelzoo.models.text.domain_rewards import DomainReward
+from gumbelzoo.models.text.domain_rewards import DOMAIN_REWARDS, DomainReward
 from gumbelzoo.models.text.objectives.organ import policy_loss
 from gumbelzoo.models.text.objectives.recent_copies import RecentCopies
 from gumbelzoo.models.text.text_gan import TextGAN
@@ -179,7 +179,7 @@ def test_gumbel_organ_adds_both_parts(make: Make, batch: MakeBatch) -> None:
         ({**MAN, "weight": 1.5}, "weight must be in"),
         ({"domain_reward": "solubility"}, "unknown domain reward"),
         ({"domain_reward": {"name": "token_share", "tokens": "man"}}, "tokens must be a list"),
-        ({**MAN, "domain_control": "none"}, "unknown reward"),
+        ({**MAN, "domain_control": "none"}, "domain_control must be constant or shuffled, or null"),
         ({**MAN, "baseline": "learned"}, "needs logits"),
         ({**MAN, "memory": 10}, "set copies=shared or copies=unique"),
         ({**MAN, "copies": "none"}, "copies must be one of whole, shared, unique, got 'none'"),
@@ -190,6 +190,42 @@ def test_gumbel_organ_adds_both_parts(make: Make, batch: MakeBatch) -> None:
 def test_organ_refuses(options: dict[str, Any], message: str, make: Make) -> None:
     with pytest.raises(ValueError, match=message):
         make("organ", options)
+
+
+class Late(DomainReward):
+    """Options of its own, and no ``__init__`` of the base class."""
+
+    def __init__(self, gives: Any) -> None:
+        self.gives = gives
+
+    def canonical(self, sentence: str) -> Any:
+        return sentence if self.gives != "number" else 3
+
+    def score(self, sentence: str) -> Any:
+        return {}[sentence] if self.gives == "error" else self.gives
+
+
+@pytest.mark.parametrize(
+    ("gives", "message"),
+    [
+        (None, "Late gives None to '.*'; a domain reward is in"),
+        (3.0, "Late gives 3.0 to"),
+        ("error", "Late.score fails for '.*': KeyError: "),
+        ("number", "Late.canonical must return text or None, got 3"),
+    ],
+)
+def test_reward_is_tried_before_training(gives: Any, message: str, make: Make) -> None:
+    """On sentences of the data, before a long pretraining: one line names the method and its sentence."""
+    DOMAIN_REWARDS.register("late")(Late)
+    model = make("organ", {"domain_reward": {"name": "late", "gives": gives}})
+    with pytest.raises(ValueError, match=message):
+        model.objective.learn(TextData("grammar"))
+    make("organ", {"domain_reward": {"name": "late", "gives": 0.5}}).objective.learn(TextData("grammar"))
+
+
+def test_reward_is_a_class() -> None:
+    with pytest.raises(ValueError, match="domain reward 'function' must be a class that extends DomainReward"):
+        DOMAIN_REWARDS.register("function")(lambda sentence: 0.5)  # type: ignore[arg-type,return-value]
 
 
 def test_organ_trains_and_is_tested(make_unbuilt: Make, fit: Callable[..., Any]) -> None:

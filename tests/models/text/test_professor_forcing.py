@@ -185,13 +185,35 @@ def test_shuffled_gradient_is_of_another(forcing: Make, batch: MakeBatch) -> Non
     [
         ({"weight": -1.0}, "weight"),
         ({"estimator": "arsm"}, "has no pathwise gradient"),
-        ({"adversary": {"width": 0}}, "width"),
+        ({"adversary": {"width": 0}}, "adversary.width must be"),
+        ({"estimator": {"name": "reinforce", "samples": 2}}, "reinforce has no use for samples here"),
+        ({"estimator": {"name": "reinforce", "baseline": "learned"}}, "needs logits"),
         ({"adversary": {"learning_rate": 0.0}}, "learning_rate must be > 0"),
     ],
 )
 def test_professor_forcing_refuses(options: dict[str, Any], message: str, forcing: Make) -> None:
     with pytest.raises(ValueError, match=message):
         forcing(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"estimator": "reinforce"}, r"use --model\.objective\.estimator\.baseline=none"),
+        ({"shuffled": True}, "use --data.batch_size=2 or more"),
+    ],
+)
+def test_batch_of_one_is_refused_at_once(
+    options: dict[str, Any], message: str, forcing: Make, batch: MakeBatch
+) -> None:
+    """Not first when the discriminator is good enough to be followed, which may be hours later."""
+    model = forcing(**options)
+    model.objective.accuracy.fill_(0.5)
+    with pytest.raises(ValueError, match=message):
+        model.objective.generator_metrics(model.generator, batch(1))
+    if "estimator" in options:
+        model = forcing(estimator={"name": "reinforce", "baseline": "none"})
+        assert model.objective.generator_metrics(model.generator, batch(1))["loss"] > 0
 
 
 def test_professor_forcing_trains(make_unbuilt: Make, fit: Callable[..., Any]) -> None:

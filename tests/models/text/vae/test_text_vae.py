@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -195,7 +196,7 @@ MISTAKES: dict[str, tuple[Callable[[TextVAE], Any], str]] = {
     "axes": (lambda model: model.decode(torch.zeros(2, dtype=torch.int64)), r"give codes of shape \(b, 2\)"),
     "label": (lambda model: model.encode(["a"], label=1), r"depends on no label; train one with --model\.classes"),
     "pairs": (lambda model: model.interpolate(["a"], ["a", "b"], 3), "give as many ends as starts"),
-    "one step": (lambda model: model.interpolate(["a"], ["b"], 1), "2 steps or more"),
+    "one step": (lambda model: model.interpolate(["a"], ["b"], 1), "steps must be a whole number >= 2"),
 }
 
 
@@ -222,6 +223,8 @@ ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"matching": {"name": "kl", "warmup": -1}}, "warmup must be a whole number >= 0"),
     ({"matching": {"name": "adversarial", "warmup": -1}}, "warmup must be a whole number >= 0"),
     ({"matching": {"name": "adversarial", "learning_rate": 0.0}}, "learning_rate must be > 0"),
+    ({"matching": {"name": "adversarial", "learning_rate": math.inf}}, "learning_rate must be > 0 and finite"),
+    ({"matching": {"name": "adversarial", "hidden": 10**9}}, "hidden must be at most"),
     ({"matching": {"name": "adversarial", "hidden": 0}}, "hidden must be a whole number >= 1"),
     ({"generator": {"name": "lstm", "widht": 3}}, "did you mean 'width'"),
     ({"encoder": {"dropout": 1.0}}, r"dropout must be in \[0, 1\), got 1\.0"),
@@ -264,7 +267,10 @@ def test_conditional_model(tmp_path: Path) -> None:
     assert len(again.interpolate(["abcabc"], ["bbbbbb"], 3, label=0)[0]) == 3
     with pytest.raises(ValueError, match="this model depends on labels: give label, abc or xyz"):
         again.encode(["abcabc"])
-    with pytest.raises(ValueError, match=r"labels must lie in \[0, 2\), got 2 to 2"):
+    assert len(again.decode(codes, label=["abc", 1])) == 2
+    with pytest.raises(ValueError, match="labels must be whole numbers, got"):
+        again.encode(["abcabc"], label=True)
+    with pytest.raises(ValueError, match="a label of this model is from 0 to 1, got 2"):
         again.decode(codes, label=2)
 
 
