@@ -75,3 +75,28 @@ def class_number(label: Label | None, names: Sequence[str]) -> int | Tensor | No
     if label not in names:
         raise ValueError(unknown_name("label", label, names))
     return tuple(names).index(label)
+
+
+def expand_label(label: int | Tensor, n: int, classes: int, device: torch.device) -> Tensor:
+    """Return a label for each of n samples, from one for all of them or one each, ``-> n``.
+
+    Args:
+        label: number of a class, or numbers ``n``.
+        n: number of samples.
+        classes: number of classes of the model, 0 for an unconditional one.
+        device: where the labels go.
+
+    Raises:
+        ValueError: a label for an unconditional model, another number of labels, one that is no class.
+    """
+    if not classes:
+        raise ValueError("this model depends on no label; train one with --model.classes")
+    labels = torch.as_tensor(label, device=device)
+    if labels.shape not in ((), (1,), (n,)):
+        raise ValueError(f"give one label, or one for each of the {n} samples, got {tuple(labels.shape)}")
+    if labels.is_floating_point() or labels.dtype == torch.bool:
+        raise ValueError(f"labels must be whole numbers, got {labels.dtype}")
+    # On an accelerator the check would wait for the device.
+    if labels.device.type == "cpu" and len(wrong := labels[(labels < 0) | (labels >= classes)]):
+        raise ValueError(f"a label of this model is from 0 to {classes - 1}, got {wrong[0]}")
+    return labels.expand(n)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...interfaces import Batch
+from ..class_names import expand_label
 from ..inputs import check_labels
 from ..relaxed.sampling import categorical_sample
 
@@ -38,23 +39,11 @@ def sample_labels(
         generator: source of randomness.
 
     Raises:
-        ValueError: a label for an unconditional model, another number of labels, one that is no class.
+        ValueError: errors of ``expand_label``.
     """
-    if not classes:
-        if label is not None:
-            raise ValueError("this model depends on no label; train one with --model.classes")
-        return None
-    if label is None:
-        return categorical_sample(torch.zeros(n, classes, device=device), generator=generator)
-    labels = torch.as_tensor(label, device=device)
-    if labels.shape not in ((), (1,), (n,)):
-        raise ValueError(f"give one label, or one for each of the {n} samples, got {tuple(labels.shape)}")
-    if labels.is_floating_point() or labels.dtype == torch.bool:
-        raise ValueError(f"labels must be whole numbers, got {labels.dtype}")
-    # On an accelerator the check would wait for the device.
-    if labels.device.type == "cpu" and len(wrong := labels[(labels < 0) | (labels >= classes)]):
-        raise ValueError(f"a label of this model is from 0 to {classes - 1}, got {wrong[0]}")
-    return labels.expand(n)
+    if label is not None:
+        return expand_label(label, n, classes, device)
+    return categorical_sample(torch.zeros(n, classes, device=device), generator=generator) if classes else None
 
 
 def label_metrics(source: Any, tokens: Tensor, labels: Tensor | None) -> dict[str, float]:

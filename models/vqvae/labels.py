@@ -21,16 +21,3 @@ def batch_labels(batch: Batch, classes: int) -> Tensor:
     if "label" not in batch:
         raise ValueError("this prior depends on labels, and the data has none: set --model.classes=0")
     return check_labels(batch["label"], classes)
-
-
-def expand_label(label: Tensor, n: int, classes: int) -> Tensor:
-    """Return a label for each of n samples, from one for all of them or one each, ``-> n``.
-
-    Raises:
-        ValueError: an unconditional prior, another number of labels; errors of ``check_labels``.
-    """
-    if not classes:
-        raise ValueError("this prior depends on no label; train one with --model.classes")
-    if label.shape not in ((), (1,), (n,)):
-        raise ValueError(f"give one label, or one for each of the {n} samples, got {tuple(label.shape)}")
-    return check_labels(label.expand(n), classes)

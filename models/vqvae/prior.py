@@ -23,7 +23,7 @@ from torch import Tensor
 from ...interfaces import Batch
 from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, register_model
-from ..class_names import Label, class_number, named_classes, read_classes
+from ..class_names import Label, class_number, expand_label, named_classes, read_classes
 from ..quantizers import CodebookUsage
 from ..relaxed import RelaxedCategorical
 from ..relaxed.annealed import Annealed
@@ -31,7 +31,7 @@ from ..relaxed.truncation import truncate
 from .base import CodeModel
 from .codes import batch_codes, check_codes, has_codes
 from .frozen import frozen_vqvae, warn_of_other_pixels
-from .labels import batch_labels, expand_label
+from .labels import batch_labels
 from .priors import CODE_NETWORKS
 from .vqvae import VQVAE
 
@@ -227,12 +227,12 @@ class CodePrior(CodeModel):
             ValueError: n < 1, a label that the prior does not take; errors of ``truncate``.
         """
         check_draws(n, temperature)
-        if label is None:
+        number = class_number(label, self.class_names)
+        if number is None:
             uniform = torch.zeros(n, self.network.classes, device=self.device)
             labels = self.relaxed.sample(uniform, generator=generator)
         else:
-            number = class_number(label, self.class_names)
-            labels = expand_label(torch.as_tensor(number, device=self.device), n, self.classes)
+            labels = expand_label(number, n, self.classes, self.device)
 
         def draw(logits: Tensor) -> Tensor:
             logits = truncate(logits, top_k=top_k, top_p=top_p, temperature=temperature)

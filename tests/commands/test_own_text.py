@@ -60,7 +60,7 @@ def test_own_labelled_text_to_a_colleague(
     (said,) = capfd.readouterr().err.splitlines()
     assert "name='text' needs a path, --data.path=...: a UTF-8 file of one sentence a line, a folder" in said
     assert main(["sample", "weather", "--label=2"]) == 2
-    assert "labels must lie in [0, 2), got 2 to 2" in capfd.readouterr().err
+    assert "a label of this model is from 0 to 1, got 2" in capfd.readouterr().err
 
 
 def test_python_of_the_page_runs(capfd: pytest.CaptureFixture[str]) -> None:
