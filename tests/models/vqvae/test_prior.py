@@ -225,7 +225,7 @@ def test_label_mistakes_name_the_fix() -> None:
     with pytest.raises(ValueError, match="labels must be whole numbers"):
         model.sample_codes(3, label=torch.tensor(0.5))
     for n in (0, -1):
-        with pytest.raises(ValueError, match="n must be >= 1"):
+        with pytest.raises(ValueError, match="n must be a whole number >= 1"):
             model.sample(n)
 
 
