@@ -48,8 +48,8 @@ class Objective(nn.Module):
         """Parameters of the discriminator; empty without one."""
         return []
 
-    def learn(self, source: TextSource) -> None:
-        """Read what the objective needs of the data, before training and before test."""
+    def learn(self, source: TextSource | None) -> None:
+        """Read what the objective needs of the data, before training and before test; a mere loader has no source."""
 
     def sample_metrics(self, tokens: Tensor) -> dict[str, float]:
         """Return the objective's own metrics of test samples ``n t``, by name."""

@@ -68,14 +68,15 @@ class DomainSignal(nn.Module):
         self.reward: DomainReward = DOMAIN_REWARDS.build(reward)
         self.control = REWARDS[control or "learned"]()
 
-    def learn(self, source: TextSource) -> None:
+    def learn(self, source: TextSource | None) -> None:
         """Give the training sentences to a reward that needs them, and try it on some of the data.
 
         Raises:
             ValueError: data without the training sentences that are needed; errors of ``DomainReward``.
         """
         needed = self.reward.needs_training_text
-        samples = source.reference_samples(EVERYTHING if needed else TRIED, torch.Generator().manual_seed(0))
+        number, generator = EVERYTHING if needed else TRIED, torch.Generator().manual_seed(0)
+        samples = {} if source is None else source.reference_samples(number, generator)  # a loader has no source
         if needed and TRAINING not in samples:
             raise ValueError("this domain reward compares with training text, and these data have none")
         if needed:
@@ -137,7 +138,7 @@ class Mixture(Adversarial):
         """Parameters of the discriminator; empty where nothing comes from it."""
         return super().discriminator_parameters() if self.weight else []
 
-    def learn(self, source: TextSource) -> None:
+    def learn(self, source: TextSource | None) -> None:
         """Give the training sentences to a domain reward that needs them."""
         self.domain.learn(source)
 

@@ -220,7 +220,9 @@ def test_reward_is_tried_before_training(gives: Any, message: str, make: Make) -
     model = make("organ", {"domain_reward": {"name": "late", "gives": gives}})
     with pytest.raises(ValueError, match=message):
         model.objective.learn(TextData("grammar"))
-    make("organ", {"domain_reward": {"name": "late", "gives": 0.5}}).objective.learn(TextData("grammar"))
+    right = make("organ", {"domain_reward": {"name": "late", "gives": 0.5}}).objective
+    right.learn(TextData("grammar"))
+    right.learn(None)  # of a loader without a data module
 
 
 def test_reward_is_a_class() -> None:
