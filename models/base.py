@@ -209,9 +209,7 @@ class ZooModel(L.LightningModule):
         fused = (self.device.type == "cpu" and not mixed) or None
         optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=fused)
         ends = [math.inf if group.get("constant") else end for group in groups]
-        factors: list[Callable[[int], float]] = [
-            partial(learning_rate_factor, warmup=config.warmup, total=total) for total in ends
-        ]
+        factors: Any = [partial(learning_rate_factor, warmup=config.warmup, total=total) for total in ends]
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factors)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

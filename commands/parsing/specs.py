@@ -6,7 +6,6 @@ are found through ``parts``, which a class with parts declares.
 
 from __future__ import annotations
 
-import inspect
 from argparse import ArgumentError
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -35,7 +34,6 @@ class Constructor:
     """
 
     def __init__(self, entry: Callable[..., Any], context: Sequence[str] = ()) -> None:
-        self._entry = entry
         self._parser = ArgumentParser(exit_on_error=False)
         add = self._parser.add_class_arguments if isinstance(entry, type) else self._parser.add_function_arguments
         added = add(entry, skip=set(context), fail_untyped=False)
@@ -101,8 +99,7 @@ class Constructor:
         """Check that an argument may be null, which the parser takes for any; ValueError that names it."""
         hint = self._hints.get(name, Any)
         if hint is not Any and hint is not None and NoneType not in get_args(hint):
-            argument = inspect.signature(self._entry).parameters.get(name)
-            needed = argument is not None and argument.default is argument.empty
+            needed = self.default(name) is None  # it is never a default here
             fix = "it has no default, so give a value" if needed else "leave it out for its default"
             raise ValueError(f"{key}.{name} must not be null; {fix}")
 
