@@ -5,7 +5,7 @@
     python benchmarks/text/organ.py --out runs/organ --page
 
 The configuration is ``organ_qm9`` (extra ``chem``). All rows but the longest have the same maximum-likelihood start for
-a seed, the same learning rate, and as many scored molecules; nothing was searched. The two arms of the claim are also
+a seed, the same learning rate, and as many scored molecules, and had no search. The two arms of the claim are also
 measured after fewer and more steps, and compared at equal logP.
 """
 

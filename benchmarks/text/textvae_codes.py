@@ -18,7 +18,7 @@ def code_figures(run: Path, seed: int) -> dict[str, float]:
     """Return what fresh critics tell of the codes of a run's best model; 0.5 is chance.
 
     - ``held_out_accuracy``: codes of validation captions from draws of the prior, by a critic that has learned from
-      codes of training captions. Both are of one file, and six of 1,000 captions are in both.
+      codes of training captions. Both are of one file.
     - ``files_accuracy``: codes of test captions from codes of training captions, by a critic on codes of captions that
       it has not seen. Codes that follow the prior on one file cannot follow it on the other where this is high.
     """

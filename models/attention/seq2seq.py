@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...interfaces import Batch, Cells
-from ...ranges import check_sizes, check_weights
+from ...ranges import check_sizes, check_temperature, check_weights
 from ...registry import Spec
 from ...vocabulary import Vocabulary
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, register_model
@@ -221,8 +221,9 @@ class AttentionSeq2Seq(ZooModel):
             generator: source of the noise.
 
         Raises:
-            ValueError: sources of another form, or without EOS.
+            ValueError: sources of another form, or without EOS; errors of ``check_temperature``.
         """
+        check_temperature(1.0 if temperature is None else temperature)
         sides = self.require_sides()
         sides.check_sources(source)
 

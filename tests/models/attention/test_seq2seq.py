@@ -202,5 +202,7 @@ def test_wrong_data_or_sources_raise(small: PairData, pictures: PairData) -> Non
         AttentionSeq2Seq(width=8).sample(1)
     with pytest.raises(ValueError, match="a source must end in <eos>"):
         make().translate(torch.ones(1, 4, dtype=torch.int64))
+    with pytest.raises(ValueError, match="temperature must be > 0"):
+        make().translate(torch.ones(1, 4, dtype=torch.int64), temperature=0.0)
     with pytest.raises(ValueError, match="sources must be token ids"):
         make().translate(torch.zeros(1, 9, dtype=torch.int64))
