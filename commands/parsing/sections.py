@@ -116,11 +116,17 @@ class Section:
                 if item.tokens and path[0] not in self.constructor.parts:
                     self.rest.append(item)
                 elif item.is_option or self._takes(path[0], in_files):
-                    self.arguments = self.constructor.override(self.arguments, path, value)
+                    self._override(item.origin, path, value)
                 else:
                     left_out[path[0]] = None
         replaced = f"{named[-1].name} in the place of {files[0].name}" if files else ""
         self.note = f"{replaced}: without {', '.join(left_out)} of {files[0].origin}" if left_out else ""
+
+    def _override(self, origin: str, path: Sequence[str], value: Any) -> None:
+        try:
+            self.arguments = self.constructor.override(self.arguments, path, value)
+        except ValueError as error:
+            raise ValueError(f"{origin}: {error}") from None
 
     def _takes(self, name: str, other: Constructor) -> bool:
         """False for an argument of a file's class that the class named in its place lacks, or means otherwise."""

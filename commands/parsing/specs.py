@@ -53,6 +53,9 @@ class Constructor:
         """Return ``options`` with ``value`` at ``path``.
 
         A part becomes a text, or a mapping with a name. Any other mapping is merged into the part that is chosen.
+
+        Raises:
+            ValueError: another name for a part, which lacks some of its options.
         """
         name, *rest = path
         part = self.parts.get(name)
@@ -143,10 +146,22 @@ def _override(part: Part, spec: Any, path: Sequence[str], value: Any) -> Any:
         if not isinstance(value, Mapping) or "name" in value:
             return value
     options = {"name": spec} if isinstance(spec, str) else dict(spec) if isinstance(spec, Mapping) else {}
+    if path == ["name"]:
+        _check_renamed(part, options, value)
     constructor = _constructor(part, options)
     for keys, item in [(path, value)] if path else [([name], item) for name, item in value.items()]:
         options = constructor.override(options, keys, item) if constructor else _nest(options, keys, item)
     return options
+
+
+def _check_renamed(part: Part, options: Mapping[str, Any], name: Any) -> None:
+    """Check that the part ``name`` takes the options of the one whose place it has; ValueError that lists the others."""
+    if constructor := _constructor(part, name):
+        if extra := [option for option in options if option not in ("name", *constructor.names)]:
+            raise ValueError(
+                f"'{name}' has no {', '.join(extra)}, which '{options['name']}' was given; "
+                "leave out '.name' to take its defaults"
+            )
 
 
 def _number(value: Any) -> Any:

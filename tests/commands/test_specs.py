@@ -132,6 +132,10 @@ def test_override(options: dict[str, Any], overrides: list[str], expected: dict[
         (["wheel={name: spoked, spokes: null}"], "car.wheel.spokes must not be null; leave it out for its default"),
         (["tyre=round"], "car.tyre is a mapping of width, name_of_maker; got 'round'"),
         (["engine=diesel", "engine.flywheel=[1]"], "car.engine.flywheel: expected str or dict, got '[1]'"),
+        (
+            ["wheel={name: spoked, spokes: 8}", "wheel.name=solid"],
+            "'solid' has no spokes, which 'spoked' was given; leave out '.name' to take its defaults",
+        ),
     ],
 )
 def test_refused(overrides: list[str], message: str) -> None:
