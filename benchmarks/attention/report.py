@@ -15,6 +15,7 @@ from gumbelzoo.benchmarks.attention.rows import (
     BATCH_SIZE,
     BOUND,
     CONTROL,
+    ENTROPIES,
     ENTROPY,
     LEARNING_RATES,
     LIKELIHOOD,
@@ -54,10 +55,9 @@ a network of width 64 with the same number of parameters in every row.
 - `alignment error`: share of target letters whose most probable place is not the right one, in percent.
 - `learning rate` and `temperature` are selected from {LEARNING_RATES} and {TEMPERATURES} by the validation NLL after
   {TUNING_STEPS} steps, of 500 pairs, with seed {TUNING_SEED}, which is not reported.
-- Rows that are trained by a bound have a reward for the entropy of each choice, which falls from {ENTROPY:g} to 0. It
-  is the same in all of them, and was chosen for `exact`: validation NLL after 600 steps of 128 pairs, learning rate
-  0.006 and seed {TUNING_SEED}: 0.5355 from 0.3, 0.4825 from 1 and 0.5224 from 2. So it may suit other estimators less.
-  Without it even the bound without noise commits to wrong places early: see `exact_no_entropy`.
+- Rows that are trained by a bound have a reward for the entropy of each choice, which falls to 0 from `entropy`
+  per nat. It is selected from {ENTROPIES} after {STEPS} steps, like the others, which were selected before it with a
+  reward of {ENTROPY:g}. Without it even the bound without noise commits to wrong places early: see `exact_no_entropy`.
 - `minutes` of one run on one thread, on the wall clock of a busy machine, on which some runs were paused for minutes.
 - `concrete` draws as `gumbel_softmax` does, and differs only in a KL that is not used here. `disarm` is for two
   categories.
@@ -133,13 +133,13 @@ def rows_table(rows: Record, record: Record, shares: Mapping[str, str] = Mapping
                 mean_and_error([100 * error for error in errors], 2) if looks else "",
                 *(_share(entry, share) if title == name else "" for share in shares.values()),
                 f"{choice['learning_rate']:g}",
-                f"{choice['temperature']:g}" if "temperature" in choice else "",
+                *(f"{choice[option]:g}" if option in choice else "" for option in ("temperature", "entropy")),
                 f"{statistics.median(run['minutes'] for run in entry['runs'].values()):.1f}",
                 ROWS[name].note if title == name else "the runs of `soft`",
             ]
         )
     header = ["row", "NLL", "seeds", "perplexity", "of marginal", "alignment error", *shares]
-    return markdown_table([*header, "learning rate", "temperature", "minutes", "note"], cells)
+    return markdown_table([*header, "learning rate", "temperature", "entropy", "minutes", "note"], cells)
 
 
 def _share(entry: Mapping[str, Any], metric: str) -> str:

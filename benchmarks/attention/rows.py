@@ -12,7 +12,8 @@ LEARNING_RATES = (3e-3, 6e-3, 1.2e-2)
 TEMPERATURES = (0.5, 1.0)
 TUNING_SEED = 9  # of no reported run
 SEEDS = (0, 1, 2)
-ENTROPY = 1.0  # initial reward of a choice per nat of its entropy, of all rows that are trained by a bound
+# Initial rewards of a choice per nat of its entropy, of rows that are trained by a bound: of their search, and before.
+ENTROPIES, ENTROPY = (0.1, 0.3, 1.0), 1.0
 LIKELIHOOD, BOUND, SAMPLES, CONTROL = "likelihood", "bound", "samples", "control"
 
 
@@ -24,7 +25,7 @@ class Row:
         section: likelihood, bound, samples or control.
         attention: name or spec in the syntax of the command line, without a temperature.
         relaxed: has a temperature.
-        entropy: initial reward per nat.
+        entropy: initial reward per nat, before it is searched.
         note: text of the column ``note``.
     """
 
@@ -34,18 +35,24 @@ class Row:
     entropy: float = 0.0
     note: str = ""
 
-    def options(self, rate: float, temperature: float | None) -> list[str]:
+    def options(self, rate: float, temperature: float | None, entropy: float | None = None) -> list[str]:
         """Return the options of ``fit`` for a choice of the search."""
+        entropy = self.entropy if entropy is None else entropy
         attention = self.attention
         if temperature is not None:
             attention = f"{attention.removesuffix('}')}, temperature: {temperature}}}"
         return [
             f"--model.attention={attention}",
-            f"--model.entropy={self.entropy}",
+            f"--model.entropy={entropy}",
             f"--model.optimizer.learning_rate={rate}",
             f"--data.batch_size={BATCH_SIZE}",
             "--trainer.limit_val_batches=1",  # 500 pairs
         ]
+
+    @property
+    def bounded(self) -> bool:
+        """True for a bound, whose reward of entropy is searched."""
+        return self.section in (BOUND, SAMPLES)
 
     @property
     def choices(self) -> list[tuple[float, float | None]]:

@@ -14,29 +14,23 @@ from functools import partial
 from pathlib import Path
 
 from gumbelzoo import load
-from gumbelzoo.benchmarks.attention.rows import SEEDS, TUNING_SEED
+from gumbelzoo.benchmarks.attention.rows import SEEDS
 from gumbelzoo.benchmarks.attention.scenes_report import PICTURED, draw, page
 from gumbelzoo.benchmarks.attention.scenes_rows import CONFIG, ROWS, STEPS, TUNING_STEPS
-from gumbelzoo.benchmarks.common import search
-from gumbelzoo.benchmarks.common.runs import row_folder
-from gumbelzoo.benchmarks.common.table import Record, finish_seed, read_record, run_command, seeds_of_rows, write_record
+from gumbelzoo.benchmarks.attention.task import Task
+from gumbelzoo.benchmarks.common.table import Record, read_record, run_command, seeds_of_rows, write_record
 from gumbelzoo.callbacks.alignments import alignment_picture
 from gumbelzoo.data import PairData
 from torchvision.utils import save_image
 
 RECORD = Path(__file__).with_suffix(".json")
 DATA = "scenes"
+TASK = Task(CONFIG, STEPS, TUNING_STEPS, (f"--data.name={DATA}",))
 
 
 def run_job(out: Path, record: Record, name: str, seed: int) -> bool:
     """Finish one run, and its row's search before the first; True if the record did not have it."""
-
-    def run(what: str, choice: search.Choice, tuning: bool) -> Path:
-        steps, number = (TUNING_STEPS, TUNING_SEED) if tuning else (STEPS, seed)
-        options = [*ROWS[name].options(*choice), f"--data.name={DATA}", f"--seed_everything={number}"]
-        return search.train(row_folder(out, name) / what, CONFIG, options, steps, test=not tuning)
-
-    if (found := finish_seed(record, name, seed, ROWS[name].choices, "val/nll", run)) is None:
+    if (found := TASK.finish_seed(out, record, name, seed)) is None:
         return False
     if seed == SEEDS[0] and name in PICTURED:
         draw_scenes(found, RECORD.with_name(PICTURED[name]))

@@ -155,13 +155,14 @@ def _override(part: Part, spec: Any, path: Sequence[str], value: Any) -> Any:
 
 
 def _check_renamed(part: Part, options: Mapping[str, Any], name: Any) -> None:
-    """Check that the part ``name`` takes the options of the one whose place it has; ValueError that lists the others."""
-    if constructor := _constructor(part, name):
-        if extra := [option for option in options if option not in ("name", *constructor.names)]:
-            raise ValueError(
-                f"'{name}' has no {', '.join(extra)}, which '{options['name']}' was given; "
-                "leave out '.name' to take its defaults"
-            )
+    """Check that the part ``name`` takes the options of the one that it replaces; ValueError that lists the others."""
+    constructor = _constructor(part, name)
+    extra = [option for option in options if constructor and option not in ("name", *constructor.names)]
+    if extra:
+        raise ValueError(
+            f"'{name}' has no {', '.join(extra)}, which '{options['name']}' was given; "
+            "leave out '.name' to take its defaults"
+        )
 
 
 def _number(value: Any) -> Any:
