@@ -129,7 +129,7 @@ class InMemoryData(LightningDataModule):
         )
 
 
-DATA: Registry[type[LightningDataModule]] = Registry("data module")
+DATA: Registry[type[LightningDataModule]] = Registry("data module", base=LightningDataModule)
 
 
 def register_data(name: str, keys: Sequence[str] = ()) -> Callable[[D], D]:

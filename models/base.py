@@ -227,7 +227,7 @@ class ZooModel(L.LightningModule):
         return float(total)
 
 
-MODELS: Registry[type[ZooModel]] = Registry("model")
+MODELS: Registry[type[ZooModel]] = Registry("model", base=ZooModel)
 
 
 def register_model(name: str) -> Callable[[M], M]:

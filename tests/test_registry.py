@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import gumbelzoo.data
+import gumbelzoo.models
 import pytest
 from gumbelzoo.registry import Registry, Spec, from_options, plain, unknown_arguments, unknown_name
 
@@ -65,6 +67,19 @@ def test_unknown_name_without_a_near_one() -> None:
 def test_name_registered_twice_raises() -> None:
     with pytest.raises(ValueError, match="shape 'square' is registered twice"):
         shapes().register("square")(print)
+
+
+def test_part_of_a_user_extends_the_base_class() -> None:
+    """Every registry of classes has a base: all of them refuse a function, and a class of another kind."""
+    assert gumbelzoo.models and gumbelzoo.data
+    bases = {registry.kind: registry for registry in Registry.everyone if registry.base}
+    assert {"estimator", "quantizer", "objective", "attention", "model", "data module"} <= bases.keys()
+    for kind, registry in bases.items():
+        message = f"{kind} 'own' must be a class that extends {registry.base.__name__}"  # type: ignore[union-attr]
+        for entry in (print, PaintConfig):
+            with pytest.raises(ValueError, match=message):
+                registry.register("own")(entry)
+        assert "own" not in registry
 
 
 # -- specs ------------------------------------------------------------------------------------------------------------

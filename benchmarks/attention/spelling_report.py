@@ -93,9 +93,9 @@ def goals(record: Record) -> str:
     above = {name: [value - 100 for value in relative(record[name], record)] for name in ENTROPIES if name in record}
     if above:
         best = min(above, key=lambda name: statistics.mean(above[name]))
-        excess = f"`{best}`, {mean_and_error(above[best], 2)}% above"
-        found = goal_mark(statistics.mean(above[best]) <= 2)
-        lines.append(f"- Best sampler within 2% of `marginal`: {excess}. {found}")
+        mark = goal_mark(statistics.mean(above[best]) <= 2)
+        difference = f"{mean_and_error(above[best], 2)}% above"
+        lines.append(f"- Best sampler within 2% of `marginal`: `{best}`, {difference}. {mark}")
     return "\n".join(lines)
 
 

@@ -45,7 +45,7 @@ class Attention(nn.Module):
         return attention.marginal(self.layer, scores, values, log_prob)
 
 
-ATTENTIONS: Registry[type[Attention]] = Registry("attention", context=("max_lengths",))
+ATTENTIONS: Registry[type[Attention]] = Registry("attention", context=("max_lengths",), base=Attention)
 ATTENTIONS.register("marginal")(Attention)
 
 

@@ -37,7 +37,7 @@ class Encoder(nn.Module):
         return self.tokens(source) + self.places.weight[: source.shape[1]]
 
 
-ENCODERS: Registry[type[Encoder]] = Registry("encoder of pairs", context=("source", "places", "width"))
+ENCODERS: Registry[type[Encoder]] = Registry("encoder of pairs", context=("source", "places", "width"), base=Encoder)
 ENCODERS.register("embedding")(Encoder)
 
 

@@ -47,4 +47,4 @@ class Gates(nn.Module):
         raise NotImplementedError
 
 
-GATES: Registry[type[Gates]] = Registry("gates", context=("channels",))
+GATES: Registry[type[Gates]] = Registry("gates", context=("channels",), base=Gates)

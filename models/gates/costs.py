@@ -31,7 +31,7 @@ class GateCost(nn.Module):
         raise NotImplementedError
 
 
-GATE_COSTS: Registry[type[GateCost]] = Registry("gate cost", context=("prices",))
+GATE_COSTS: Registry[type[GateCost]] = Registry("gate cost", context=("prices",), base=GateCost)
 
 
 @GATE_COSTS.register("none")

@@ -105,7 +105,9 @@ class GatedNetwork(nn.Module):
         return torch.cat(found)
 
 
-GATED_NETWORKS: Registry[type[GatedNetwork]] = Registry("gated layers", context=("image_shape", "classes"))
+GATED_NETWORKS: Registry[type[GatedNetwork]] = Registry(
+    "gated layers", context=("image_shape", "classes"), base=GatedNetwork
+)
 
 
 @GATED_NETWORKS.register("mlp")

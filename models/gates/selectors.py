@@ -42,7 +42,7 @@ class Selector(nn.Module):
         raise NotImplementedError
 
 
-SELECTORS: Registry[type[Selector]] = Registry("gate selector", context=("channels",))
+SELECTORS: Registry[type[Selector]] = Registry("gate selector", context=("channels",), base=Selector)
 
 
 @SELECTORS.register("static")

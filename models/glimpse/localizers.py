@@ -70,7 +70,7 @@ class Localizer(nn.Module):
         return self.regression(features)
 
 
-LOCALIZERS: Registry[type[Localizer]] = Registry("localizer", context=("image_shape", "transform"))
+LOCALIZERS: Registry[type[Localizer]] = Registry("localizer", context=("image_shape", "transform"), base=Localizer)
 LOCALIZERS.register("regression")(Localizer)
 
 

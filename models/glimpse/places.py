@@ -56,7 +56,9 @@ class Places(nn.Module):
         return most_probable
 
 
-PLACES: Registry[type[Places]] = Registry("choice of places", context=("centres", "hidden", "image_size", "channels"))
+PLACES: Registry[type[Places]] = Registry(
+    "choice of places", context=("centres", "hidden", "image_size", "channels"), base=Places
+)
 PLACES.register("policy")(Places)
 
 

@@ -27,7 +27,7 @@ class Transform(nn.Module):
         return (raw + identity).view(-1, 2, 3)
 
 
-TRANSFORMS: Registry[type[Transform]] = Registry("transform")
+TRANSFORMS: Registry[type[Transform]] = Registry("transform", base=Transform)
 TRANSFORMS.register("affine")(Transform)
 
 

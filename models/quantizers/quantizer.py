@@ -193,7 +193,7 @@ class Quantizer(nn.Module):
         return f"dim={self.dim}, codebooks={self.codebooks}, codebook_size={self.codebook_size}"
 
 
-QUANTIZERS: Registry[type[Quantizer]] = Registry("quantizer", context=("dim", "positions"))
+QUANTIZERS: Registry[type[Quantizer]] = Registry("quantizer", context=("dim", "positions"), base=Quantizer)
 
 
 def without_autocast(like: Tensor) -> torch.autocast:

@@ -40,7 +40,7 @@ class Baseline(nn.Module):
         return value - self(value, probabilities), None
 
 
-BASELINES: Registry[type[Baseline]] = Registry("baseline", context=("event_shape",))
+BASELINES: Registry[type[Baseline]] = Registry("baseline", context=("event_shape",), base=Baseline)
 BASELINES.register("none")(Baseline)
 
 

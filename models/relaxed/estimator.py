@@ -75,4 +75,4 @@ class Estimator(nn.Module):
         return self.samples
 
 
-ESTIMATORS: Registry[type[Estimator]] = Registry("estimator", context=("event_shape",))
+ESTIMATORS: Registry[type[Estimator]] = Registry("estimator", context=("event_shape",), base=Estimator)

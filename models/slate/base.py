@@ -49,4 +49,6 @@ class SlateObjective(nn.Module):
         return draw_slates(network, user.expand(samples, *user.shape), self.slots, layer.sample)
 
 
-SLATE_OBJECTIVES: Registry[type[SlateObjective]] = Registry("slate objective", context=("items", "slots", "user_width"))
+SLATE_OBJECTIVES: Registry[type[SlateObjective]] = Registry(
+    "slate objective", context=("items", "slots", "user_width"), base=SlateObjective
+)

@@ -50,7 +50,9 @@ class Discriminator(nn.Module):
         raise NotImplementedError
 
 
-DISCRIMINATORS: Registry[type[Discriminator]] = Registry("discriminator", context=("vocabulary", "max_length"))
+DISCRIMINATORS: Registry[type[Discriminator]] = Registry(
+    "discriminator", context=("vocabulary", "max_length"), base=Discriminator
+)
 
 
 @DISCRIMINATORS.register("cnn")

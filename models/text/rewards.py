@@ -29,7 +29,7 @@ class Reward:
         return gradient
 
 
-REWARDS: Registry[type[Reward]] = Registry("reward")
+REWARDS: Registry[type[Reward]] = Registry("reward", base=Reward)
 REWARDS.register("learned")(Reward)
 
 

@@ -42,4 +42,4 @@ class SubsetEstimator(Estimator):
         return LAWS[self.law].kl(logits, prior_logits, self.k)
 
 
-SUBSET_ESTIMATORS: Registry[type[SubsetEstimator]] = Registry("subset estimator", context=("k",))
+SUBSET_ESTIMATORS: Registry[type[SubsetEstimator]] = Registry("subset estimator", context=("k",), base=SubsetEstimator)

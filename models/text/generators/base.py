@@ -213,7 +213,9 @@ class LanguageModel(nn.Module):
         return torch.stack(relaxed_tokens, 1)
 
 
-GENERATORS: Registry[type[LanguageModel]] = Registry("generator", context=("vocabulary", "max_length"))
+GENERATORS: Registry[type[LanguageModel]] = Registry(
+    "generator", context=("vocabulary", "max_length"), base=LanguageModel
+)
 
 
 def token_log_prob(logits: Tensor, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:

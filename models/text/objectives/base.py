@@ -59,4 +59,4 @@ class Objective(nn.Module):
         """Count one optimizer step; the model advances ``RelaxedCategorical`` layers itself."""
 
 
-OBJECTIVES: Registry[type[Objective]] = Registry("objective", context=("vocabulary", "max_length"))
+OBJECTIVES: Registry[type[Objective]] = Registry("objective", context=("vocabulary", "max_length"), base=Objective)

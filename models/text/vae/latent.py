@@ -75,4 +75,4 @@ class Latent(nn.Module):
         return {}
 
 
-LATENTS: Registry[type[Latent]] = Registry("latent")
+LATENTS: Registry[type[Latent]] = Registry("latent", base=Latent)

@@ -52,4 +52,4 @@ def warmed_up(step: int, warmup: int) -> float:
     return min(1.0, step / warmup) if warmup else 1.0
 
 
-MATCHINGS: Registry[type[Matching]] = Registry("matching", context=("width",))
+MATCHINGS: Registry[type[Matching]] = Registry("matching", context=("width",), base=Matching)

@@ -43,7 +43,7 @@ class Prior(nn.Module):
         return categorical_sample(self.logits.expand(m, -1, -1), generator=generator)
 
 
-PRIORS: Registry[type[Prior]] = Registry("prior of codes", context=("latents", "categories"))
+PRIORS: Registry[type[Prior]] = Registry("prior of codes", context=("latents", "categories"), base=Prior)
 PRIORS.register("uniform")(Prior)
 
 

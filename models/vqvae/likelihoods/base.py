@@ -66,4 +66,4 @@ class Likelihood(nn.Module):
             )
 
 
-LIKELIHOODS: Registry[type[Likelihood]] = Registry("likelihood", context=("channels",))
+LIKELIHOODS: Registry[type[Likelihood]] = Registry("likelihood", context=("channels",), base=Likelihood)

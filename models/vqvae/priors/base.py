@@ -66,7 +66,9 @@ class CodeNetwork(nn.Module):
         return codes + self.codebook_size * torch.arange(self.shape[-1], device=codes.device)
 
 
-CODE_NETWORKS: Registry[type[CodeNetwork]] = Registry("code network", context=("shape", "codebook_size", "classes"))
+CODE_NETWORKS: Registry[type[CodeNetwork]] = Registry(
+    "code network", context=("shape", "codebook_size", "classes"), base=CodeNetwork
+)
 
 
 class AutoregressiveNetwork(CodeNetwork):

@@ -225,11 +225,6 @@ def test_reward_is_tried_before_training(gives: Any, message: str, make: Make) -
     right.learn(None)  # of a loader without a data module
 
 
-def test_reward_is_a_class() -> None:
-    with pytest.raises(ValueError, match="domain reward 'function' must be a class that extends DomainReward"):
-        DOMAIN_REWARDS.register("function")(lambda sentence: 0.5)  # type: ignore[arg-type,return-value]
-
-
 def test_organ_trains_and_is_tested(make_unbuilt: Make, fit: Callable[..., Any]) -> None:
     """On the grammar, through the trainer; the test has the mean reward of its samples."""
     reward = {"name": "token_share", "tokens": ["x"], "characters": True}
