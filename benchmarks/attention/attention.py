@@ -26,31 +26,52 @@ from gumbelzoo.benchmarks.attention.rows import (
     ROWS,
     SEEDS,
     STEPS,
+    TUNING_SEED,
     TUNING_STEPS,
 )
-from gumbelzoo.benchmarks.attention.task import Task, chosen_options
+from gumbelzoo.benchmarks.common import search
 from gumbelzoo.benchmarks.common.runs import row_folder
-from gumbelzoo.benchmarks.common.table import Record, read_record, run_command, seeds_of_rows, write_record
+from gumbelzoo.benchmarks.common.table import (
+    Record,
+    Stage,
+    finish_seed,
+    read_record,
+    run_command,
+    seeds_of_rows,
+    write_record,
+)
 
 RECORD = Path(__file__).with_suffix(".json")
-TASK = Task(CONFIG, STEPS, TUNING_STEPS)
 REFERENCE = "exact"  # whose networks the gradients are compared at
+
+
+def train(out: Path, name: str, what: str, steps: int, choice: search.Choice, seed: int, test: bool) -> Path:
+    """Train (and test) one run of a row, or resume it; return the run folder."""
+    options = [*ROWS[name].options(*choice), f"--seed_everything={seed}"]
+    return search.train(row_folder(out, name) / what, CONFIG, options, steps, test)
 
 
 def run_job(out: Path, record: Record, name: str, seed: int) -> bool:
     """Finish one run, and its row's search before the first; True if the record did not have it."""
-    return TASK.finish_seed(out, record, name, seed) is not None
+
+    def run(what: str, choice: search.Choice, stage: Stage) -> Path:
+        steps = TUNING_STEPS if stage == "short" else STEPS
+        final = stage == "final"
+        return train(out, name, what, steps, choice, seed if final else TUNING_SEED, test=final)
+
+    row = ROWS[name]
+    return finish_seed(record, name, seed, row.choices, "val/nll", run, row.entropies) is not None
 
 
 def compare_gradients(out: Path, record: Record, name: str, *_: int) -> bool:
     """Add the cosines with the exact gradient, at networks along the training of the reference; True if it did."""
     if ROWS[name].section != BOUND or "cosine" in record[name] or REFERENCE not in record:
         return False
-    chosen = chosen_options(ROWS[REFERENCE], record[REFERENCE]["choice"])
+    chosen = search.Choice.read(record[REFERENCE]["choice"])
     networks: dict[int, Path | None] = {0: None}
     for steps in NETWORKS[1:]:
-        folder = row_folder(out, REFERENCE) / (f"network{steps}" if steps != STEPS else f"seed{SEEDS[0]}")
-        networks[steps] = TASK.train(folder, chosen, steps, SEEDS[0], test=steps == STEPS)
+        what = f"network{steps}" if steps != STEPS else f"seed{SEEDS[0]}"
+        networks[steps] = train(out, REFERENCE, what, steps, chosen, SEEDS[0], test=steps == STEPS)
     record[name]["cosine"] = cosines(ROWS[name], record[name]["choice"].get("temperature"), networks)
     return True
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gumbelzoo.benchmarks.common.search import Choice
+
 CONFIG = "attention_cipher"
 STEPS, TUNING_STEPS = 400, 80
 BATCH_SIZE = 64
@@ -50,15 +52,15 @@ class Row:
         ]
 
     @property
-    def bounded(self) -> bool:
-        """True for a bound, whose reward of entropy is searched."""
-        return self.section in (BOUND, SAMPLES)
+    def entropies(self) -> Sequence[float]:
+        """Rewards of entropy of the second search, of a bound."""
+        return ENTROPIES if self.section in (BOUND, SAMPLES) else ()
 
     @property
-    def choices(self) -> list[tuple[float, float | None]]:
+    def choices(self) -> list[Choice]:
         """Learning rates and temperatures of the search."""
         temperatures: Sequence[float | None] = TEMPERATURES if self.relaxed else (None,)
-        return [(rate, temperature) for rate in LEARNING_RATES for temperature in temperatures]
+        return [Choice(rate, temperature) for rate in LEARNING_RATES for temperature in temperatures]
 
 
 def _bound(estimator: str, note: str = "", relaxed: bool = False) -> Row:

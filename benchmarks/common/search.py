@@ -1,14 +1,35 @@
-"""The same small search for every row of a table: learning rates and temperatures, by a validation metric."""
+"""The same small search for every row of a table, by a validation metric: rates and temperatures in short runs.
+
+Where a choice is rewarded for its entropy, that reward is searched next, in runs as long as the final ones: which one
+suits an estimator shows late, because it falls to 0 along the whole training.
+"""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from gumbelzoo.benchmarks.common import runs
 
-Choice = tuple[float, float | None]  # learning rate, and temperature where a row has one
+
+class Choice(NamedTuple):
+    """What a search selects; None where a row has no such option."""
+
+    learning_rate: float
+    temperature: float | None = None
+    entropy: float | None = None
+
+    @classmethod
+    def read(cls, entry: Mapping[str, float]) -> Choice:
+        """Return the choice of a record's entry."""
+        return cls(entry["learning_rate"], entry.get("temperature"), entry.get("entropy"))
+
+    def entry(self, minutes: float) -> dict[str, float]:
+        """Return it for a record, with the minutes of the search."""
+        given = {name: value for name, value in self._asdict().items() if value is not None}
+        return {**given, "search_minutes": round(minutes, 2)}
 
 
 def train(folder: Path, config: str, options: Sequence[str], steps: int, test: bool) -> Path:
@@ -27,7 +48,7 @@ def best_validation(run: Path, metric: str, maximise: bool = False) -> float:
 def search(
     tune: Callable[[str, Choice], Path], choices: Sequence[Choice], metric: str, maximise: bool = False
 ) -> dict[str, float]:
-    """Train a short run of each choice, and return the best choice and the minutes of all; one choice needs no run.
+    """Train a run of each choice, and return the best choice and the minutes of all; one choice needs no run.
 
     Args:
         tune: trains the run of a name with a choice, and returns its folder.
@@ -36,15 +57,17 @@ def search(
         maximise: True where a larger metric is better.
 
     Returns:
-        ``learning_rate``, ``temperature`` if there is one, and ``search_minutes``.
+        The options of the best, and ``search_minutes``.
     """
-    scores, minutes = dict.fromkeys(choices, 0.0), 0.0
-    for rate, temperature in choices if len(choices) > 1 else ():
-        name = f"tune_lr{rate:g}" + ("" if temperature is None else f"_tau{temperature:g}")
-        run = tune(name, (rate, temperature))
-        scores[rate, temperature] = best_validation(run, metric, maximise)
-        minutes += runs.fit_record(run).get("minutes", 0.0)
+    if len(choices) == 1:
+        return choices[0].entry(0.0)
+    runs_of = {choice: tune(run_name(choice), choice) for choice in choices}
+    minutes = sum(runs.fit_record(run).get("minutes", 0.0) for run in runs_of.values())
     best = max if maximise else min
-    rate, temperature = best(scores, key=lambda choice: scores[choice])
-    chosen = {"learning_rate": rate, "search_minutes": round(minutes, 2)}
-    return chosen if temperature is None else {**chosen, "temperature": temperature}
+    return best(choices, key=lambda choice: best_validation(runs_of[choice], metric, maximise)).entry(minutes)
+
+
+def run_name(choice: Choice) -> str:
+    """Return the name of a choice's run, such as ``tune_lr0.1_tau0.5``."""
+    parts = zip(("lr", "tau", "entropy"), choice, strict=True)
+    return "tune_" + "_".join(f"{short}{value:g}" for short, value in parts if value is not None)

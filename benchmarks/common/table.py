@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from gumbelzoo.benchmarks.common import search
@@ -19,6 +19,7 @@ from gumbelzoo.benchmarks.common.pages import write_page
 from gumbelzoo.benchmarks.common.runs import environment, fit_record, test_metrics
 
 Record = dict[str, dict[str, Any]]
+Stage = Literal["short", "long", "final"]  # of a search, of a search but as long as a final run, or a final run
 Job = tuple[Any, ...]  # name of a row, and which run of it
 KEPT = ("seed", "minutes", "hardware", "versions", "commit")  # of fit.json
 
@@ -141,7 +142,8 @@ def finish_seed(
     seed: int,
     choices: Sequence[search.Choice],
     metric: str,
-    train: Callable[[str, search.Choice, bool], Path],
+    train: Callable[[str, search.Choice, Stage], Path],
+    entropies: Sequence[float] = (),
 ) -> Path | None:
     """Finish the run of a row's seed, and the row's search before its first one.
 
@@ -149,9 +151,10 @@ def finish_seed(
         record: gets both.
         name: of the row.
         seed: of the run, and its key in the record.
-        choices: of the search.
-        metric: validation metric that the search minimises.
-        train: trains the run of a name with a choice, a short one of the search if the last argument is True.
+        choices: of the first search.
+        metric: validation metric that the searches minimise.
+        train: trains the run of a name with a choice: a short or a long one of a search, or a final one.
+        entropies: rewards of entropy, of the second search; none if the row has no such search.
 
     Returns:
         The folder of the run; None if the record has it already.
@@ -160,8 +163,12 @@ def finish_seed(
     if str(seed) in entry.get("runs", {}):
         return None
     print(f"{name}: seed {seed}", flush=True)
-    choice = entry.get("choice") or search.search(lambda what, given: train(what, given, True), choices, metric)
-    run = train(f"seed{seed}", (choice["learning_rate"], choice.get("temperature")), False)
+    choice = entry.get("choice") or search.search(lambda what, given: train(what, given, "short"), choices, metric)
+    if entropies and "entropy" not in choice:
+        longer = [search.Choice.read(choice)._replace(entropy=value) for value in entropies]
+        found = search.search(lambda what, given: train(what, given, "long"), longer, metric)
+        choice = {**found, "search_minutes": round(choice["search_minutes"] + found["search_minutes"], 2)}
+    run = train(f"seed{seed}", search.Choice.read(choice), "final")
     add_run(record, name, str(seed), choice, run)
     return run
 

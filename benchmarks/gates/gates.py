@@ -22,7 +22,15 @@ from typing import Any
 import gumbelzoo
 from gumbelzoo.benchmarks.common import search
 from gumbelzoo.benchmarks.common.runs import row_folder
-from gumbelzoo.benchmarks.common.table import Record, finish_seed, read_record, run_command, seeds_of_rows, write_record
+from gumbelzoo.benchmarks.common.table import (
+    Record,
+    Stage,
+    finish_seed,
+    read_record,
+    run_command,
+    seeds_of_rows,
+    write_record,
+)
 from gumbelzoo.benchmarks.gates.report import draw, page
 from gumbelzoo.benchmarks.gates.rows import CONFIG, ROWS, SEEDS, STEPS, TUNING_SEED, TUNING_STEPS
 from gumbelzoo.data.frequencies.datamodule import FrequencyData
@@ -32,15 +40,15 @@ RECORD = Path(__file__).with_suffix(".json")
 
 def train(out: Path, name: str, what: str, steps: int, choice: search.Choice, seed: int, test: bool) -> Path:
     """Train (and test) one run of a row, or resume it; return the run folder."""
-    return search.train(row_folder(out, name) / what, CONFIG, ROWS[name].options(*choice, seed), steps, test)
+    return search.train(row_folder(out, name) / what, CONFIG, ROWS[name].options(choice, seed), steps, test)
 
 
 def run_job(out: Path, record: Record, name: str, seed: int) -> bool:
     """Finish one run, and its row's search before the first; True if the record did not have it."""
 
-    def run(what: str, choice: search.Choice, tuning: bool) -> Path:
-        steps, number = (TUNING_STEPS, TUNING_SEED) if tuning else (STEPS, seed)
-        return train(out, name, what, steps, choice, number, test=not tuning)
+    def run(what: str, choice: search.Choice, stage: Stage) -> Path:
+        steps, number = (STEPS, seed) if stage == "final" else (TUNING_STEPS, TUNING_SEED)
+        return train(out, name, what, steps, choice, number, test=stage == "final")
 
     if (found := finish_seed(record, name, seed, ROWS[name].choices, "val/loss", run)) is None:
         return False

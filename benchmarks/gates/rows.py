@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from gumbelzoo.benchmarks.common.search import Choice
 from gumbelzoo.data.frequencies.datamodule import FrequencyData
 from gumbelzoo.data.frequencies.textures import BLOCK, CHANNELS, PLANTED, to_coefficients
 from gumbelzoo.models.gates.dct import zigzag
@@ -42,27 +43,27 @@ class Row:
     channels: Callable[[FrequencyData, int], Sequence[int]] | None = None
     note: str = ""
 
-    def options(self, rate: float, temperature: float | None, seed: int) -> list[str]:
+    def options(self, choice: Choice, seed: int) -> list[str]:
         """Return the options of ``fit`` for a choice of the search."""
         gates, data = self.gates, FrequencyData(number=seed)
         if self.channels is not None:
             gates = f"{{name: fixed, open: {list(self.channels(data, seed))}}}"
-        if temperature is not None:
-            gates = f"{gates.removesuffix('}')}, temperature: {temperature}}}"
+        if choice.temperature is not None:
+            gates = f"{gates.removesuffix('}')}, temperature: {choice.temperature}}}"
         return [
             f"--model.gates={gates}",
             f"--model.cost={self.cost}",
             f"--model.selector={self.selector}",
-            f"--model.optimizer.learning_rate={rate}",
+            f"--model.optimizer.learning_rate={choice.learning_rate}",
             f"--data.number={seed}",
             f"--seed_everything={seed}",
         ]
 
     @property
-    def choices(self) -> list[tuple[float, float | None]]:
+    def choices(self) -> list[Choice]:
         """Learning rates and temperatures of the search."""
         temperatures: Sequence[float | None] = TEMPERATURES if self.relaxed else (None,)
-        return [(rate, temperature) for rate in LEARNING_RATES for temperature in temperatures]
+        return [Choice(rate, temperature) for rate in LEARNING_RATES for temperature in temperatures]
 
 
 def planted(data: FrequencyData, seed: int) -> list[int]:

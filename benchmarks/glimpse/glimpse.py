@@ -4,8 +4,9 @@
     python benchmarks/glimpse/glimpse.py --out runs/glimpse --only soft_6 coarse   # some rows
     python benchmarks/glimpse/glimpse.py --out runs/glimpse --page      # page, record and picture of what is finished
 
-Each row's learning rate and temperature are selected by the validation loss after a fifth of the steps, with a seed
-that is not reported; rows of longer training have the choice of the shorter. Final runs are three seeds.
+Each row's learning rate and temperature are selected by the validation loss after a fifth of the steps, then the reward
+of entropy after all of them, with a seed that is not reported; rows of longer training have the choice of the shorter.
+Final runs are three seeds.
 
 Runs are ordinary run folders, ``<out>/<row>/<what>/``. Finished runs are kept, interrupted ones are resumed. After each
 run the record, ``glimpse.json``, and from it the page and the picture are written; the record can hold runs of several
@@ -22,7 +23,15 @@ from pathlib import Path
 from gumbelzoo import load
 from gumbelzoo.benchmarks.common import search
 from gumbelzoo.benchmarks.common.runs import row_folder
-from gumbelzoo.benchmarks.common.table import Record, finish_seed, read_record, run_command, seeds_of_rows, write_record
+from gumbelzoo.benchmarks.common.table import (
+    Record,
+    Stage,
+    finish_seed,
+    read_record,
+    run_command,
+    seeds_of_rows,
+    write_record,
+)
 from gumbelzoo.benchmarks.glimpse.operations import operations, parameters
 from gumbelzoo.benchmarks.glimpse.report import draw, page
 from gumbelzoo.benchmarks.glimpse.rows import ROWS, SEEDS, TUNING, TUNING_SEED, Row
@@ -52,19 +61,20 @@ def choices(record: Record, row: Row) -> Sequence[search.Choice]:
         return row.choices
     if row.like not in record:
         raise RuntimeError(f"it has the learning rate of {row.like}, which has not run: run {row.like} first")
-    found = record[row.like]["choice"]
-    return [(found["learning_rate"], found.get("temperature"))]
+    return [search.Choice.read(record[row.like]["choice"])]
 
 
 def run_job(out: Path, record: Record, name: str, seed: int) -> bool:
     """Finish one run, and its row's search before the first; True if the record did not have it."""
 
-    def run(what: str, choice: search.Choice, tuning: bool) -> Path:
-        full = ROWS[name].steps
-        steps, number = (full // TUNING, TUNING_SEED) if tuning else (full, seed)
-        return train(out, name, what, steps, choice, number, test=not tuning)
+    row = ROWS[name]
 
-    if (found := finish_seed(record, name, seed, choices(record, ROWS[name]), "val/loss", run)) is None:
+    def run(what: str, choice: search.Choice, stage: Stage) -> Path:
+        steps = row.steps // TUNING if stage == "short" else row.steps
+        final = stage == "final"
+        return train(out, name, what, steps, choice, seed if final else TUNING_SEED, test=final)
+
+    if (found := finish_seed(record, name, seed, choices(record, row), "val/loss", run, row.entropies)) is None:
         return False
     if "operations" not in record[name]:
         model = load(str(found))

@@ -14,6 +14,7 @@ from gumbelzoo.benchmarks.common.table import Record, at_edge, budget, not_run, 
 from gumbelzoo.benchmarks.glimpse.rows import (
     CNN,
     CONTROL,
+    ENTROPIES,
     ENTROPY,
     LEARNING_RATES,
     LONG_STEPS,
@@ -52,9 +53,10 @@ are drawn anew in every step, the 10,000 test scenes are fixed. {STEPS:,} steps 
   thousands.
 - Glimpses: a coarse view of 12 x 12 of the whole image, then windows at 9 x 9 places, in a GRU of 128. The policy
   scores each place by the state and by convolutions of the coarse view there, except in `policy_6`. The entropy of hard
-  choices is rewarded, {ENTROPY} per nat at first and 0 at the end.
+  choices is rewarded, `entropy` per nat at first and 0 at the end.
 - `learning rate` and `temperature` are selected from {LEARNING_RATES} and {TEMPERATURES} by the validation loss after a
-  fifth of the steps, with seed {TUNING_SEED}, which is not reported. A row named `_long` has those of the shorter one.
+  fifth of the steps, with seed {TUNING_SEED}, which is not reported. `entropy` is selected next, from
+  {ENTROPIES} after all steps, where the former had {ENTROPY}. A row named `_long` has those of the shorter one.
 - A row that is not better than its control after as many steps, random places or, for a transformer, the best network
   of the whole image with at most the operations of six glimpses, is marked †.
 - `minutes` of one run on one thread, on the wall clock of a busy machine.
@@ -140,7 +142,7 @@ def rows_table(rows: Record, record: Record) -> str:
     """Return the errors of a section's rows; missing runs are blank."""
     header = [
         *("row", "error, %", "seeds", "seen, %", "operations", "parameters", "steps", "learning rate", "temperature"),
-        *("minutes", "note"),
+        *("entropy", "minutes", "note"),
     ]
     cells = []
     for name, entry in sorted(rows.items(), key=lambda row: statistics.mean(errors(row[1]))):
@@ -156,7 +158,7 @@ def rows_table(rows: Record, record: Record) -> str:
                 f"{entry['parameters'] / 1e3:.0f}",
                 f"{ROWS[name].steps:,}",
                 f"{choice['learning_rate']:g}",
-                f"{choice['temperature']:g}" if "temperature" in choice else "",
+                *(f"{choice[option]:g}" if option in choice else "" for option in ("temperature", "entropy")),
                 f"{statistics.median(run['minutes'] for run in runs):.1f}",
                 ROWS[name].note,
             ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from gumbelzoo.benchmarks.common.search import Choice
+
 STEPS, TWO_STEPS = 3000, 1500  # the latter of two glimpses and their control
 LONG_STEPS = 12_000  # of the rows that the goals are about, once more
 TUNING = 5  # a search's runs have so many times fewer steps
@@ -12,7 +14,8 @@ LEARNING_RATES = (1e-3, 2e-3, 4e-3)  # 8e-3 may be ahead after a fifth of the st
 TEMPERATURES = (0.5, 1.0)
 TUNING_SEED = 9  # of no reported run
 SEEDS = (0, 1, 2)
-ENTROPY = 0.02  # initial reward of a choice per nat of its entropy, of all hard glimpses
+# Initial rewards of a choice per nat of its entropy, of hard glimpses: of their search, and before.
+ENTROPIES, ENTROPY = (0.0, 0.02), 0.02
 SIX, TWO, WARP, CNN, CONTROL = "six glimpses", "two glimpses", "spatial transformer", "whole image", "control"
 LENGTHS = {SIX: (6, STEPS), TWO: (2, TWO_STEPS)}  # glimpses, and steps of a run
 
@@ -30,6 +33,7 @@ class Row:
         steps: of a run.
         note: text of the column ``note``.
         like: row whose choice it has; without one it has a search of its own.
+        chooses: places are hard choices of a policy, with a reward of entropy.
     """
 
     section: str
@@ -40,23 +44,30 @@ class Row:
     steps: int = STEPS
     note: str = ""
     like: str = ""
+    chooses: bool = False
 
-    def options(self, rate: float, temperature: float | None) -> list[str]:
+    def options(self, rate: float, temperature: float | None = None, entropy: float | None = None) -> list[str]:
         """Return the options of ``fit`` for a choice of the search."""
         tau = [] if temperature is None else [f"--model.temperature={temperature}"]
-        return [*self.given, *tau, f"--model.optimizer.learning_rate={rate}"]
+        reward = [f"--model.entropy={ENTROPY if entropy is None else entropy}"] if self.chooses else []
+        return [*self.given, *tau, *reward, f"--model.optimizer.learning_rate={rate}"]
 
     @property
-    def choices(self) -> list[tuple[float, float | None]]:
+    def choices(self) -> list[Choice]:
         """Learning rates and temperatures of the search."""
         temperatures: Sequence[float | None] = TEMPERATURES if self.relaxed else (None,)
-        return [(rate, temperature) for rate in LEARNING_RATES for temperature in temperatures]
+        return [Choice(rate, temperature) for rate in LEARNING_RATES for temperature in temperatures]
+
+    @property
+    def entropies(self) -> Sequence[float]:
+        """Rewards of entropy of the second search, of a row that has a search of its own."""
+        return ENTROPIES if self.chooses and not self.like else ()
 
 
 def _glimpses(section: str, estimator: str, note: str = "", relaxed: bool = False) -> Row:
     number, steps = LENGTHS[section]
-    given = (f"--model.glimpses={number}", f"--model.estimator={estimator}", f"--model.entropy={ENTROPY}")
-    return Row(section, "glimpse_clutter", given, relaxed, steps=steps, note=note)
+    given = (f"--model.glimpses={number}", f"--model.estimator={estimator}")
+    return Row(section, "glimpse_clutter", given, relaxed, steps=steps, note=note, chooses=True)
 
 
 def _soft(section: str) -> Row:
@@ -97,12 +108,14 @@ ROWS: dict[str, Row] = {
     "random_6": _control("random", "places are drawn"),
     "coarse": _control("policy", "the coarse view alone", glimpses=0),
     "oracle_6": _control("oracle", "the places nearest to the digit, told"),
-    "policy_6": _control(
-        "policy",
-        "places from the state alone, `reinforce_leave_one_out_6` otherwise",
-        6,
-        f"--model.estimator={TWO_PATHS}",
-        f"--model.entropy={ENTROPY}",
+    "policy_6": replace(
+        _control(
+            "policy",
+            "places from the state alone, `reinforce_leave_one_out_6` otherwise",
+            6,
+            f"--model.estimator={TWO_PATHS}",
+        ),
+        chooses=True,
     ),
     "centre_6": _control("centre", "the middle of the image"),
     "transformer_attention": _transformer("attention", "regression", REGRESSION),

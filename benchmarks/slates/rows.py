@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gumbelzoo.benchmarks.common.search import Choice
+
 CONFIG = "slate_agent"
 STEPS, TUNING_STEPS = 1500, 300
 LEARNING_RATES = (2e-3, 4e-3, 8e-3)
@@ -42,10 +44,10 @@ class Row:
         return [f"--model.estimator={self.estimator}", *self.options]
 
     @property
-    def choices(self) -> list[tuple[float, float | None]]:
+    def choices(self) -> list[Choice]:
         """Learning rates and temperatures of the search."""
         temperatures = TEMPERATURES if self.relaxed else (None,)
-        return [(rate, temperature) for rate in LEARNING_RATES for temperature in temperatures]
+        return [Choice(rate, temperature) for rate in LEARNING_RATES for temperature in temperatures]
 
 
 def _reinforce(samples: int, baseline: str) -> str:

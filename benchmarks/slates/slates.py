@@ -54,16 +54,16 @@ def choose(out: Path, name: str) -> dict[str, float]:
     """Select learning rate and temperature by the validation share; return them and the minutes of the search."""
 
     def tune(what: str, choice: search.Choice) -> Path:
-        options = [*selected(*choice), f"--seed_everything={TUNING_SEED}"]
+        options = [*selected(choice), f"--seed_everything={TUNING_SEED}"]
         return train(out, name, what, TUNING_STEPS, options, test=False)
 
     return search.search(tune, ROWS[name].choices, "val/share", maximise=True)
 
 
-def selected(rate: float, temperature: float | None) -> list[str]:
+def selected(choice: search.Choice) -> list[str]:
     """Return a choice as options."""
-    tau = [] if temperature is None else [f"--model.temperature={temperature}"]
-    return [*tau, f"--model.optimizer.learning_rate={rate}"]
+    tau = [] if choice.temperature is None else [f"--model.temperature={choice.temperature}"]
+    return [*tau, f"--model.optimizer.learning_rate={choice.learning_rate}"]
 
 
 def jobs(names: Sequence[str]) -> Iterator[tuple[str, int | str, int]]:
@@ -87,8 +87,8 @@ def run_job(out: Path, record: Record, name: str, environment: int | str, seed: 
         return False
     print(f"{name}: environment {environment}, seed {seed}", flush=True)
     choice = entry.get("choice") or choose(out, name)
-    what, rate = f"environment{environment}_seed{seed}", choice["learning_rate"]
-    options = selected(rate, choice.get("temperature"))
+    what = f"environment{environment}_seed{seed}"
+    options = selected(search.Choice.read(choice))
     if environment == LARGE:
         options += [f"--data.items={LARGE_ITEMS}", f"--data.slots={LARGE_SLOTS}", f"--data.batch_size={LARGE_USERS}"]
     else:
@@ -102,13 +102,11 @@ def compare_gradients(out: Path, record: Record, name: str, *_: int | str) -> bo
     """Add the cosines with the exact gradient, at policies along the training of the reference row; True if it did."""
     if ROWS[name].section not in (WHITE, BLACK) or "cosine" in record[name] or REFERENCE not in record:
         return False
-    choice = record[REFERENCE]["choice"]
+    options = selected(search.Choice.read(record[REFERENCE]["choice"]))
     policies: dict[int, Path | None] = {0: None}
     for steps in POLICIES[1:]:
         what = f"policy{steps}" if steps != STEPS else f"environment0_seed{SEEDS[0]}"
-        policies[steps] = train(
-            out, REFERENCE, what, steps, selected(choice["learning_rate"], None), test=steps == STEPS
-        )
+        policies[steps] = train(out, REFERENCE, what, steps, options, test=steps == STEPS)
     record[name]["cosine"] = cosines(ROWS[name], record[name]["choice"].get("temperature"), policies)
     return True
 

@@ -107,7 +107,7 @@ def test_trivial_optimum_and_frequencies() -> None:
 @pytest.mark.parametrize("name", ROWS)
 def test_attention_row_has_a_gradient(name: str, describe: Callable[..., Any]) -> None:
     """Its options are those of ``fit``; controls have the same network, and train no query."""
-    _, temperature = ROWS[name].choices[-1]
+    temperature = ROWS[name].choices[-1].temperature
     model_class, arguments, _ = describe("attention_cipher", ROWS[name].options(0.1, temperature))
     data = PairData("cipher")
     sides = data.source_vocabulary, data.target_vocabulary, data.max_lengths

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from gumbelzoo.benchmarks.common.search import Choice
 from gumbelzoo.benchmarks.gates import gates, report
 from gumbelzoo.benchmarks.gates.rows import CONTROL, ROWS, Row
 from gumbelzoo.data.frequencies.datamodule import FrequencyData
@@ -75,7 +76,7 @@ def test_gate_goals_are_judged() -> None:
 def test_gate_row_has_a_gradient(name: str, describe: Callable[..., Any]) -> None:
     """Its options are those of ``fit``, a control has its channels, and every other row moves its gates."""
     temperature = 0.5 if ROWS[name].relaxed else None
-    model_class, arguments, _ = describe("gates_frequencies", ROWS[name].options(2e-3, temperature, 1))
+    model_class, arguments, _ = describe("gates_frequencies", ROWS[name].options(Choice(2e-3, temperature), 1))
     model = model_class(**{**arguments, "widths": (4, 4)})
     batch = next(iter(FrequencyData(number=1, batch_size=8).train_dataloader()))
     model.training_metrics(batch)["loss"].backward()

@@ -106,15 +106,19 @@ def test_longer_row_has_the_choice_of_the_shorter() -> None:
     with pytest.raises(RuntimeError, match="run soft_6 first"):
         glimpse.choices({}, row)
     found = glimpse.choices({"soft_6": {"choice": {"learning_rate": 2e-3, "search_minutes": 1.0}}}, row)
-    assert found == [(2e-3, None)]
+    assert found == [(2e-3, None, None)] and not row.entropies
+    chosen = {"learning_rate": 4e-3, "entropy": 0.0, "search_minutes": 1.0}
+    longer = ROWS["reinforce_leave_one_out_6_long"]
+    (choice,) = glimpse.choices({"reinforce_leave_one_out_6": {"choice": chosen}}, longer)
+    assert "--model.entropy=0.0" in longer.options(*choice) and not longer.entropies
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_glimpse_row_fits(name: str, describe: Callable[..., Any]) -> None:
     """Its options are those of ``fit``; rows that are compared have at most the operations of six hard glimpses."""
     row = ROWS[name]
-    rate, temperature = row.choices[0]
-    model_class, arguments, _ = describe(row.config, row.options(rate, temperature))
+    model_class, arguments, _ = describe(row.config, row.options(*row.choices[0]))
+    assert ("entropy" in arguments and arguments["entropy"] > 0) >= row.chooses
     model = model_class(**{"image_shape": (1, 60, 60), **arguments})
     limit = operations(GlimpseClassifier((1, 60, 60)))
     if row.limited and not name.startswith("soft"):

@@ -87,7 +87,7 @@ def test_scenes_page_has_wrong_captions() -> None:
 @pytest.mark.parametrize("name", ROWS)
 def test_scenes_row_has_a_gradient(name: str, describe: Callable[..., Any], data: PairData) -> None:
     """Its options are those of ``fit``; every row has as many parameters."""
-    _, temperature = ROWS[name].choices[-1]
+    temperature = ROWS[name].choices[-1].temperature
     model_class, arguments, _ = describe(CONFIG, ROWS[name].options(0.1, temperature))
     torch.manual_seed(0)
     model = model_class(data.source_vocabulary, data.target_vocabulary, data.max_lengths, **arguments)

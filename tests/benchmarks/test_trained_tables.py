@@ -10,6 +10,7 @@ import pytest
 import torch
 from gumbelzoo.benchmarks.common import runs, search, table
 from gumbelzoo.benchmarks.common.cosines import closeness, cosine_table
+from gumbelzoo.benchmarks.common.search import Choice
 
 
 def run_with(folder: Path, values: list[str], minutes: float = 1.5) -> Path:
@@ -25,25 +26,48 @@ def run_with(folder: Path, values: list[str], minutes: float = 1.5) -> Path:
 @pytest.mark.parametrize(("maximise", "rate", "temperature"), [(False, 0.1, 1.0), (True, 0.2, 0.5)])
 def test_search_takes_the_best(maximise: bool, rate: float, temperature: float, tmp_path: Path) -> None:
     """By the best value of each run, smaller or larger; a step without a validation has none."""
-    values = {(0.1, 0.5): ["3", "", "3"], (0.1, 1.0): ["1", "9"], (0.2, 0.5): ["11", "4"]}
+    values = {Choice(0.1, 0.5): ["3", "", "3"], Choice(0.1, 1.0): ["1", "9"], Choice(0.2, 0.5): ["11", "4"]}
 
-    def tune(name: str, choice: search.Choice) -> Path:
-        return run_with(tmp_path / name, values[choice])  # type: ignore[index]
+    def tune(name: str, choice: Choice) -> Path:
+        return run_with(tmp_path / name, values[choice])
 
     chosen = search.search(tune, list(values), "val/x", maximise)
     assert chosen == {"learning_rate": rate, "temperature": temperature, "search_minutes": 4.5}
     assert {path.name for path in tmp_path.iterdir()} == {"tune_lr0.1_tau0.5", "tune_lr0.1_tau1", "tune_lr0.2_tau0.5"}
-    plain = search.search(lambda name, _: run_with(tmp_path / name, ["1"]), [(0.3, None), (0.4, None)], "val/x")
+    plain = search.search(lambda name, _: run_with(tmp_path / name, ["1"]), [Choice(0.3), Choice(0.4)], "val/x")
     assert plain == {"learning_rate": 0.3, "search_minutes": 3.0} and (tmp_path / "tune_lr0.3").is_dir()
 
 
 def test_search_of_one_choice_trains_nothing() -> None:
     """There is nothing to compare."""
 
-    def tune(name: str, _: search.Choice) -> Path:
+    def tune(name: str, _: Choice) -> Path:
         return pytest.fail(f"{name} was trained")
 
-    assert search.search(tune, [(0.3, None)], "val/x") == {"learning_rate": 0.3, "search_minutes": 0.0}
+    assert search.search(tune, [Choice(0.3)], "val/x") == {"learning_rate": 0.3, "search_minutes": 0.0}
+
+
+def test_reward_of_entropy_is_searched_after_the_rate(tmp_path: Path) -> None:
+    """In runs as long as the final ones, before the first of them; the row's later seeds have no search."""
+    trained: list[tuple[str, Choice, table.Stage]] = []
+
+    def train(what: str, choice: Choice, stage: table.Stage) -> Path:
+        trained.append((what, choice, stage))
+        return run_with(tmp_path / what, [f"{choice.learning_rate + (choice.entropy or 0)}"])
+
+    record: dict[str, Any] = {}
+    choices = [Choice(0.2), Choice(0.1)]
+    for seed in (0, 0, 1):
+        table.finish_seed(record, "row", seed, choices, "val/x", train, entropies=(0.5, 0.0))
+    assert record["row"]["choice"] == {"learning_rate": 0.1, "entropy": 0.0, "search_minutes": 6.0}
+    assert trained == [
+        ("tune_lr0.2", Choice(0.2), "short"),
+        ("tune_lr0.1", Choice(0.1), "short"),
+        ("tune_lr0.1_entropy0.5", Choice(0.1, None, 0.5), "long"),
+        ("tune_lr0.1_entropy0", Choice(0.1, None, 0.0), "long"),
+        ("seed0", Choice(0.1, None, 0.0), "final"),
+        ("seed1", Choice(0.1, None, 0.0), "final"),
+    ]
 
 
 def test_record_keeps_runs(tmp_path: Path) -> None:
