@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
+from ....ranges import check_temperature
 from ....registry import Registry
 from ....vocabulary import Vocabulary
 from ...relaxed import RelaxedCategorical, select
@@ -111,7 +112,11 @@ class LanguageModel(nn.Module):
             lengths: ``b``; later positions are 0.
             temperature: of the distributions, as in ``sample``.
             label: ``b``, for a conditional model.
+
+        Raises:
+            ValueError: errors of ``check_temperature``.
         """
+        check_temperature(temperature)
         logits = self.logits(tokens, label)
         return token_log_prob(logits if temperature == 1 else logits / temperature, tokens, lengths)
 

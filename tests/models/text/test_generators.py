@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import pytest
@@ -78,6 +79,9 @@ def test_temperature_of_samples_and_likelihood(name: str) -> None:
     probability = model.log_prob(rows, temperature=0.6).sum(1).exp()
     assert_law(model.sample(20_000, temperature=0.6, generator=seeded()), probability, rows)
     assert not torch.allclose(probability, model.log_prob(rows).sum(1).exp(), atol=0.01)
+    for temperature in (0.0, math.inf):
+        with pytest.raises(ValueError, match="temperature must be > 0 and finite"):
+            model.log_prob(rows, temperature=temperature)
 
 
 @networks
