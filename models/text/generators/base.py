@@ -117,8 +117,7 @@ class LanguageModel(nn.Module):
             ValueError: errors of ``check_temperature``.
         """
         check_temperature(temperature)
-        logits = self.logits(tokens, label)
-        return token_log_prob(logits if temperature == 1 else logits / temperature, tokens, lengths)
+        return token_log_prob(self.logits(tokens, label) / temperature, tokens, lengths)
 
     # -- samples ------------------------------------------------------------------------------------------------------
 
@@ -218,9 +217,7 @@ class LanguageModel(nn.Module):
         return torch.stack(relaxed_tokens, 1)
 
 
-GENERATORS: Registry[type[LanguageModel]] = Registry(
-    "generator", context=("vocabulary", "max_length"), base=LanguageModel
-)
+GENERATORS: Registry[type[LanguageModel]] = Registry("generator", ("vocabulary", "max_length"), LanguageModel)
 
 
 def token_log_prob(logits: Tensor, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
