@@ -22,7 +22,7 @@ from ..class_names import Label, class_number, read_classes
 from .arguments import check_spec
 from .base import ROWS
 from .generators import GENERATORS
-from .generators.base import without_dropout
+from .generators.dropout import without_dropout
 from .labels import sample_labels
 from .vae import LATENTS, MATCHINGS, GRUConfig, SentenceEncoder
 from .vae.base import LatentTextModel, parts_of

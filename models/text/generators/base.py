@@ -9,8 +9,6 @@ to that of every input. Axes: ``b`` batch, ``n`` samples, ``t`` time, ``p`` pref
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -25,6 +23,7 @@ from ...relaxed import RelaxedCategorical, select
 from ...relaxed.sampling import categorical_sample, one_hot
 from ...relaxed.truncation import truncate
 from ..relaxed_tokens import eos_mass
+from .dropout import without_dropout
 from .feedback import FEEDBACKS
 
 State = Any  # what a network carries from one position to the next
@@ -217,7 +216,9 @@ class LanguageModel(nn.Module):
         return torch.stack(relaxed_tokens, 1)
 
 
-GENERATORS: Registry[type[LanguageModel]] = Registry("generator", ("vocabulary", "max_length"), LanguageModel)
+GENERATORS: Registry[type[LanguageModel]] = Registry(
+    "generator", context=("vocabulary", "max_length"), base=LanguageModel
+)
 
 
 def token_log_prob(logits: Tensor, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -243,18 +244,3 @@ def check_prefix(prefix: Tensor | None, n: int, max_length: int) -> Tensor:
             f"a prefix of {prefix.shape[1]} tokens for {len(prefix)} samples does not fit {n} samples of {max_length}"
         )
     return prefix
-
-
-@contextmanager
-def without_dropout(module: nn.Module) -> Iterator[None]:
-    """Eval mode inside, the former mode afterwards; RNNs stay in training mode, which cuDNN's backward needs.
-
-    Dropout is not inside the RNNs here, so their mode changes nothing else.
-    """
-    training = module.training
-    for part in module.modules():
-        part.training = training and isinstance(part, nn.RNNBase)
-    try:
-        yield
-    finally:
-        module.train(training)

@@ -20,7 +20,8 @@ from ....ranges import check_positive, check_sizes, check_weights
 from ....registry import Spec, from_options
 from ....vocabulary import Vocabulary
 from ...relaxed import ESTIMATORS, RelaxedCategorical, select
-from ..generators.base import LanguageModel, length_mask, without_dropout
+from ..generators.base import LanguageModel, length_mask
+from ..generators.dropout import without_dropout
 from ..generators.feedback import hard
 from ..relaxed_tokens import token_mask
 from ..rewards import check_others

@@ -17,7 +17,8 @@ from ....registry import Spec
 from ....vocabulary import Vocabulary
 from ...relaxed import trajectory_surrogate
 from ...relaxed.baselines import BASELINES, Baseline
-from ..generators.base import LanguageModel, without_dropout
+from ..generators.base import LanguageModel
+from ..generators.dropout import without_dropout
 from ..relaxed_tokens import token_mask
 from .adversarial import DEFAULT_ADVERSARY, Adversarial, Adversary
 from .base import OBJECTIVES
