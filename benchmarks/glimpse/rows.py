@@ -101,6 +101,7 @@ TWO_PATHS = _reinforce(2, "leave_one_out")
 ROWS: dict[str, Row] = {
     "reinforce_leave_one_out_6": _glimpses(SIX, TWO_PATHS, "2 paths"),
     "straight_through_gumbel_softmax_6": _glimpses(SIX, "straight_through_gumbel_softmax", relaxed=True),
+    "gumbel_softmax_6": _glimpses(SIX, "gumbel_softmax", relaxed=True),
     "soft_6": _soft(SIX),
     "transformer_affine": _transformer("affine", "regression", REGRESSION),
     "transformer_attention_soft_argmax": _transformer("attention", "soft_argmax", SOFT_ARGMAX),
