@@ -40,8 +40,17 @@ def test_goals_are_of_paired_seeds() -> None:
     tied = {"soft": soft, "marginal": entry([0.34, 0.32, 0.35], [0.20, 0.21, 0.22])}
     assert "by 0.33 ± 0.88 points. A tie." in spelling_report.goals(tied)
     worse = {**tied, "reinforce_leave_one_out": entry([0.4] * 3, [math.log(1.03) + n for n in (0.20, 0.21, 0.22)])}
-    assert "3.00 ± 0.00% above. **Not reached.**" in spelling_report.goals(worse)
+    assert "`reinforce_leave_one_out`, 3.00 ± 0.00% above. **Not reached.**" in spelling_report.goals(worse)
+    near = {**worse, "vimco_4": entry([0.4] * 3, [math.log(1.01) + n for n in (0.20, 0.21, 0.22)])}
+    assert "`vimco_4`, 1.00 ± 0.00% above. Reached." in spelling_report.goals(near)
     assert "Not measured yet." in spelling_report.goals({"soft": soft})
+
+
+def test_rows_trained_by_a_bound_have_a_reward_of_entropy() -> None:
+    given = {name: spelling_rows.options(name, 0) for name in spelling_rows.ROWS}
+    rewards = {name: next(it for it in options if "entropy" in it) for name, options in given.items()}
+    assert rewards["vimco_4"] == "--model.entropy=0.1" and rewards["soft"] == "--model.entropy=0.0"
+    assert spelling_rows.ENTROPIES.keys() == {name for name, row in spelling_rows.ROWS.items() if row.entropies}
 
 
 @pytest.mark.slow
