@@ -13,6 +13,7 @@ import torch
 from gumbelzoo.benchmarks.attention import attention, cosine, report
 from gumbelzoo.benchmarks.attention.rows import ROWS, Row
 from gumbelzoo.benchmarks.common import runs
+from gumbelzoo.benchmarks.common.search import Choice
 from gumbelzoo.data import PairData
 from gumbelzoo.data.pairs import cipher
 
@@ -26,7 +27,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
     for module in (attention, report):
         monkeypatch.setattr(module, "ROWS", rows)
         monkeypatch.setattr(module, "SEEDS", (0, 1))
-    monkeypatch.setattr(Row, "choices", [(2e-3, None), (3e-3, None)])
+    monkeypatch.setattr(Row, "choices", [Choice(2e-3), Choice(3e-3)])
     monkeypatch.setattr(attention, "STEPS", 2)
     monkeypatch.setattr(attention, "TUNING_STEPS", 1)
     monkeypatch.setattr(attention, "NETWORKS", (0, 2))

@@ -23,7 +23,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
     for module in (gates, report):
         monkeypatch.setattr(module, "ROWS", rows)
         monkeypatch.setattr(module, "SEEDS", (0,))
-    monkeypatch.setattr(Row, "choices", [(2e-3, None)])
+    monkeypatch.setattr(Row, "choices", [Choice(2e-3)])
     monkeypatch.setattr(gates, "STEPS", 4)
     monkeypatch.setattr(gates, "TUNING_STEPS", 2)
     monkeypatch.setattr(gates, "RECORD", tmp_path / "gates.json")

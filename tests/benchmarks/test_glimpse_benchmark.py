@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gumbelzoo.benchmarks.common.search import Choice
 from gumbelzoo.benchmarks.glimpse import glimpse, report
 from gumbelzoo.benchmarks.glimpse.operations import operations, parameters
 from gumbelzoo.benchmarks.glimpse.rows import CNN, LONG_STEPS, ROWS, SIX, STEPS, Row
@@ -27,7 +28,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
         monkeypatch.setattr(module, "ROWS", rows)
         monkeypatch.setattr(module, "SEEDS", (0,))
     monkeypatch.setattr(report, "STEPS", 5)
-    monkeypatch.setattr(Row, "choices", [(2e-3, None)])
+    monkeypatch.setattr(Row, "choices", [Choice(2e-3)])
     monkeypatch.setattr(glimpse, "PICTURED", {names[0]: "paths.png"})
     monkeypatch.setattr(glimpse, "operations", lambda model: operations(model, (1, 20, 20)))
     monkeypatch.setattr(glimpse, "ClutterData", lambda **options: ClutterData("digits", side=20, **options))

@@ -13,6 +13,7 @@ import torch
 from gumbelzoo.benchmarks.attention import report, scenes, scenes_report
 from gumbelzoo.benchmarks.attention.rows import Row
 from gumbelzoo.benchmarks.attention.scenes_rows import CONFIG, ROWS
+from gumbelzoo.benchmarks.common.search import Choice
 from gumbelzoo.data import PairData
 from gumbelzoo.data.pairs import scenes as scene_data
 
@@ -31,7 +32,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: PairData) -> Ca
     for module in (scenes, scenes_report):
         monkeypatch.setattr(module, "ROWS", rows)
     monkeypatch.setattr(scenes, "SEEDS", (0,))
-    monkeypatch.setattr(Row, "choices", [(2e-3, None)])
+    monkeypatch.setattr(Row, "choices", [Choice(2e-3)])
     monkeypatch.setattr(scenes, "STEPS", 2)
     monkeypatch.setattr(scenes, "TUNING_STEPS", 1)
     monkeypatch.setattr(scenes, "DATA", "scenes_digits")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from gumbelzoo.benchmarks.common import runs
+from gumbelzoo.benchmarks.common.search import Choice
 from gumbelzoo.benchmarks.slates import cosine, report, slates
 from gumbelzoo.benchmarks.slates.rows import BLACK, CONTROL, NO_ENTROPY, ROWS, WHITE, Row
 from gumbelzoo.data import SlateData
@@ -23,7 +24,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
         monkeypatch.setattr(module, "ROWS", rows)
         monkeypatch.setattr(module, "SEEDS", (0,))
         monkeypatch.setattr(module, "ENVIRONMENTS", (1,))
-    monkeypatch.setattr(Row, "choices", [(2e-3, None)])
+    monkeypatch.setattr(Row, "choices", [Choice(2e-3)])
     monkeypatch.setattr(slates, "LARGE_ROWS", ())
     monkeypatch.setattr(slates, "STEPS", 4)
     monkeypatch.setattr(slates, "TUNING_STEPS", 2)
