@@ -75,7 +75,7 @@ def page(record: Record) -> list[str]:
     """Return the parts of ``attention.md``."""
     parts = ["# Attention with known alignments", "![NLL and alignment error of all rows](attention.png)", HEAD]
     if record:
-        parts.append(f"{budget(record)} {at_edge(record, LEARNING_RATES)}")
+        parts.append(f"{budget(record)} {at_edge(record, LEARNING_RATES, ENTROPIES)}")
     known = [[name, f"{value:.4f}", f"{math.exp(value):.3f}"] for name, value in trivial().items()]
     parts += ["## Without a model", markdown_table(["", "NLL", "perplexity"], known)]
     parts += section_parts(record, ROWS, TITLES, partial(rows_table, record=record))

@@ -56,7 +56,7 @@ def page(record: Record) -> list[str]:
     """Return the parts of ``scenes.md``."""
     parts = ["# Captions of scenes of digits", "![NLL and alignment error of all rows](scenes.png)", HEAD]
     if record:
-        parts.append(f"{budget(record)} {at_edge(record, LEARNING_RATES)}")
+        parts.append(f"{budget(record)} {at_edge(record, LEARNING_RATES, ENTROPIES)}")
     known = [[name, f"{value:.4f}", f"{math.exp(value):.3f}"] for name, value in trivial().items()]
     parts += ["## Without a model", markdown_table(["", "NLL", "perplexity"], known)]
     sections = {row.section for row in ROWS.values()}

@@ -56,11 +56,15 @@ def budget(record: Record) -> str:
     return f"{environment(runs)} {minutes:.0f} minutes of runs and {search:.0f} of search in total."
 
 
-def at_edge(record: Record, rates: Sequence[float]) -> str:
-    """Return how many of the rows that had a search selected the largest learning rate: a larger one may be better."""
+def at_edge(record: Record, rates: Sequence[float], entropies: Sequence[float] = ()) -> str:
+    """Return how many of the rows that had a search selected its largest learning rate, and its smallest entropy."""
     searched = [entry["choice"] for entry in record.values() if entry["choice"]["search_minutes"]]
     edge = sum(choice["learning_rate"] == max(rates) for choice in searched)
-    return f"{edge} of {len(searched)} rows selected the largest learning rate, and might improve with a larger one."
+    said = f"{edge} of {len(searched)} rows selected the largest learning rate, and might improve with a larger one."
+    rewarded = [choice["entropy"] for choice in searched if "entropy" in choice]
+    if not rewarded or not entropies:
+        return said
+    return f"{said} {rewarded.count(min(entropies))} of {len(rewarded)} selected the smallest reward of entropy."
 
 
 def read_record(path: Path) -> Record:

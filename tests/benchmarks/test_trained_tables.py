@@ -70,6 +70,18 @@ def test_reward_of_entropy_is_searched_after_the_rate(tmp_path: Path) -> None:
     ]
 
 
+def test_choices_at_the_edge_of_the_search_are_counted() -> None:
+    """Of rows that had a search; of rewards of entropy, if there were any."""
+    choices = [(0.2, 1.0, None), (0.1, 1.0, 0.1), (0.2, 1.0, 0.3), (0.2, 0.0, None)]
+    record: dict[str, Any] = {
+        str(number): {"choice": Choice(rate, None, entropy).entry(minutes)}
+        for number, (rate, minutes, entropy) in enumerate(choices)
+    }
+    rates = "2 of 3 rows selected the largest learning rate, and might improve with a larger one."
+    assert table.at_edge(record, (0.1, 0.2)) == rates
+    assert table.at_edge(record, (0.1, 0.2), (0.1, 0.3)) == f"{rates} 1 of 2 selected the smallest reward of entropy."
+
+
 def test_record_keeps_runs(tmp_path: Path) -> None:
     """Of all keys of a row, without the command; the budget sums the minutes of runs, tests and searches."""
     record: dict[str, Any] = {}
