@@ -16,6 +16,7 @@ EXAMPLE = "configs/catvae_digits.yaml"
 NOISE = re.compile(
     r"Expected a <class 'NoneType'>|Does not validate|Subtypes:|Errors:|Given value|Problem with given|^$"
 )
+NO_MEMORY = re.compile(r"can't allocate memory|out of memory")  # torch has a class of its own for GPUs alone
 TYPE = re.compile(r"Expected an? (?:<class '(?:\w+\.)*(\w+)'>|typing\.(\w+\[.*?\]))")
 
 
@@ -90,6 +91,8 @@ def explain(error: BaseException, known: Iterable[str] = ()) -> str:
         said = f"the checkpoint belongs to another model: {' '.join(text.splitlines()[1:2]).strip()}"
     elif _is_refusal(error, raised_by):
         said = f"Lightning: {first_line(error)}"
+    elif isinstance(error, MemoryError) or NO_MEMORY.search(text):
+        said = f"not enough memory; make --data.batch_size or the model smaller: {first_line(error)}; --debug shows where"
     else:
         said = f"unexpected {type(error).__name__}: {first_line(error)}; --debug shows where"
     said = printable(said)

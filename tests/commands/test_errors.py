@@ -53,6 +53,20 @@ def test_error_of_the_system_names_the_file(tmp_path: Path) -> None:
     assert exit_code(caught(lambda: (tmp_path / "none").read_text())) == 2
 
 
+@pytest.mark.parametrize(
+    "action",
+    [
+        lambda: torch.empty(10**14),  # more than a process can address
+        lambda: bytearray(10**18),
+        lambda: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")),
+    ],
+)
+def test_lack_of_memory_names_what_to_make_smaller(action: Callable[[], Any]) -> None:
+    error = caught(action)
+    assert explain(error).startswith("not enough memory; make --data.batch_size or the model smaller: ")
+    assert "\n" not in explain(error) and exit_code(error) == 1
+
+
 def test_error_of_the_parser_is_shortened() -> None:
     error = ArgumentError(None, "unrecognized arguments: --sed=3")
     assert explain(error, ["--seed"]) == "unknown option '--sed=3'; did you mean '--seed'?"
