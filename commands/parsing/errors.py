@@ -92,7 +92,8 @@ def explain(error: BaseException, known: Iterable[str] = ()) -> str:
     elif _is_refusal(error, raised_by):
         said = f"Lightning: {first_line(error)}"
     elif isinstance(error, MemoryError) or NO_MEMORY.search(text):
-        said = f"not enough memory; make --data.batch_size or the model smaller: {first_line(error)}; --debug shows where"
+        fix = "make --data.batch_size or the model smaller"
+        said = f"not enough memory; {fix}: {first_line(error)}; --debug shows where"
     else:
         said = f"unexpected {type(error).__name__}: {first_line(error)}; --debug shows where"
     said = printable(said)
