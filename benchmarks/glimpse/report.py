@@ -56,7 +56,8 @@ are drawn anew in every step, the 10,000 test scenes are fixed. {STEPS:,} steps 
   choices is rewarded, `entropy` per nat at first and 0 at the end.
 - `learning rate` and `temperature` are selected from {LEARNING_RATES} and {TEMPERATURES} by the validation loss after a
   fifth of the steps, with seed {TUNING_SEED}, which is not reported. `entropy` is selected next, from
-  {ENTROPIES} after all steps, where the former had {ENTROPY}. A row named `_long` has those of the shorter one.
+  {ENTROPIES} after all steps, where the former had {ENTROPY}; a hard row without one has {ENTROPY}, from before that
+  search. A row named `_long` has those of the shorter one.
 - A row that is not better than its control after as many steps, random places or, for a transformer, the best network
   of the whole image with at most the operations of six glimpses, is marked †.
 - `minutes` of one run on one thread, on the wall clock of a busy machine.
