@@ -27,9 +27,9 @@ parameters in every row. Nothing was searched.
 - `perplexity`: per phone, end included, by the exact likelihood of the row's own model: soft attention by
   log p(y | mean of the values), the others by the exact marginal over letters. `of marginal`: in percent of that of
   `marginal` with the same seed.
-- Rows that are trained by a bound have a reward for the entropy of each choice, which falls to 0 from {ENTROPY:g} a nat.
-  It was selected for `reinforce_leave_one_out` by the validation NLL of two epochs with seed 9, which is not reported:
-  0.2852 from 0.1, 0.3005 from 0.3 and 0.5035 from 1; and for `vimco_4` on the [enciphered strings](attention.md).
+- Rows that are trained by a bound have a reward for the entropy of each choice, which falls to 0 from {ENTROPY:g}
+  per nat. It was selected for `reinforce_leave_one_out` by the validation NLL of two epochs with seed 9, which is not
+  reported: 0.2852 from 0.1, 0.3005 from 0.3 and 0.5035 from 1; for `vimco_4` on the [enciphered strings](attention.md).
 - `minutes` of one run on one thread, on the wall clock of a busy machine.
 - Published, on other splits: 33.9% of words wrong for a weighted transducer and 30.2% for a transformer of 3 x 256
   (cmusphinx/g2p-seq2seq), about 34% for a small LSTM with attention.
