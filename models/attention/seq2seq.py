@@ -46,7 +46,7 @@ class AttentionSeq2Seq(ZooModel):
         encoder: embedding (no mixing of places), ``{name: bilstm, layers: 1}``, or cells, for pictures.
         width: d of all layers.
         entropy: initial reward of each choice per nat of its entropy, which falls linearly to 0 at the end of training.
-            Without it the bounds commit to wrong places early. Search it: 0.1 may suit relaxed samples, 1 scores.
+            Without it the bounds commit to wrong places early. Search it: 0.1 suits most, 1 some score functions.
         optimizer: options of ``OptimizerConfig``.
 
     Raises:
