@@ -162,6 +162,9 @@ def finish_seed(
 
     Returns:
         The folder of the run; None if the record has it already.
+
+    Raises:
+        RuntimeError: the record has runs of the row from before its search of entropy.
     """
     entry = record.get(name, {})
     if str(seed) in entry.get("runs", {}):
@@ -169,6 +172,8 @@ def finish_seed(
     print(f"{name}: seed {seed}", flush=True)
     choice = entry.get("choice") or search.search(lambda what, given: train(what, given, "short"), choices, metric)
     if entropies and "entropy" not in choice:
+        if entry.get("runs"):
+            raise RuntimeError("its runs have no search of entropy: remove the row from the record to run it anew")
         longer = [search.Choice.read(choice)._replace(entropy=value) for value in entropies]
         found = search.search(lambda what, given: train(what, given, "long"), longer, metric)
         choice = {**found, "search_minutes": round(choice["search_minutes"] + found["search_minutes"], 2)}

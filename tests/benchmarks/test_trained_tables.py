@@ -70,6 +70,16 @@ def test_reward_of_entropy_is_searched_after_the_rate(tmp_path: Path) -> None:
     ]
 
 
+def test_runs_from_before_the_search_of_entropy_are_not_mixed() -> None:
+    record: dict[str, Any] = {"row": {"choice": {"learning_rate": 0.1, "search_minutes": 1.0}, "runs": {"0": {}}}}
+
+    def train(what: str, choice: Choice, stage: table.Stage) -> Path:
+        return pytest.fail(f"{what} was trained")
+
+    with pytest.raises(RuntimeError, match="remove the row from the record"):
+        table.finish_seed(record, "row", 1, [Choice(0.1)], "val/x", train, entropies=(0.0, 0.1))
+
+
 def test_choices_at_the_edge_of_the_search_are_counted() -> None:
     """Of rows that had a search; of rewards of entropy, if there were any."""
     choices = [(0.2, 1.0, None), (0.1, 1.0, 0.1), (0.2, 1.0, 0.3), (0.2, 0.0, None)]
