@@ -31,15 +31,7 @@ from gumbelzoo.benchmarks.attention.rows import (
 )
 from gumbelzoo.benchmarks.common import search
 from gumbelzoo.benchmarks.common.runs import row_folder
-from gumbelzoo.benchmarks.common.table import (
-    Record,
-    Stage,
-    finish_seed,
-    read_record,
-    run_command,
-    seeds_of_rows,
-    write_record,
-)
+from gumbelzoo.benchmarks.common.table import Record, finish_seed, read_record, run_command, seeds_of_rows, write_record
 
 RECORD = Path(__file__).with_suffix(".json")
 REFERENCE = "exact"  # whose networks the gradients are compared at
@@ -53,14 +45,9 @@ def train(out: Path, name: str, what: str, steps: int, choice: search.Choice, se
 
 def run_job(out: Path, record: Record, name: str, seed: int) -> bool:
     """Finish one run, and its row's search before the first; True if the record did not have it."""
-
-    def run(what: str, choice: search.Choice, stage: Stage) -> Path:
-        steps = TUNING_STEPS if stage == "short" else STEPS
-        final = stage == "final"
-        return train(out, name, what, steps, choice, seed if final else TUNING_SEED, test=final)
-
     row = ROWS[name]
-    return finish_seed(record, name, seed, row.choices, "val/nll", run, row.entropies) is not None
+    plan = search.Plan(row.choices, "val/nll", STEPS, TUNING_STEPS, TUNING_SEED, row.entropies)
+    return finish_seed(record, name, seed, plan, partial(train, out, name)) is not None
 
 
 def compare_gradients(out: Path, record: Record, name: str, *_: int) -> bool:

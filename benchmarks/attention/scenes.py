@@ -19,15 +19,7 @@ from gumbelzoo.benchmarks.attention.scenes_report import PICTURED, draw, page
 from gumbelzoo.benchmarks.attention.scenes_rows import CONFIG, ROWS, STEPS, TUNING_STEPS
 from gumbelzoo.benchmarks.common import search
 from gumbelzoo.benchmarks.common.runs import row_folder
-from gumbelzoo.benchmarks.common.table import (
-    Record,
-    Stage,
-    finish_seed,
-    read_record,
-    run_command,
-    seeds_of_rows,
-    write_record,
-)
+from gumbelzoo.benchmarks.common.table import Record, finish_seed, read_record, run_command, seeds_of_rows, write_record
 from gumbelzoo.callbacks.alignments import alignment_picture
 from gumbelzoo.data import PairData
 from torchvision.utils import save_image
@@ -36,17 +28,17 @@ RECORD = Path(__file__).with_suffix(".json")
 DATA = "scenes"
 
 
+def train(out: Path, name: str, what: str, steps: int, choice: search.Choice, seed: int, test: bool) -> Path:
+    """Train (and test) one run of a row, or resume it; return the run folder."""
+    options = [*ROWS[name].options(*choice), f"--data.name={DATA}", f"--seed_everything={seed}"]
+    return search.train(row_folder(out, name) / what, CONFIG, options, steps, test)
+
+
 def run_job(out: Path, record: Record, name: str, seed: int) -> bool:
     """Finish one run, and its row's search before the first; True if the record did not have it."""
-
-    def run(what: str, choice: search.Choice, stage: Stage) -> Path:
-        steps = TUNING_STEPS if stage == "short" else STEPS
-        final = stage == "final"
-        options = [*row.options(*choice), f"--data.name={DATA}", f"--seed_everything={seed if final else TUNING_SEED}"]
-        return search.train(row_folder(out, name) / what, CONFIG, options, steps, test=final)
-
     row = ROWS[name]
-    if (found := finish_seed(record, name, seed, row.choices, "val/nll", run, row.entropies)) is None:
+    plan = search.Plan(row.choices, "val/nll", STEPS, TUNING_STEPS, TUNING_SEED, row.entropies)
+    if (found := finish_seed(record, name, seed, plan, partial(train, out, name))) is None:
         return False
     if seed == SEEDS[0] and name in PICTURED:
         draw_scenes(found, RECORD.with_name(PICTURED[name]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +31,27 @@ class Choice(NamedTuple):
         """Return it for a record, with the minutes of the search."""
         given = {name: value for name, value in self._asdict().items() if value is not None}
         return {**given, "search_minutes": round(minutes, 2)}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Searches of a row, and the length of its final runs.
+
+    Attributes:
+        choices: of the first search.
+        metric: validation metric that the searches minimise.
+        steps: of a final run, and of the second search.
+        tuning_steps: of a run of the first search.
+        tuning_seed: of both searches.
+        entropies: rewards of entropy, of the second search; none if the row has no such search.
+    """
+
+    choices: Sequence[Choice]
+    metric: str
+    steps: int
+    tuning_steps: int
+    tuning_seed: int
+    entropies: Sequence[float] = ()
 
 
 def train(folder: Path, config: str, options: Sequence[str], steps: int, test: bool) -> Path:

@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from gumbelzoo.benchmarks.common import search
@@ -19,8 +19,8 @@ from gumbelzoo.benchmarks.common.pages import write_page
 from gumbelzoo.benchmarks.common.runs import environment, fit_record, test_metrics
 
 Record = dict[str, dict[str, Any]]
-Stage = Literal["short", "long", "final"]  # of a search, of a search but as long as a final run, or a final run
 Job = tuple[Any, ...]  # name of a row, and which run of it
+Train = Callable[[str, int, search.Choice, int, bool], Path]  # name, steps, choice, seed, and whether to test it
 KEPT = ("seed", "minutes", "hardware", "versions", "commit")  # of fit.json
 
 
@@ -140,25 +140,15 @@ def add_run(record: Record, name: str, key: str, choice: Mapping[str, float], ru
     record[name] = {**entry, "choice": dict(choice), "runs": {**entry.get("runs", {}), key: tested(run)}}
 
 
-def finish_seed(
-    record: Record,
-    name: str,
-    seed: int,
-    choices: Sequence[search.Choice],
-    metric: str,
-    train: Callable[[str, search.Choice, Stage], Path],
-    entropies: Sequence[float] = (),
-) -> Path | None:
-    """Finish the run of a row's seed, and the row's search before its first one.
+def finish_seed(record: Record, name: str, seed: int, plan: search.Plan, train: Train) -> Path | None:
+    """Finish the run of a row's seed, and the row's searches before its first one.
 
     Args:
         record: gets both.
         name: of the row.
         seed: of the run, and its key in the record.
-        choices: of the first search.
-        metric: validation metric that the searches minimise.
-        train: trains the run of a name with a choice: a short or a long one of a search, or a final one.
-        entropies: rewards of entropy, of the second search; none if the row has no such search.
+        plan: of the searches and the run.
+        train: trains the run of a name with steps, choice and seed, and tests it if the last argument is True.
 
     Returns:
         The folder of the run; None if the record has it already.
@@ -170,14 +160,19 @@ def finish_seed(
     if str(seed) in entry.get("runs", {}):
         return None
     print(f"{name}: seed {seed}", flush=True)
-    choice = entry.get("choice") or search.search(lambda what, given: train(what, given, "short"), choices, metric)
-    if entropies and "entropy" not in choice:
+
+    def select(choices: Sequence[search.Choice], steps: int) -> dict[str, float]:
+        return search.search(
+            lambda what, choice: train(what, steps, choice, plan.tuning_seed, False), choices, plan.metric
+        )
+
+    choice = entry.get("choice") or select(plan.choices, plan.tuning_steps)
+    if plan.entropies and "entropy" not in choice:
         if entry.get("runs"):
             raise RuntimeError("its runs have no search of entropy: remove the row from the record to run it anew")
-        longer = [search.Choice.read(choice)._replace(entropy=value) for value in entropies]
-        found = search.search(lambda what, given: train(what, given, "long"), longer, metric)
+        found = select([search.Choice.read(choice)._replace(entropy=value) for value in plan.entropies], plan.steps)
         choice = {**found, "search_minutes": round(choice["search_minutes"] + found["search_minutes"], 2)}
-    run = train(f"seed{seed}", search.Choice.read(choice), "final")
+    run = train(f"seed{seed}", plan.steps, search.Choice.read(choice), seed, True)
     add_run(record, name, str(seed), choice, run)
     return run
 

@@ -22,15 +22,7 @@ from typing import Any
 import gumbelzoo
 from gumbelzoo.benchmarks.common import search
 from gumbelzoo.benchmarks.common.runs import row_folder
-from gumbelzoo.benchmarks.common.table import (
-    Record,
-    Stage,
-    finish_seed,
-    read_record,
-    run_command,
-    seeds_of_rows,
-    write_record,
-)
+from gumbelzoo.benchmarks.common.table import Record, finish_seed, read_record, run_command, seeds_of_rows, write_record
 from gumbelzoo.benchmarks.gates.report import draw, page
 from gumbelzoo.benchmarks.gates.rows import CONFIG, ROWS, SEEDS, STEPS, TUNING_SEED, TUNING_STEPS
 from gumbelzoo.data.frequencies.datamodule import FrequencyData
@@ -45,12 +37,8 @@ def train(out: Path, name: str, what: str, steps: int, choice: search.Choice, se
 
 def run_job(out: Path, record: Record, name: str, seed: int) -> bool:
     """Finish one run, and its row's search before the first; True if the record did not have it."""
-
-    def run(what: str, choice: search.Choice, stage: Stage) -> Path:
-        steps, number = (STEPS, seed) if stage == "final" else (TUNING_STEPS, TUNING_SEED)
-        return train(out, name, what, steps, choice, number, test=stage == "final")
-
-    if (found := finish_seed(record, name, seed, ROWS[name].choices, "val/loss", run)) is None:
+    plan = search.Plan(ROWS[name].choices, "val/loss", STEPS, TUNING_STEPS, TUNING_SEED)
+    if (found := finish_seed(record, name, seed, plan, partial(train, out, name))) is None:
         return False
     record[name]["runs"][str(seed)] |= after_removal(found, seed)
     return True

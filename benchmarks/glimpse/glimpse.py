@@ -23,15 +23,7 @@ from pathlib import Path
 from gumbelzoo import load
 from gumbelzoo.benchmarks.common import search
 from gumbelzoo.benchmarks.common.runs import row_folder
-from gumbelzoo.benchmarks.common.table import (
-    Record,
-    Stage,
-    finish_seed,
-    read_record,
-    run_command,
-    seeds_of_rows,
-    write_record,
-)
+from gumbelzoo.benchmarks.common.table import Record, finish_seed, read_record, run_command, seeds_of_rows, write_record
 from gumbelzoo.benchmarks.glimpse.operations import operations, parameters
 from gumbelzoo.benchmarks.glimpse.report import draw, page
 from gumbelzoo.benchmarks.glimpse.rows import ROWS, SEEDS, TUNING, TUNING_SEED, Row
@@ -66,15 +58,10 @@ def choices(record: Record, row: Row) -> Sequence[search.Choice]:
 
 def run_job(out: Path, record: Record, name: str, seed: int) -> bool:
     """Finish one run, and its row's search before the first; True if the record did not have it."""
-
     row = ROWS[name]
-
-    def run(what: str, choice: search.Choice, stage: Stage) -> Path:
-        steps = row.steps // TUNING if stage == "short" else row.steps
-        final = stage == "final"
-        return train(out, name, what, steps, choice, seed if final else TUNING_SEED, test=final)
-
-    if (found := finish_seed(record, name, seed, choices(record, row), "val/loss", run, row.entropies)) is None:
+    given, short = choices(record, row), row.steps // TUNING
+    plan = search.Plan(given, "val/loss", row.steps, short, TUNING_SEED, row.entropies)
+    if (found := finish_seed(record, name, seed, plan, partial(train, out, name))) is None:
         return False
     if "operations" not in record[name]:
         model = load(str(found))

@@ -49,35 +49,36 @@ def test_search_of_one_choice_trains_nothing() -> None:
 
 def test_reward_of_entropy_is_searched_after_the_rate(tmp_path: Path) -> None:
     """In runs as long as the final ones, before the first of them; the row's later seeds have no search."""
-    trained: list[tuple[str, Choice, table.Stage]] = []
+    trained: list[tuple[Any, ...]] = []
 
-    def train(what: str, choice: Choice, stage: table.Stage) -> Path:
-        trained.append((what, choice, stage))
+    def train(what: str, steps: int, choice: Choice, seed: int, test: bool) -> Path:
+        trained.append((what, steps, choice, seed, test))
         return run_with(tmp_path / what, [f"{choice.learning_rate + (choice.entropy or 0)}"])
 
     record: dict[str, Any] = {}
-    choices = [Choice(0.2), Choice(0.1)]
+    plan = search.Plan([Choice(0.2), Choice(0.1)], "val/x", 50, 10, 9, entropies=(0.5, 0.0))
     for seed in (0, 0, 1):
-        table.finish_seed(record, "row", seed, choices, "val/x", train, entropies=(0.5, 0.0))
+        table.finish_seed(record, "row", seed, plan, train)
     assert record["row"]["choice"] == {"learning_rate": 0.1, "entropy": 0.0, "search_minutes": 6.0}
     assert trained == [
-        ("tune_lr0.2", Choice(0.2), "short"),
-        ("tune_lr0.1", Choice(0.1), "short"),
-        ("tune_lr0.1_entropy0.5", Choice(0.1, None, 0.5), "long"),
-        ("tune_lr0.1_entropy0", Choice(0.1, None, 0.0), "long"),
-        ("seed0", Choice(0.1, None, 0.0), "final"),
-        ("seed1", Choice(0.1, None, 0.0), "final"),
+        ("tune_lr0.2", 10, Choice(0.2), 9, False),
+        ("tune_lr0.1", 10, Choice(0.1), 9, False),
+        ("tune_lr0.1_entropy0.5", 50, Choice(0.1, None, 0.5), 9, False),
+        ("tune_lr0.1_entropy0", 50, Choice(0.1, None, 0.0), 9, False),
+        ("seed0", 50, Choice(0.1, None, 0.0), 0, True),
+        ("seed1", 50, Choice(0.1, None, 0.0), 1, True),
     ]
 
 
 def test_runs_from_before_the_search_of_entropy_are_not_mixed() -> None:
     record: dict[str, Any] = {"row": {"choice": {"learning_rate": 0.1, "search_minutes": 1.0}, "runs": {"0": {}}}}
 
-    def train(what: str, choice: Choice, stage: table.Stage) -> Path:
+    def train(what: str, *_: Any) -> Path:
         return pytest.fail(f"{what} was trained")
 
+    plan = search.Plan([Choice(0.1)], "val/x", 50, 10, 9, entropies=(0.0, 0.1))
     with pytest.raises(RuntimeError, match="remove the row from the record"):
-        table.finish_seed(record, "row", 1, [Choice(0.1)], "val/x", train, entropies=(0.0, 0.1))
+        table.finish_seed(record, "row", 1, plan, train)
 
 
 def test_choices_at_the_edge_of_the_search_are_counted() -> None:
