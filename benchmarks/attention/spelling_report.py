@@ -20,8 +20,8 @@ HEAD = f"""\
 Words of the CMU Pronouncing Dictionary and their phones, without stress, split once, by word
 (`data/pairs/cmudict.py`). A bidirectional LSTM reads the letters, an LSTM of 128 writes the phones. {EPOCHS} epochs of
 106,861 words in batches of {BATCH_SIZE}, AdamW with a cosine schedule and a learning rate of {LEARNING_RATE:g}, as many
-parameters in every row. Nothing was searched but the reward of entropy; that `vimco_4` is a row was decided in trials of
-three epochs with seed 0.
+parameters in every row. Nothing was searched but the reward of entropy. That `vimco_4` is a row was decided in
+trials of three epochs with seed 0.
 
 - `words wrong`, `phones wrong`: of the test set, against the nearest of several pronunciations, the most probable phone
   at each step, in percent; mean and standard error over the seeds ({", ".join(map(str, SEEDS))}).
