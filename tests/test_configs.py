@@ -114,6 +114,18 @@ def test_config_trains(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "test/" in capfd.readouterr().out
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", config_names())
+def test_config_trains_in_mixed_precision(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["--config", name, *small(name), "--trainer.accelerator=cpu", "--trainer.precision=bf16-mixed"]
+    options.append("--trainer.limit_test_batches=2")
+    assert main(["fit", *options, *SHORT]) == 0, capfd.readouterr().err
+    assert main(["test", *options]) == 0, capfd.readouterr().err
+
+
 def test_header_gives_the_command() -> None:
     assert "catvae_digits" in config_names()
     for name in config_names():

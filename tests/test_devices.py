@@ -26,6 +26,13 @@ MODELS: dict[str, dict[str, Any]] = {
         "network": {"name": "pixelcnn", "width": 8},
     },
 }
+LETTERS = {"tokens": ["<eos>", "a", "b"], "level": "character"}
+LINES: dict[str, dict[str, Any]] = {
+    "slate_agent": {"items": 4, "slots": 2, "user_width": 13},
+    "attention_seq2seq": {"source_vocabulary": LETTERS, "target_vocabulary": LETTERS, "max_lengths": [4, 4]},
+    "glimpse_classifier": {**IMAGES, "grid": 3, "window": 4},
+    "glimpse_transformer": IMAGES,
+}
 QUANTIZERS_OF: dict[str, dict[str, Any]] = {"fsq": {"levels": (3, 4)}}
 NESTED = ("product", "residual")
 
@@ -83,6 +90,14 @@ def test_model_step_and_samples_on_device(name: str, device: str) -> None:
     assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
     if hasattr(model, "sample"):
         assert model.eval().sample(2).device.type == device
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_lines_of_text_on_device(name: str, device: str) -> None:
+    """Models whose samples are lines draw them with a generator of the device."""
+    model = create_model(name, **LINES[name]).to(device).eval()
+    lines = model.sample(3, generator=torch.Generator(device).manual_seed(0))
+    assert len(lines) == 3 and lines == model.sample(3, generator=torch.Generator(device).manual_seed(0))
 
 
 @pytest.mark.parametrize("objective", ["mle", "gumbel"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import gumbelzoo
 import torch
 import yaml
 from gumbelzoo.benchmarks.attention.rows import BOUND, CONFIG, STEPS, TUNING_STEPS, Row
-from gumbelzoo.benchmarks.common.cosines import closeness
+from gumbelzoo.benchmarks.common.cosines import closeness, train_parts
 from gumbelzoo.commands.parsing.configs import find_config
 from gumbelzoo.data import PairData
 from gumbelzoo.models import AttentionSeq2Seq
@@ -43,6 +44,7 @@ def cosines(row: Row, temperature: float | None, networks: Mapping[int, Path | N
         truth = _gradient(_model(data, {**spec, "estimator": "exact"}, source), batch)
         tau = {} if temperature is None else {"temperature": temperature}
         model = _model(data, {**spec, **tau}, source)
+        train_parts(model.network.attention.layer, partial(_gradient, model, batch))
         found[str(steps)] = closeness(torch.stack([_gradient(model, batch) for _ in range(DRAWS)]), truth)
     return found
 
@@ -63,6 +65,6 @@ def _gradient(model: AttentionSeq2Seq, batch: Mapping[str, Tensor]) -> Tensor:
     """Gradient of the objective's sum for the weights of the query, as one vector; empty if there is none."""
     model.zero_grad()
     scores, values, log_prob, steps = model.network(batch)
-    (model.network.attention.objective(scores, values, log_prob) * steps).sum().backward()
+    (model.network.attention.objective(scores, values, log_prob, steps) * steps).sum().backward()
     grads = [weight.grad.flatten() for weight in model.network.query.parameters() if weight.grad is not None]
     return torch.cat(grads) if grads else torch.zeros(0)

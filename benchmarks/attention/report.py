@@ -27,7 +27,7 @@ from gumbelzoo.benchmarks.attention.rows import (
     TUNING_SEED,
     TUNING_STEPS,
 )
-from gumbelzoo.benchmarks.common.cosines import cosine_table
+from gumbelzoo.benchmarks.common.cosines import PART_STEPS, cosine_table
 from gumbelzoo.benchmarks.common.pages import goal_mark, markdown_table, mean_and_error
 from gumbelzoo.benchmarks.common.table import Record, at_edge, budget, not_run, section_parts
 from gumbelzoo.data import PairData
@@ -67,7 +67,8 @@ COSINES = (
     "Cosine with the exact gradient of the bound of one sample, without entropy, for the weights of the query, which "
     "only the choice trains, for 32 pairs: of one draw, and of the mean of 20 draws, which is nearer to 1 for a "
     "gradient with less bias or noise. Columns are the steps of the runs of `exact` whose last networks are compared; "
-    "0 is an untrained one."
+    "0 is an untrained one. Baselines and control variates are trained before, by "
+    f"{PART_STEPS} draws with the rest fixed."
 )
 
 

@@ -10,7 +10,7 @@ from gumbelzoo.benchmarks.common.search import Choice
 CONFIG = "attention_cipher"
 STEPS, TUNING_STEPS = 400, 80
 BATCH_SIZE = 64
-LEARNING_RATES = (3e-3, 6e-3, 1.2e-2)
+LEARNING_RATES = (6e-3, 1.2e-2, 2.4e-2)
 TEMPERATURES = (0.5, 1.0)
 TUNING_SEED = 9  # of no reported run
 SEEDS = (0, 1, 2)

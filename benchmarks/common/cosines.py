@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from gumbelzoo.benchmarks.common.pages import markdown_table
+from gumbelzoo.models.relaxed import RelaxedCategorical
 from torch import Tensor
+
+PART_STEPS, PART_RATE = 300, 1e-2
+
+
+def train_parts(layer: RelaxedCategorical, gradient: Callable[[], Tensor]) -> None:
+    """Train an estimator's own parts, baselines and control variates, at a fixed network; nothing if it has none.
+
+    Untrained, its gradients would be those of the first step of a training and not of any later one.
+
+    Args:
+        layer: its parts see ``PART_STEPS`` draws.
+        gradient: draws once, and leaves the gradients of the parts in their ``grad``.
+    """
+    if not layer.estimator.state_dict():
+        return
+    # The group is empty for an average of costs, which is a buffer.
+    optimizer = torch.optim.AdamW([{"params": list(layer.estimator.parameters())}], PART_RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, PART_STEPS)
+    for _ in range(PART_STEPS):
+        gradient()
+        optimizer.step()
+        schedule.step()
 
 
 def closeness(drawn: Tensor, truth: Tensor) -> dict[str, float]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gumbelzoo
 import torch
 import yaml
-from gumbelzoo.benchmarks.common.cosines import closeness
+from gumbelzoo.benchmarks.common.cosines import closeness, train_parts
 from gumbelzoo.benchmarks.slates.rows import STEPS, TUNING_STEPS, Row
 from gumbelzoo.data import SlateData
 from gumbelzoo.models import SlateAgent
@@ -46,6 +47,7 @@ def cosines(row: Row, temperature: float | None, policies: Mapping[int, Path | N
         policy: Any = SlateAgent(10, 3, data.user_width) if run is None else gumbelzoo.load(str(run))
         truth = _gradient(_agent(policy, "exact", "white_box", None), data, user)
         agent = _agent(policy, yaml.safe_load(row.estimator), yaml.safe_load(objective), temperature)
+        train_parts(agent.layer, partial(_gradient, agent, data, user))
         drawn = torch.stack([_gradient(agent, data, user) for _ in range(DRAWS)])
         found[str(steps)] = closeness(drawn, truth)
     return found

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gumbelzoo.benchmarks.common.cosines import cosine_table
+from gumbelzoo.benchmarks.common.cosines import PART_STEPS, cosine_table
 from gumbelzoo.benchmarks.common.pages import markdown_table, mean_and_error
 from gumbelzoo.benchmarks.common.table import Record, at_edge, budget, not_run, section_parts
 from gumbelzoo.benchmarks.slates.rows import (
@@ -64,7 +64,8 @@ The same command resumes: `python benchmarks/slates/slates.py`."""
 COSINES = (
     "Cosine of the gradient for all weights of the policy with the exact one, for 64 users: of one draw, and of "
     "the mean of 20 draws, which is nearer to 1 for a gradient with less bias or noise. Columns are the steps of "
-    "the runs of `reinforce_leave_one_out` whose last policies are compared; 0 is an untrained one."
+    "the runs of `reinforce_leave_one_out` whose last policies are compared; 0 is an untrained one. Baselines and "
+    f"control variates are trained before, by {PART_STEPS} draws with the rest fixed."
 )
 
 

@@ -8,7 +8,8 @@ After each slot a user leaves with probability 0.08, plus 0.35 if the slot repea
 
 The reward of a slate is its expected number of purchases, with the hidden state summed out. Its purchases are linear in
 the slot's own point of the simplex, and its logits and probabilities of leaving are linear in every earlier one. So
-relaxed slates have a reward, and the gradient at a slate compares the items of a slot exactly.
+relaxed slates have a reward. Its gradient at a slate compares the items of the last slot exactly, and those of earlier
+slots to first order.
 
 Axes: ``b`` users, ``n`` items, ``k`` slots, ``d`` tastes, ``c`` categories, ``h`` hidden states.
 """

@@ -36,8 +36,8 @@ class Attention(nn.Module):
         """
         return scores
 
-    def objective(self, scores: Tensor, values: Tensor, log_prob: LogProb) -> Tensor:
-        """Return what is maximised in training, ``b t`` nats."""
+    def objective(self, scores: Tensor, values: Tensor, log_prob: LogProb, steps: Tensor) -> Tensor:
+        """Return what is maximised in training, ``b t`` nats; ``steps`` is False at padding, ``b t``."""
         return self.log_likelihood(scores, values, log_prob)
 
     def log_likelihood(self, scores: Tensor, values: Tensor, log_prob: LogProb) -> Tensor:
@@ -76,9 +76,9 @@ class Bound(Attention):
         super().__init__(max_lengths)
         self.layer = RelaxedCategorical(estimator, temperature, event_shape=(max_lengths[0],))
 
-    def objective(self, scores: Tensor, values: Tensor, log_prob: LogProb) -> Tensor:
+    def objective(self, scores: Tensor, values: Tensor, log_prob: LogProb, steps: Tensor) -> Tensor:
         """Return the estimate of the bound, ``b t`` nats."""
-        return attention.bound(self.layer, scores, values, log_prob)
+        return attention.bound(self.layer, scores, values, log_prob, steps)
 
 
 @ATTENTIONS.register("multi_sample")
@@ -105,9 +105,9 @@ class MultiSample(Attention):
         self.layer = RelaxedCategorical(estimator, temperature, event_shape=(m, max_lengths[0]))
         self.m = m
 
-    def objective(self, scores: Tensor, values: Tensor, log_prob: LogProb) -> Tensor:
+    def objective(self, scores: Tensor, values: Tensor, log_prob: LogProb, steps: Tensor) -> Tensor:
         """Return the estimate of the bound, ``b t`` nats."""
-        return attention.multi_sample_bound(self.layer, scores, values, log_prob, self.m)
+        return attention.multi_sample_bound(self.layer, scores, values, log_prob, steps, self.m)
 
 
 @ATTENTIONS.register("uniform")

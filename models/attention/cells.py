@@ -52,5 +52,6 @@ class CellEncoder(Encoder):
         inked = source.flatten(2).amax(2) > 0  # b s
         places = self.places.weight[: source.shape[1]]
         seen = places.new_zeros(*inked.shape, places.shape[1])
-        seen[inked] = self.network(source[inked][:, None] / 255)  # most cells are blank, and cost nothing
+        # Most cells are blank, and cost nothing. In mixed precision the network has another dtype.
+        seen[inked] = self.network(source[inked][:, None] / 255).to(seen.dtype)
         return seen + places

@@ -86,8 +86,8 @@ class AttentionNetwork(nn.Module):
         written: list[Tensor] = []
         for step in range(steps):
             output, state = self.decoder(self.embedding(last)[:, None], state)  # b 1 d
-            # Each token is the target of a step of its own, so that the attention's own likelihood gives all of them.
-            scores = self.scores(output, values, places[:, None], step).expand(-1, self.vocab_size, -1)
+            # The attention's own likelihood gives all tokens, where it gives one in training.
+            scores = self.scores(output, values, places[:, None], step)  # b 1 s
             log_prob = TokenLogProb(self.head, self.of_state(output))
             last = choose(self.attention.log_likelihood(scores, read, log_prob)).masked_fill(last == 0, 0)
             written.append(last)

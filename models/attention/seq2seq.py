@@ -17,6 +17,7 @@ from ...registry import Spec
 from ...vocabulary import Vocabulary
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, register_model
 from ..relaxed.densities import entropy as entropy_of
+from ..relaxed.distributed import process_mean
 from ..relaxed.entropy_weight import decayed_entropy_weight
 from ..relaxed.sampling import categorical_sample, mode, tempered_softmax
 from . import attention as likelihoods
@@ -92,8 +93,7 @@ class AttentionSeq2Seq(ZooModel):
         self.save_hyperparameters()
         self.use_optimizer(optimizer)
         check_weights(entropy=entropy)
-        self.entropy = entropy
-        self._options = attention, encoder, width
+        self.entropy, self._options = entropy, (attention, encoder, width)
         self.sides: Sides | None = None
         self._totals = Totals()
         self._written: list[tuple[Tensor, Tensor]] = []
@@ -144,22 +144,23 @@ class AttentionSeq2Seq(ZooModel):
 
     def on_fit_start(self) -> None:
         """Keep some training sources, for ``sample``."""
-        found = next(iter(self.source.train_dataloader()))["source"][:EXAMPLES]
-        self.examples.copy_(found[torch.arange(EXAMPLES) % len(found)])
+        if self.source is not None:
+            found = next(iter(self.source.train_dataloader()))["source"][:EXAMPLES]
+            self.examples.copy_(found[torch.arange(EXAMPLES) % len(found)])
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
         """``loss``: minus the objective and the reward of entropy, in nats per target token."""
         batch = self._trimmed(batch)
         scores, values, log_prob, steps = self.network(batch)
-        objective = self.network.attention.objective(scores, values, log_prob)
+        objective = self.network.attention.objective(scores, values, log_prob, steps)
         if self.entropy:
             weight = decayed_entropy_weight(self.entropy, self.global_step, self.trainer.estimated_stepping_batches)
             objective = objective + weight * entropy_of(scores)
-        return {"loss": -(objective * steps).sum() / steps.sum()}
+        return {"loss": -(objective * steps).sum() / process_mean(steps.sum())}
 
     def _trimmed(self, batch: Batch) -> Batch:
-        # A learned baseline or surrogate is built for one number of places.
-        return trim(batch, sources=not any(True for _ in self.network.attention.parameters()))
+        # Some estimators are built for one number of places.
+        return trim(batch, sources=not any(hasattr(part, "event_shape") for part in self.network.attention.modules()))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Sum the exact likelihoods, and the errors of the alignment where it is known."""
@@ -199,8 +200,7 @@ class AttentionSeq2Seq(ZooModel):
                 metrics["entropy"] = torch.tensor(float(entropy))
             if score := getattr(self.source, "score", None):
                 metrics |= score(*(torch.cat(side) for side in zip(*self._written, strict=True)))
-        named = {f"{stage}/{name}": value for name, value in metrics.items()}
-        self.log_dict(named, rank_zero_only=False)
+        self.log_dict({f"{stage}/{name}": value for name, value in metrics.items()}, rank_zero_only=False)
 
     @torch.no_grad()
     def attend(self, batch: Batch) -> Tensor:
@@ -248,7 +248,7 @@ class AttentionSeq2Seq(ZooModel):
         """
         check_draws(n, temperature)
         sides = self.require_sides()
-        index = torch.randint(len(self.examples), (n,), generator=generator).to(self.examples.device)
+        index = torch.randint(len(self.examples), (n,), device=self.device, generator=generator)
         parts = [
             (part, self.translate(part, temperature=temperature, generator=generator))
             for part in self.examples[index].split(500)

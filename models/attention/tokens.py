@@ -49,7 +49,7 @@ class TargetLogProb:
 
 @dataclass(frozen=True)
 class TokenLogProb:
-    """log p(v | context of v) of every token v at one step; the tokens have the axis of the steps.
+    """log p(v | context) of every token v at one step; the tokens have the axis of the steps.
 
     Args:
         head: from d to v.
@@ -60,8 +60,8 @@ class TokenLogProb:
     state: Tensor
 
     def __call__(self, context: Tensor) -> Tensor:
-        """Compute it for contexts ``... b v d``, ``-> ... b v``."""
-        return log_probs(self.head, self.state, context).diagonal(dim1=-2, dim2=-1)
+        """Compute it for contexts that all tokens share, ``... b 1 d -> ... b v``."""
+        return log_probs(self.head, self.state, context).squeeze(-2)
 
     def of_places(self, values: Tensor, allowed: Tensor) -> Tensor:
         """Compute it for the value ``b s d`` of each place, ``b v s``; one evaluation gives all tokens."""

@@ -20,7 +20,7 @@ from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, regi
 from ..relaxed import ESTIMATORS, SCHEDULES, RelaxedCategorical
 from ..relaxed.densities import categorical_kl
 from ..relaxed.entropy_weight import decayed_entropy_weight
-from ..relaxed.policy_gradient import is_trajectory, trajectory_loss
+from ..relaxed.policy_gradient import check_nesting, is_trajectory, trajectory_loss
 from .base import MAX_HIDDEN, MAX_SIDE, PartialViewClassifier
 from .network import GlimpseNetwork
 from .places import PLACES
@@ -117,7 +117,9 @@ class GlimpseClassifier(PartialViewClassifier):
         self.take_shape(image_shape)
 
     def build_network(self, image_shape: tuple[int, int, int]) -> None:
-        """Build the network for images ``c h w``."""
+        """Build the network for images ``c h w``; ValueError for paths that an estimator cannot evaluate."""
+        if not self.soft:
+            check_nesting(self.layer, self._options[2] ** 2, self.glimpses)
         self.network = GlimpseNetwork(image_shape, self.classes, *self._options)
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
@@ -207,6 +209,7 @@ class GlimpseClassifier(PartialViewClassifier):
     @torch.no_grad()
     def views(self, x: Tensor) -> dict[str, Tensor]:
         """Return images with the windows framed, and what is in them, ``b 3 h w`` each; none of an oracle."""
+        self.require_size()
         if self.network.places.told:
             return {}
         codes = self.paths(x)
@@ -227,7 +230,7 @@ class GlimpseClassifier(PartialViewClassifier):
         """
         check_draws(n, temperature)
         self.require_size()
-        numbers = torch.randint(len(self.examples), (n,), generator=generator)
+        numbers = torch.randint(len(self.examples), (n,), device=self.device, generator=generator)
         x = self.examples[numbers]
 
         def draw(logits: Tensor) -> Tensor:

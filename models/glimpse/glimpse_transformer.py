@@ -103,7 +103,8 @@ class GlimpseTransformer(PartialViewClassifier):
 
     def theta(self, x: Tensor) -> Tensor:
         """Return the matrix of each image, ``b c h w -> b 2 3``, from output to input coordinates in [-1, 1]."""
-        return self.transform(self.localizer(self.checked_images(x)))
+        self.checked_images(x)
+        return self.transform(self.localizer(x))
 
     def warped(self, x: Tensor) -> Tensor:
         """Return the part of each image that is classified, ``b c h w -> b c window window``."""
@@ -140,7 +141,7 @@ class GlimpseTransformer(PartialViewClassifier):
         """
         check_draws(n, temperature)
         self.require_size()
-        numbers = torch.randint(len(self.examples), (n,), generator=generator)
+        numbers = torch.randint(len(self.examples), (n,), device=self.device, generator=generator)
         x = self.examples[numbers]
         theta = self.theta(x).flatten(1)
         found = categorical_sample(self.logits(x) / temperature, generator=generator)

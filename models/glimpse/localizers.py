@@ -19,6 +19,7 @@ from ...registry import Registry
 from ..networks.strided import Shape, dense, strided_convolutions
 from ..relaxed import select
 from ..relaxed.sampling import tempered_softmax
+from ..relaxed.surrogate import upcast
 from .base import MAX_HIDDEN, MAX_SIDE
 from .transforms import Transform
 
@@ -93,17 +94,22 @@ class SoftArgmaxLocalizer(Localizer):
 
     def numbers(self, features: Tensor) -> Tensor:
         """Return the numbers of the transform for features, ``b e y x -> b n``."""
-        found = super().numbers(features)
-        return found.index_add(-1, self.shifts, soft_argmax(self.score(features)[:, 0]))
+        shift = soft_argmax(self.score(features)[:, 0])
+        return super().numbers(features).to(shift.dtype).index_add(-1, self.shifts, shift)
 
 
 def soft_argmax(scores: Tensor) -> Tensor:
-    """Return the mean (x, y) in [-1, 1] under the softmax of scores, ``b y x -> b 2``; the image ends at -1 and 1."""
+    """Return the mean (x, y) in [-1, 1] under the softmax of scores, ``b y x -> b 2``; the image ends at -1 and 1.
+
+    It is at least float32, in mixed precision too.
+    """
+    scores = upcast(scores)
     rows, columns = (
         (2 * torch.arange(side, device=scores.device, dtype=scores.dtype) + 1) / side - 1 for side in scores.shape[1:]
     )
     places = torch.cartesian_prod(rows, columns).flip(-1)  # (y x) 2
-    return select(tempered_softmax(scores.flatten(1), 1.0), places)
+    with torch.autocast(scores.device.type, enabled=False):
+        return select(tempered_softmax(scores.flatten(1), 1.0), places)
 
 
 def start_at_zero(layer: M) -> M:

@@ -5,7 +5,6 @@ Axes: ``b`` batch, ``n`` places, ``h`` state, ``e`` key, ``c s s`` coarse view.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -67,12 +66,17 @@ class SaliencyPlaces(Places):
     """A policy that scores each place by the coarse view there, with the same weights everywhere.
 
     The logits of ``policy`` plus <query of the state, key of the place>. The keys are those of convolutions over the
-    coarse view, so that what an object looks like is learned once, and not for every place.
+    coarse view, so that what an object looks like is learned once, and not for every place. They are read at the
+    centres of the places, bilinearly.
     """
+
+    points: Tensor
 
     def __init__(self, centres: Tensor, hidden: int, image_size: tuple[int, int], channels: int) -> None:
         super().__init__(centres, hidden, image_size, channels)
-        self.grid = math.isqrt(len(centres))
+        # Columns before rows, each from -1 to 1 between the edges of the image.
+        points = (2 * centres / torch.tensor(image_size) - 1).flip(-1)
+        self.register_buffer("points", points[None, None], persistent=False)
         self.map = nn.Sequential(
             nn.Conv2d(channels, KEY, 3, padding=1), nn.ReLU(), nn.Conv2d(KEY, KEY, 3, padding=1), nn.ReLU()
         )
@@ -80,8 +84,8 @@ class SaliencyPlaces(Places):
 
     def keys(self, coarse: Tensor) -> Tensor:
         """Return the keys of all places, ``b n e``."""
-        found = F.interpolate(self.map(coarse), (self.grid, self.grid), mode="bilinear", align_corners=False)
-        return found.flatten(2).mT
+        points = self.points.expand(len(coarse), -1, -1, -1)
+        return F.grid_sample(self.map(coarse), points, padding_mode="border", align_corners=False)[:, :, 0].mT
 
     def logits(self, state: Tensor, keys: Tensor | None, step: int, centre: Tensor | None) -> Tensor:
         """Return logits of the next place, ``... n``."""

@@ -13,16 +13,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...registry import Registry
+from ..relaxed.surrogate import upcast
 
 
 class Transform(nn.Module):
-    """Base class of transforms, and the affine one: six free numbers, the identity where they are 0."""
+    """Base class of transforms, and the affine one: six free numbers, the identity where they are 0.
+
+    Matrices are at least float32, in mixed precision too.
+    """
 
     numbers: ClassVar[int] = 6
     shifts: ClassVar[tuple[int, int]] = (2, 5)  # which of them move the window right and down
 
     def forward(self, raw: Tensor) -> Tensor:
         """Return matrices ``b 2 3`` from output to input coordinates in [-1, 1], for numbers ``b 6``."""
+        raw = upcast(raw)
         identity = raw.new_tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
         return (raw + identity).view(-1, 2, 3)
 
@@ -40,7 +45,7 @@ class AttentionTransform(Transform):
 
     def forward(self, raw: Tensor) -> Tensor:
         """Return matrices ``b 2 3`` for the logarithm of the scale and two shifts, ``b 3``."""
-        scale, x, y = raw.unbind(-1)
+        scale, x, y = upcast(raw).unbind(-1)
         scale, zero = scale.exp(), torch.zeros_like(x)
         return torch.stack([scale, zero, x, zero, scale, y], -1).view(-1, 2, 3)
 
@@ -57,5 +62,8 @@ def warp(images: Tensor, theta: Tensor, side: int | None = None) -> Tensor:
         side: of the output; None keeps the shape of the images.
     """
     height, width = images.shape[-2:] if side is None else (side, side)
-    grid = F.affine_grid(theta, [*images.shape[:2], height, width], align_corners=False)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    # Not in bfloat16, which has seven bits of a coordinate: images of 60 pixels would be blurred.
+    with torch.autocast(images.device.type, enabled=False):
+        grid = F.affine_grid(upcast(theta), [*images.shape[:2], height, width], align_corners=False)
+        found = F.grid_sample(upcast(images), grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return found.to(images.dtype)

@@ -12,10 +12,31 @@ from .estimators.reinforce import REINFORCE
 from .layer import RelaxedCategorical
 from .trajectory import trajectory_surrogate
 
+MAXIMUM_EVALUATIONS = 65_536  # of nested expectations, for each example
+
 
 def is_trajectory(layer: RelaxedCategorical) -> bool:
     """Return True for REINFORCE, which follows whole trajectories."""
     return isinstance(layer.estimator, REINFORCE)
+
+
+def check_nesting(layer: RelaxedCategorical, k: int, steps: int) -> None:
+    """Refuse an estimator whose nested expectations need too many evaluations, before anything is allocated.
+
+    Args:
+        layer: of all choices.
+        k: categories of each.
+        steps: choices in a row, t.
+
+    Raises:
+        ValueError: more than ``MAXIMUM_EVALUATIONS`` for one example.
+    """
+    each = layer.estimator.cost_evaluations(1, k)
+    if not is_trajectory(layer) and each**steps > MAXIMUM_EVALUATIONS:
+        raise ValueError(
+            f"estimator '{layer.name}' needs {each} evaluations for each of {steps} choices in a row, {each}^{steps} "
+            f"in all, more than {MAXIMUM_EVALUATIONS}; use fewer choices, or an estimator such as 'reinforce'"
+        )
 
 
 def trajectory_loss(

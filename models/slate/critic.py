@@ -6,10 +6,10 @@ Axes: ``k`` slots, ``n`` items, ``d`` user vector.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..relaxed.surrogate import upcast
 from .network import SlateNetwork
 
 
@@ -55,5 +55,7 @@ class Critic(nn.Module):
     def loss(self, predicted: tuple[Tensor, Tensor], bought: Tensor) -> Tensor:
         """Cross-entropy of the purchases ``... k`` in nats per slot, plus the squared error of the reward."""
         chances, values = predicted
-        entropy = F.binary_cross_entropy(chances.clamp(1e-6, 1 - 1e-6), bought)
+        # Not ``binary_cross_entropy``, which torch refuses in mixed precision on a GPU; bfloat16 has no 1 - 1e-6.
+        chances = upcast(chances).clamp(1e-6, 1 - 1e-6)
+        entropy = -(bought * chances.log() + (1 - bought) * (-chances).log1p()).mean()
         return entropy + (values - bought.sum(-1, keepdim=True)).square().mean()

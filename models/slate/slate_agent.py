@@ -19,6 +19,7 @@ from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, register_model
 from ..relaxed import ESTIMATORS, SCHEDULES, RelaxedCategorical
 from ..relaxed.entropy_weight import decayed_entropy_weight
+from ..relaxed.policy_gradient import check_nesting
 from .base import SLATE_OBJECTIVES, SlateObjective
 from .network import SlateNetwork
 from .rollouts import draw_slates
@@ -125,6 +126,7 @@ class SlateAgent(ZooModel):
         self.layer = RelaxedCategorical(estimator, temperature, event_shape=(items,))
         self.objective = SLATE_OBJECTIVES.build(objective, items=items, slots=slots, user_width=user_width)
         self.objective.check(self.layer)
+        check_nesting(self.layer, items, slots)
         self.register_buffer("users", torch.zeros(EXAMPLES, user_width))
 
     def config(self) -> dict[str, Any]:
@@ -161,6 +163,8 @@ class SlateAgent(ZooModel):
 
     def on_fit_start(self) -> None:
         """Keep some training users, for ``sample``."""
+        if self.source is None:
+            raise ValueError("an agent needs the rewards of its slates: fit it with a data module, --data=slates")
         found = next(iter(self.source.train_dataloader()))["user"][:EXAMPLES]
         self.users.copy_(found.repeat(-(-EXAMPLES // len(found)), 1)[:EXAMPLES])
 
@@ -234,7 +238,7 @@ class SlateAgent(ZooModel):
         """
         check_draws(n, temperature)
         network, slots = self.require_network()
-        numbers = torch.randint(len(self.users), (n,), generator=generator)
+        numbers = torch.randint(len(self.users), (n,), device=self.device, generator=generator)
         draw = partial(_draw, self.layer, temperature, generator)
         parts = [draw_slates(network, self.users[part], slots, draw).codes for part in numbers.split(ROWS)]
         lines = zip(numbers.tolist(), torch.cat(parts).tolist(), strict=True)

@@ -94,7 +94,7 @@ def test_scenes_row_has_a_gradient(name: str, describe: Callable[..., Any], data
     model = model_class(data.source_vocabulary, data.target_vocabulary, data.max_lengths, **arguments)
     batch = data.rows("valid", torch.arange(8))
     scores, values, log_prob, steps = model.network(batch)
-    (model.network.attention.objective(scores, values, log_prob) * steps).sum().backward()
+    (model.network.attention.objective(scores, values, log_prob, steps) * steps).sum().backward()
     query = model.network.query.weight.grad
     assert (query is not None and bool(query.any())) == (name != "uniform")
     shared = [p.numel() for part, p in model.network.named_parameters() if not part.startswith("attention.")]

@@ -42,6 +42,7 @@ class Problem:
         self.head = torch.randn(D, V, generator=draw)
         self.state = torch.randn(B, T, V, generator=draw)
         self.target = torch.randint(V, (B, T), generator=draw)
+        self.steps = torch.ones(B, T, dtype=torch.bool)
 
     def __call__(self, context: Tensor) -> Tensor:
         """log p(y | context), ``... b t d -> ... b t``."""
@@ -84,7 +85,7 @@ def test_objectives_are_in_order() -> None:
     problem = Problem()
     given = problem.scores, problem.values, problem
     marginal, many, one = (
-        build(spec).objective(*given)
+        build(spec).objective(*given, problem.steps)
         for spec in (
             "marginal",
             {"name": "multi_sample", "m": 3, "estimator": "exact"},
@@ -102,7 +103,8 @@ def gradients(spec: dict[str, Any], draws: int) -> tuple[Tensor, Tensor]:
     scores, values = (t.expand(draws, *t.shape).flatten(0, 1).clone() for t in (problem.scores, problem.values))
     problem.state, problem.target = (t.repeat(draws, 1, *[1] * (t.ndim - 2)) for t in (problem.state, problem.target))
     scores, values = scores.requires_grad_(), values.requires_grad_()
-    objective = attention.objective(scores, values, problem)
+    steps = torch.ones(scores.shape[:2], dtype=torch.bool)
+    objective = attention.objective(scores, values, problem, steps)
     found = torch.autograd.grad(objective.sum(), [scores, values])
     return found[0].unflatten(0, (draws, B)), found[1].unflatten(0, (draws, B))
 
@@ -148,10 +150,23 @@ def test_gradients_follow_their_row(name: str) -> None:
         if found:
             target[1, 2] = (target[1, 2] + 1) % V
         problem.target, leaf = target, problem.scores.clone().requires_grad_()
-        attention.objective(leaf, problem.values, problem).sum().backward()
+        attention.objective(leaf, problem.values, problem, problem.steps).sum().backward()
         found.append(leaf.grad)
     moved = (found[0] != found[1]).any(-1)
     assert moved.nonzero().tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("spec", [{"name": "bound"}, {"name": "multi_sample", "m": 2}])
+def test_padded_steps_are_no_costs(spec: dict[str, Any]) -> None:
+    """Their objective is 0, they get no gradient, and a baseline that averages costs does not see them."""
+    problem, attention = Problem(), build({**spec, "estimator": {"name": "reinforce", "baseline": "moving_average"}})
+    problem.steps[0, 1:] = False
+    leaf = problem.scores.clone().requires_grad_()
+    objective = attention.objective(leaf, problem.values, problem, problem.steps)
+    objective.sum().backward()
+    assert torch.equal(objective != 0, problem.steps) and torch.equal((leaf.grad != 0).any(-1), problem.steps)
+    baseline = attention.layer.estimator.baseline
+    torch.testing.assert_close(baseline.total.abs(), objective.detach()[problem.steps].mean().abs())
 
 
 @pytest.mark.parametrize("name", NAMES)

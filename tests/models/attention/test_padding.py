@@ -47,7 +47,7 @@ def test_padding_changes_no_loss(encoder: str, attention: str) -> None:
     for batch in (PADDED, trim(PADDED, sources=True)):
         model.zero_grad()
         scores, values, log_prob, steps = model.network(batch)
-        whole = model.network.attention.objective(scores, values, log_prob)
+        whole = model.network.attention.objective(scores, values, log_prob, steps)
         losses.append(-(whole * steps).sum() / steps.sum())
         losses[-1].backward()
         gradients.append([weight.grad.clone() for weight in model.parameters() if weight.grad is not None])
@@ -56,9 +56,9 @@ def test_padding_changes_no_loss(encoder: str, attention: str) -> None:
     torch.testing.assert_close(*gradients)
 
 
-@pytest.mark.parametrize("estimator", ["relax", {"name": "reinforce", "baseline": "learned"}])
-def test_learned_parts_see_all_places(estimator: Any) -> None:
-    """A surrogate or baseline is built for one number of places, so those of a short batch stay."""
+@pytest.mark.parametrize("estimator", ["relax", "unordered", {"name": "reinforce", "baseline": "learned"}])
+def test_some_estimators_see_all_places(estimator: Any) -> None:
+    """A surrogate, a baseline or draws without replacement are built for one number of places, and get all of them."""
     seen: list[int] = []
     model = make(attention={"name": "bound", "estimator": estimator})
 

@@ -17,6 +17,7 @@ from gumbelzoo.models.attention.encoders import ENCODERS
 from gumbelzoo.vocabulary import Vocabulary
 from lightning import Trainer
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 LETTERS = Vocabulary(["<eos>", "a", "b", "c"], level="character")
 MAX_LENGTHS = (4, 5)
@@ -198,6 +199,8 @@ def test_wrong_data_or_sources_raise(small: PairData, pictures: PairData) -> Non
             make("cells").translate(wrong)
     with pytest.raises(ValueError, match="the model was made for other pairs"):
         trainer(max_steps=1).fit(make(), small)
+    loader = DataLoader([{key: value[0] for key, value in batch_of(make()).items()}])
+    trainer(max_steps=1).fit(make(), loader, loader)  # a model with sizes needs no data module
     with pytest.raises(ValueError, match="has no vocabulary yet"):
         AttentionSeq2Seq(width=8).sample(1)
     with pytest.raises(ValueError, match="a source must end in <eos>"):

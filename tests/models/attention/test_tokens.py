@@ -30,13 +30,13 @@ def test_all_tokens_of_a_step() -> None:
     """Each is a target of its own, and their probabilities given one context sum to 1."""
     head, state, values = nn.Linear(D, V), torch.randn(B, 1, D), torch.randn(B, S, D)
     token = TokenLogProb(head, state)
-    contexts = torch.randn(B, V, D)
+    context = torch.randn(B, 1, D)
     targets = torch.arange(V).expand(B, V)
 
     def as_targets(context: Tensor) -> Tensor:
         return TargetLogProb(head, state.expand(B, V, D), targets)(context)
 
-    torch.testing.assert_close(token(contexts), as_targets(contexts))
+    torch.testing.assert_close(token(context), as_targets(context.expand(B, V, D)))
     places = token.of_places(values, torch.ones(B, V, S, dtype=torch.bool))
     torch.testing.assert_close(places[..., 1], as_targets(values[:, 1, None].expand(B, V, D)))
     torch.testing.assert_close(places.exp().sum(1), torch.ones(B, S))

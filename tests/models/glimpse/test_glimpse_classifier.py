@@ -12,7 +12,7 @@ import pytest
 import torch
 from gumbelzoo.callbacks.figures import image_figures
 from gumbelzoo.data import ClutterData, ImageData, SlateData
-from gumbelzoo.models import GlimpseClassifier
+from gumbelzoo.models import GlimpseClassifier, GlimpseTransformer
 from gumbelzoo.models.glimpse.places import PLACES
 from gumbelzoo.models.glimpse.rollouts import draw_path, soft_logits
 from gumbelzoo.models.relaxed.entropy_weight import decayed_entropy_weight
@@ -173,6 +173,7 @@ def test_paths_are_drawn(make: Make) -> None:
         ({"grid": 100}, "grid must be at most 64"),
         ({"image_shape": (1, 2000, 6)}, "sides of at most"),
         ({"entropy": -1.0}, "entropy"),
+        ({"glimpses": 10, "estimator": "exact"}, r"needs 5 evaluations .* 5\^10 in all"),
     ],
 )
 def test_bad_glimpse_classifier_raises(arguments: dict[str, Any], message: str, make: Make) -> None:
@@ -190,5 +191,8 @@ def test_other_data_is_refused(make: Make) -> None:
         fit(GlimpseClassifier(hidden=4), ImageData.from_arrays(torch.rand(50, 8, 8), batch_size=10), 1)
     with pytest.raises(ValueError, match="train it on images"):
         GlimpseClassifier().predict(torch.rand(1, 1, 6, 6))
+    for model in (GlimpseClassifier(), GlimpseTransformer()):
+        with pytest.raises(ValueError, match="train it on images"):
+            model.views(torch.rand(1, 1, 6, 6))
     with pytest.raises(ValueError, match="takes images of shape"):
         make().predict(torch.rand(1, 1, 7, 7))

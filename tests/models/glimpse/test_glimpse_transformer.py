@@ -29,6 +29,18 @@ def test_transformer_starts_at_the_identity(name: str, localizer: str) -> None:
     assert GlimpseTransformer((2, 9, 12), window=5).warped(x).shape == (3, 2, 5, 5)
 
 
+@pytest.mark.parametrize("name", TRANSFORMS.names())
+def test_coordinates_are_float32_in_mixed_precision(name: str) -> None:
+    """The seven bits of bfloat16 would blur the identity, and move what a soft argmax finds."""
+    x = torch.rand(2, 1, 60, 60)
+    model = GlimpseTransformer((1, 60, 60), transform=name, localizer="soft_argmax")
+    scores = torch.randn(3, 40, 40)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(model.warped(x), x, rtol=0, atol=1e-4)
+        found = soft_argmax(scores)
+    torch.testing.assert_close(found, soft_argmax(scores))
+
+
 def test_soft_argmax_is_the_middle_of_the_highest_score() -> None:
     """In the coordinates of a warp, where the outer edges of an image are -1 and 1; (x, y), for unequal sides too."""
     scores = torch.zeros(2, 3, 4)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from gumbelzoo.models.glimpse.network import GlimpseNetwork
 from gumbelzoo.models.glimpse.places import PLACES, SaliencyPlaces
+from gumbelzoo.models.glimpse.windows import grid_centres
 
 
-def make(grid: int = 8) -> SaliencyPlaces:
+def make(grid: int = 8, window: int = 5) -> SaliencyPlaces:
     torch.manual_seed(0)
-    return PLACES.build("saliency", centres=torch.rand(grid**2, 2), hidden=5, image_size=(40, 40), channels=1)
+    centres = grid_centres(40, 40, window, grid)
+    return PLACES.build("saliency", centres=centres, hidden=5, image_size=(40, 40), channels=1)
 
 
 def test_keys_move_with_the_image() -> None:
@@ -19,6 +22,15 @@ def test_keys_move_with_the_image() -> None:
     keys, moved = (places.keys(view).view(8, 8, -1) for view in (coarse, coarse.roll((1, 2), (-2, -1))))
     torch.testing.assert_close(keys[1:6, 1:5], moved[2:7, 3:7])
     assert not torch.allclose(keys, moved)
+
+
+@pytest.mark.parametrize("window", [5, 28])
+def test_keys_are_read_at_the_centres(window: int) -> None:
+    """On a ramp each key is the coordinate of its window's middle, however far that is from the edge."""
+    places = make(grid=4, window=window)
+    places.map = torch.nn.Identity()
+    ramp = torch.stack(torch.meshgrid(*[5 * torch.arange(8) + 2.5] * 2, indexing="ij"))  # pixels of a coarse view
+    torch.testing.assert_close(places.keys(ramp[None])[0], grid_centres(40, 40, window, 4))
 
 
 def test_keys_are_in_the_order_of_the_places() -> None:

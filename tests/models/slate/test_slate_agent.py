@@ -17,6 +17,7 @@ from gumbelzoo.models.relaxed import ESTIMATORS
 from gumbelzoo.models.slate.critic import Critic
 from gumbelzoo.models.slate.rollouts import draw_slates, expected_reward
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 QUIET = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
 HARD = [name for name in ESTIMATORS if ESTIMATORS[name].one_hot_forward and ESTIMATORS[name].categories is None]
@@ -120,6 +121,16 @@ def test_critic_is_linear_in_its_slot() -> None:
     assert not any(weight.grad is not None for weight in critic.parameters())
 
 
+def test_critic_descends_the_cross_entropy() -> None:
+    """In bfloat16 too, where a probability may be 1."""
+    critic, bought = Critic(4, 13, 8), torch.tensor([[0.0, 1.0]])
+    chances = torch.tensor([[0.3, 0.9]])
+    rest = (bought.sum() - 1) ** 2
+    expected = torch.nn.functional.binary_cross_entropy(chances, bought)
+    torch.testing.assert_close(critic.loss((chances, torch.ones(1, 2)), bought), expected + rest)
+    assert critic.loss((torch.tensor([[1.0, 0.0]], dtype=torch.bfloat16), torch.ones(1, 2)), bought).isfinite()
+
+
 def test_critic_and_policy_learn_apart(make: Callable[..., SlateAgent], data: SlateData) -> None:
     """The policy's gradient stays out of the critic, and the critic's loss out of the policy."""
     agent, user = make(objective=CRITIC), data.splits.train.vectors[:8]
@@ -165,6 +176,7 @@ def test_cold_samples_are_recommendations(make: Callable[..., SlateAgent]) -> No
         ({"objective": "black_box"}, "critic: true"),
         ({"objective": {"name": "black_box", "critic": True}, "estimator": "reinforce"}, "baseline: none"),
         ({"entropy": -1.0}, "entropy"),
+        ({"items": 1000, "slots": 10, "estimator": "exact"}, "use fewer choices"),
     ],
 )
 def test_bad_slate_agent_raises(arguments: dict[str, Any], message: str, make: Callable[..., SlateAgent]) -> None:
@@ -185,6 +197,8 @@ def test_other_data_is_refused(make: Callable[..., SlateAgent]) -> None:
         SlateAgent().recommend(torch.randn(2, 13))
     with pytest.raises(ValueError, match="learns from images"):
         trainer.fit(gumbelzoo.create_model("categorical_vae", image_shape=[1, 8, 8]), SlateData())
+    with pytest.raises(ValueError, match="with a data module"):
+        L.Trainer(accelerator="cpu", max_steps=1, **QUIET).fit(make(), *[DataLoader([{"user": torch.zeros(13)}])] * 2)
 
 
 def test_greedy_is_the_mark_to_beat(data: SlateData) -> None:
