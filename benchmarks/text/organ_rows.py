@@ -33,7 +33,8 @@ class Row:
 
 
 LONGEST = "weight_0.05_long"
-RATE = "--model.optimizer={learning_rate: 3.0e-4}"  # which does not fall, so that longer runs go on from shorter ones
+# Longer runs go on from shorter ones, so the rate must not fall; the configuration's schedule would.
+RATE = "--model.optimizer={learning_rate: 3.0e-4, schedule: constant}"
 
 
 def _weight(weight: float, note: str, *options: str) -> Row:
@@ -65,7 +66,7 @@ ROWS: dict[str, Row] = {
     ),
     "weight_0.2_radicals": _weight(
         0.2,
-        "control: radicals and ions have their reward",
+        "control: radicals and ions have their reward, also in the column logP",
         "--model.objective.domain_reward={name: log_p, most_atoms: 9}",
     ),
     "weight_0.5": _weight(0.5, ""),

@@ -20,8 +20,8 @@ CHUNK = 64  # sentences in a step of it
 def searched(name: str, start: Path, seed: int) -> dict[str, Any]:
     """Search from a trained model, and return what a record keeps of a run.
 
-    ``best_of_n`` draws ``SCORED`` molecules and keeps the 10,000 with the highest reward. ``hill_climbing`` draws them
-    in ten rounds, and learns the best tenth of each by maximum likelihood (Segler et al. 2018, Brown et al. 2019).
+    ``best_of_n`` draws ``SCORED`` molecules and keeps the ``SAMPLES`` with the highest reward. ``hill_climbing`` draws
+    them in ten rounds, and learns the best tenth of each by maximum likelihood (Segler et al. 2018, Brown et al. 2019).
     """
     source = resolve_source(str(start))
     model: Any = source.model

@@ -73,7 +73,10 @@ def check_init_from(
     if not isinstance(init_from, TextModel):
         kind = getattr(init_from, "registry_name", type(init_from).__name__)
         raise ValueError(f"init_from must be a trained text model, got a {kind}")
-    own_vocabulary = init_from.require_vocabulary()
+    own_vocabulary, conditions = init_from.require_vocabulary(), init_from.generator.label_embedding
+    if conditions is not None and not init_from.generator.classes:
+        kind = getattr(init_from, "registry_name", type(init_from).__name__)
+        raise ValueError(f"init_from is a {kind}, whose generator needs latents; start from a text_gan")
     if vocabulary is not None and read_vocabulary(vocabulary) != own_vocabulary:
         raise ValueError("init_from brings another vocabulary; leave out vocabulary")
     own = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +131,10 @@ def test_longer_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_page_without_runs() -> None:
     assert page({})[-1] == "Not run yet."
+
+
+@pytest.mark.parametrize("name", [name for name in organ_rows.ROWS if name != organ_rows.LONGEST])
+def test_rate_does_not_fall(name: str, describe: Callable[..., Any]) -> None:
+    """An arm goes on from fewer steps, which a schedule with an end would not survive."""
+    _, arguments, _ = describe(organ_rows.CONFIG, list(organ_rows.ROWS[name].options))
+    assert (arguments["optimizer"]["learning_rate"], arguments["optimizer"]["schedule"]) == (3e-4, "constant")

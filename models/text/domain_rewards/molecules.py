@@ -126,7 +126,7 @@ class Novelty(MoleculeReward):
 
 @DOMAIN_REWARDS.register("diversity")
 class Diversity(MoleculeReward):
-    """Mean Tanimoto distance to 200 training molecules, the first of them.
+    """Mean Tanimoto distance to the first 200 training molecules of a random order.
 
     So it is a distance from training: a set of equal samples can have a high reward. The diversity of a set is the
     metric ``internal_diversity``.

@@ -76,15 +76,18 @@ class ORGAN(Mixture):
         self.mix(weight, DomainSignal(vocabulary, domain_reward, domain_control, copies, memory), baseline)
 
     def generator_metrics(self, generator: LanguageModel, batch: Batch) -> dict[str, Tensor]:
-        """``loss``, a surrogate whose gradient is the policy gradient, and the mean ``reward`` of its two parts."""
+        """``loss``, a surrogate whose gradient is the policy gradient, and means of ``reward`` and its parts in use."""
         n = len(batch["tokens"])
         check_batch(n, self.baseline)
         tokens = generator.sample(n)
         scores = self.discriminator_rewards(tokens, batch["tokens"])  # n
-        rewards = self.domain.rewards(tokens) if self.weight < 1 else torch.zeros_like(scores)
-        mixture = self.weight * scores + (1 - self.weight) * rewards
+        used: dict[str, Tensor] = {"score": scores}
+        mixture = self.weight * scores
+        if self.weight < 1:
+            used["domain_reward"] = self.domain.rewards(tokens)
+            mixture = mixture + (1 - self.weight) * used["domain_reward"]
         loss = policy_loss(generator, tokens, mixture, self.baseline, self.eos_id)
-        return {"loss": loss, "reward": mixture.mean(), "domain_reward": rewards.mean(), "score": scores.mean()}
+        return {"loss": loss, "reward": mixture.mean(), **{name: values.mean() for name, values in used.items()}}
 
     @torch.no_grad()
     def discriminator_rewards(self, tokens: Tensor, real: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ....interfaces import Batch
 from ....ranges import check_positive, check_sizes, check_weights
@@ -76,7 +77,11 @@ class StateDiscriminator(nn.Module):
     def forward(self, behaviour: Tensor, mask: Tensor) -> Tensor:
         """Return logits ``b`` of sequences ``b t h+v``, of which only positions of mask 1 (``b t``) are seen."""
         weight = mask[..., None].to(behaviour.dtype)
-        found, _ = self.gru(F.leaky_relu(self.inputs(behaviour), 0.2) * weight)
+        # Packed, because the reverse direction would begin in the padding.
+        lengths = (mask.detach() > 0).sum(1).clamp(min=1).cpu()
+        seen = F.leaky_relu(self.inputs(behaviour), 0.2) * weight
+        packed, _ = self.gru(pack_padded_sequence(seen, lengths, batch_first=True, enforce_sorted=False))
+        found, _ = pad_packed_sequence(packed, batch_first=True, total_length=mask.shape[1])
         return self.head((found * weight).sum(1) / weight.sum(1).clamp(min=1)).squeeze(-1)
 
 
@@ -95,7 +100,7 @@ class ProfessorForcing(Objective):
             estimator passes through them; reinforce rewards them with log D, and may have a ``baseline`` of rewards.
         temperature: of a pathwise estimator, a number or a schedule.
         adversary: options of ``StateAdversary``.
-        shuffled: the generator gets the gradient of another sentence: a control.
+        shuffled: the generator gets the gradient, and with reinforce the reward, of another sentence: a control.
 
     Raises:
         ValueError: an unknown name, a weight < 0, an estimator without a pathwise gradient that is not reinforce, an
@@ -162,6 +167,7 @@ class ProfessorForcing(Objective):
         loss = F.softplus(-score).mean()
         if self.scored:
             reward = F.logsigmoid(score.detach())
+            reward = reward.roll(1, 0) if self.shuffled else reward
             loss = loss + policy_loss(generator, tokens, reward, self.baseline, self.eos_id)
         return {**metrics, "loss": metrics["loss"] + self.weight * loss, "score": score.mean()}
 

@@ -78,7 +78,13 @@ class Adversarial(Matching):
         return self.weight * functional_call(self.critic, frozen, (z,)).squeeze(-1)
 
     def figures(self, latent: Latent, posterior: Tensor) -> dict[str, Tensor]:
-        """Return ``critic_accuracy``: that of a fresh critic on codes that it has not seen; 0.5 is chance."""
+        """Return ``critic_accuracy``: that of a fresh critic on codes that it has not seen; 0.5 is chance.
+
+        Sentences are drawn into the two halves, since a file may be sorted. A single one cannot be halved.
+        """
+        if len(posterior) < 2:
+            return {}
         z = latent.draw(posterior, 1)[0][0]
+        z = z[torch.randperm(len(z), device=z.device)]
         prior = latent.embed(latent.sample_prior(len(z))).to(z.dtype)
         return {"critic_accuracy": torch.tensor(two_sample_accuracy(z, prior), device=z.device)}

@@ -13,6 +13,7 @@ from gumbelzoo.models.text.arguments import Pretraining, check_spec
 from gumbelzoo.models.text.generators import GENERATORS
 from gumbelzoo.models.text.objectives import OBJECTIVES, Adversary
 from gumbelzoo.models.text.text_gan import TextGAN
+from gumbelzoo.models.text.text_vae import TextVAE
 from gumbelzoo.vocabulary import EOS, Vocabulary
 from torch import Tensor
 
@@ -146,6 +147,9 @@ def test_init_from_mistakes_name_the_fix(make: Make) -> None:
         TextGAN(init_from=trained, vocabulary={"tokens": ["a", "b"]})
     with pytest.raises(ValueError, match="init_from must be a trained text model, got a gaussian_vae"):
         make(init_from=image_model)
+    latents = TextVAE(vocabulary=WORDS, max_length=5)
+    with pytest.raises(ValueError, match="is a text_vae, whose generator needs latents; start from a text_gan"):
+        TextGAN(init_from=latents)
     with pytest.raises(ValueError, match=r"got the text 'textgan-names'; use init_from=load\('textgan-names'\)"):
         TextGAN(init_from="textgan-names")
     with pytest.raises(ValueError, match="has no vocabulary yet"):

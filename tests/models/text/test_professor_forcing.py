@@ -11,7 +11,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from gumbelzoo.data import TextData
-from gumbelzoo.models.text.objectives.professor_forcing import states_of, teacher_forced
+from gumbelzoo.models.text.objectives import professor_forcing
+from gumbelzoo.models.text.objectives.professor_forcing import StateDiscriminator, states_of, teacher_forced
 from gumbelzoo.models.text.relaxed_tokens import token_mask
 from gumbelzoo.models.text.text_gan import TextGAN
 from torch import Tensor
@@ -178,6 +179,34 @@ def test_shuffled_gradient_is_of_another(forcing: Make, batch: MakeBatch) -> Non
         loss = model.objective.generator_metrics(model.generator, text)["loss"]
         gradients.append((loss.item(), _flat(torch.autograd.grad(loss, list(model.generator.parameters())))))
     assert gradients[0][0] == gradients[1][0] and not torch.allclose(gradients[0][1], gradients[1][1])
+
+
+def test_shuffled_reward_is_of_another(forcing: Make, batch: MakeBatch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With reinforce the control has the rewards of other sentences too."""
+    text, rewards = batch(8), []
+
+    def keep(generator: Any, tokens: Tensor, reward: Tensor, *others: Any) -> Tensor:
+        rewards.append(reward)
+        return reward.sum() * 0
+
+    monkeypatch.setattr(professor_forcing, "policy_loss", keep)
+    for shuffled in (False, True):
+        model = forcing(estimator="reinforce", shuffled=shuffled)
+        torch.manual_seed(4)
+        model.objective.generator_metrics(model.generator, text)
+    torch.testing.assert_close(rewards[0].roll(1, 0), rewards[1])
+    assert not torch.equal(*rewards)
+
+
+def test_discriminator_sees_no_padding() -> None:
+    """The logit of a sequence is the same however much padding follows, and whatever is in it."""
+    torch.manual_seed(0)
+    discriminator, states = StateDiscriminator(5, 4), torch.randn(2, 9, 5)
+    mask = torch.arange(9) < torch.tensor([[3], [9]])
+    whole = discriminator(states, mask)
+    torch.testing.assert_close(whole[:1], discriminator(states[:1, :3], mask[:1, :3]))
+    states[0, 3:] = 7
+    torch.testing.assert_close(whole, discriminator(states, mask))
 
 
 @pytest.mark.parametrize(
