@@ -28,6 +28,7 @@ SMALL = {
     "data.eval_batch_size": 4,
     "data.level": "null",
     "data.max_vocabulary": "null",
+    "data.lines_per_sequence": "null",
     "model.image_shape": [1, 8, 8],
     "model.bound_samples": 2,
     "model.widths": [8, 16],

@@ -79,11 +79,15 @@ def write_record(
     page: Callable[[Record], Sequence[str]],
     draw: Callable[[Record, Path], None],
 ) -> None:
-    """Write record, page and picture next to each other, rows in the order of ``names``."""
+    """Write record, page and picture next to each other, rows in the order of ``names``.
+
+    A row that has been searched and has no run yet is in the record alone.
+    """
     ordered = {name: record[name] for name in names if name in record}
     path.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
-    write_page(str(path), page(ordered))
-    draw(ordered, path.with_suffix(".png"))
+    shown = {name: entry for name, entry in ordered.items() if entry["runs"]}
+    write_page(str(path), page(shown))
+    draw(shown, path.with_suffix(".png"))
 
 
 def run_command(

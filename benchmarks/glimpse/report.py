@@ -52,12 +52,12 @@ are drawn anew in every step, the 10,000 test scenes are fixed. {STEPS:,} steps 
 - `operations`: millions for one image, a multiplication and an addition as two, as torch counts them. `parameters`:
   thousands.
 - Glimpses: a coarse view of 12 x 12 of the whole image, then windows at 9 x 9 places, in a GRU of 128. The policy
-  scores each place by the state and by convolutions of the coarse view there, except in `policy_6`. The entropy of hard
-  choices is rewarded, `entropy` per nat at first and 0 at the end.
+  scores each place by the state and by convolutions of the coarse view there, except in `policy_6`. The entropy of a
+  learned policy is rewarded, `entropy` per nat at first and 0 at the end.
 - `learning rate` and `temperature` are selected from {LEARNING_RATES} and {TEMPERATURES} by the validation loss after a
   fifth of the steps, with seed {TUNING_SEED}, which is not reported. `entropy` is selected next, from
-  {ENTROPIES} after all steps, where the former had {ENTROPY}; a hard row without one has {ENTROPY}, from before that
-  search. A row named `_long` has those of the shorter one.
+  {ENTROPIES} after all steps, where the former had {ENTROPY}. A row named `_long` has those of the shorter one. Most of
+  these were selected while the keys of a place were read up to 2.7 pixels beside it, before the runs reported here.
 - A row that is not better than its control after as many steps, random places or, for a transformer, the best network
   of the whole image with at most the operations of six glimpses, is marked †.
 - `minutes` of one run on one thread, on the wall clock of a busy machine.
