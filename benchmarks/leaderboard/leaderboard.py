@@ -186,8 +186,9 @@ def page(record: Record) -> list[str]:
         f"![Bounds of all rows, with standard errors]({RECORD.stem}.png)",
         HEAD,
         environment(runs),
-        f"{sum('origin' in run for run in runs)} of {len(runs)} runs are older than the record. Their means and standard "
-        "errors are those of an earlier version of this page, and their values per seed in the record reproduce these.",
+        f"{sum('origin' in run for run in runs)} of {len(runs)} runs are older than the record. Their means and "
+        "standard errors are those of an earlier version of this page, and their values per seed in the record "
+        "reproduce these.",
         table(section(record, "one"), ROWS, (*COLUMNS, "published")),
         SEVERAL,
         table(several, ROWS) if several else "Not run yet.",
