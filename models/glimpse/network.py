@@ -1,12 +1,13 @@
 """Recurrent network over glimpses: a coarse view of the whole image, then one window after the other.
 
-Axes: ``b`` batch, ``c h w`` image, ``n`` places, ``j`` scales, ``s`` side of a window, ``d`` numbers of a window, ``y``
-classes.
+Axes: ``b`` batch, ``c h w`` image, ``p`` its pixels at all scales, ``n`` places, ``j`` scales, ``s`` side of a window,
+``d`` numbers of a window, ``y`` classes.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -15,21 +16,37 @@ from torch import Tensor, nn
 from ...registry import Spec
 from ..relaxed import select
 from .places import PLACES
-from .windows import grid_centres, window_index, window_masks, windows
+from .windows import grid_centres, pyramid, window_index, window_masks, windows, windows_at
 
 WIDTHS = 16, 32  # channels of the convolutions over a window
 
 
-class Scene(NamedTuple):
+@dataclass(frozen=True)
+class Scene:
     """What may be looked at.
 
     Attributes:
-        windows: at all places, ``b n d``.
+        pixels: of the images, at all scales, ``b c p``.
+        index: of all windows among them.
+        scales: j.
         keys: of the places, from the coarse view, ``b n e``; None for a policy that does not use them.
     """
 
-    windows: Tensor
+    pixels: Tensor
+    index: Tensor
+    scales: int
     keys: Tensor | None
+
+    @cached_property
+    def windows(self) -> Tensor:
+        """Windows at all places, ``b n d``."""
+        return windows(self.pixels, self.index, self.scales)
+
+    def look(self, z: Tensor, one_hot: bool) -> Tensor:
+        """Return the windows of codes ``... b``, which need no others, or of points ``... b n``; ``... b d``."""
+        if z.is_floating_point():
+            return select(z, self.windows, one_hot=one_hot)
+        return windows_at(self.pixels, self.index, self.scales, z)
 
 
 class WindowEncoder(nn.Sequential):
@@ -103,7 +120,7 @@ class GlimpseNetwork(nn.Module):
     def start(self, x: Tensor) -> tuple[Tensor, Scene]:
         """Return the state after the coarse view, ``b h``, and what there is to look at, of images ``b c h w``."""
         coarse = F.adaptive_avg_pool2d(x, self.side)
-        scene = Scene(windows(x, self.index, self.side, self.scales), self.places.keys(coarse))
+        scene = Scene(pyramid(x, self.side, self.scales), self.index, self.scales, self.places.keys(coarse))
         return self.coarse(coarse.flatten(1)).tanh(), scene
 
     def choice(self, state: Tensor, scene: Scene, step: int, centre: Tensor | None) -> Tensor:
@@ -119,7 +136,6 @@ class GlimpseNetwork(nn.Module):
             z: place, codes ``... b`` or points of the simplex ``... b n``, which see a mixture of windows.
             one_hot: rows of z are exactly one-hot.
         """
-        window = select(z, scene.windows, one_hot=one_hot)
-        seen = (self.encoder(window) + select(z, self.where, one_hot=one_hot)).relu()  # ... h
+        seen = (self.encoder(scene.look(z, one_hot)) + select(z, self.where, one_hot=one_hot)).relu()  # ... h
         before = state.expand_as(seen)
         return self.cell(seen.flatten(0, -2), before.reshape(-1, before.shape[-1])).view(seen.shape)

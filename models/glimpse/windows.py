@@ -26,7 +26,7 @@ def _along(length: int, side: int, grid: int) -> Tensor:
 
 
 def window_index(height: int, width: int, centres: Tensor, side: int, scales: int) -> Tensor:
-    """Return where the pixels of all windows are among those of ``windows``, int64 ``n (j s s)``.
+    """Return where the pixels of all windows are among those of ``pyramid``, int64 ``n (j s s)``.
 
     Args:
         height: of the image.
@@ -53,12 +53,11 @@ def margin(side: int, scales: int) -> int:
     return -(-side * 2 ** (scales - 1) // 2)
 
 
-def windows(x: Tensor, index: Tensor, side: int, scales: int) -> Tensor:
-    """Cut all windows, ``b c h w -> b n (j c s s)``.
+def pyramid(x: Tensor, side: int, scales: int) -> Tensor:
+    """Average images over squares of 2^j pixels at all places, ``b c h w -> b c p``: the pixels of all windows.
 
     Args:
         x: images.
-        index: of ``window_index``.
         side: s.
         scales: number of scales j.
     """
@@ -69,9 +68,27 @@ def windows(x: Tensor, index: Tensor, side: int, scales: int) -> Tensor:
         averaged = (averaged[:, half:] + averaged[:, :-half]) / 2
         averaged = (averaged[..., half:] + averaged[..., :-half]) / 2
         pixels.append(averaged.flatten(1))
+    return torch.cat(pixels, 1).unflatten(0, x.shape[:2])
+
+
+def windows(pixels: Tensor, index: Tensor, scales: int) -> Tensor:
+    """Cut all windows, ``b c p -> b n (j c s s)``.
+
+    Args:
+        pixels: of ``pyramid``.
+        index: of ``window_index``.
+        scales: number of scales j.
+    """
     # On a CPU this is three times as fast as to index the rows.
-    found = torch.cat(pixels, 1).gather(1, index.flatten().expand(len(averaged), -1))  # (b c) (n j s s)
-    return rearrange(found, "(b c) (n j p) -> b n (j c p)", b=len(x), n=len(index), j=scales)
+    found = pixels.gather(2, index.flatten().expand(*pixels.shape[:2], -1))  # b c (n j s s)
+    return rearrange(found, "b c (n j q) -> b n (j c q)", n=len(index), j=scales)
+
+
+def windows_at(pixels: Tensor, index: Tensor, scales: int, codes: Tensor) -> Tensor:
+    """Cut the windows at some places, ``b c p`` and codes ``... b -> ... b (j c s s)``, and no others."""
+    rows = index[codes].unsqueeze(-2).expand(*codes.shape, pixels.shape[1], -1)  # ... b c (j s s)
+    found = pixels.expand(*codes.shape[:-1], *pixels.shape).gather(-1, rows)
+    return rearrange(found, "... c (j q) -> ... (j c q)", j=scales)
 
 
 def window_masks(height: int, width: int, centres: Tensor, side: int) -> Tensor:

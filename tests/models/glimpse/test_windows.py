@@ -7,7 +7,15 @@ import torch
 import torch.nn.functional as F
 from gumbelzoo.models.glimpse.network import GlimpseNetwork
 from gumbelzoo.models.glimpse.views import DIM, path_view, seen_view
-from gumbelzoo.models.glimpse.windows import frames, grid_centres, window_index, window_masks, windows
+from gumbelzoo.models.glimpse.windows import (
+    frames,
+    grid_centres,
+    pyramid,
+    window_index,
+    window_masks,
+    windows,
+    windows_at,
+)
 
 SHAPES = [(60, 60, 12, 9, 2), (7, 11, 4, 3, 3), (8, 8, 12, 3, 2), (9, 9, 3, 1, 1)]
 
@@ -17,7 +25,11 @@ def test_windows_equal_crops(height: int, width: int, side: int, grid: int, scal
     """Each window is a crop of the padded image, averaged over squares of its scale."""
     x, centres = torch.rand(2, 3, height, width), grid_centres(height, width, side, grid)
     index = window_index(height, width, centres, side, scales)
-    found = windows(x, index, side, scales).view(2, grid**2, scales, 3, side, side)
+    pixels = pyramid(x, side, scales)
+    found = windows(pixels, index, scales)
+    codes = torch.randint(grid**2, (4, 2))
+    torch.testing.assert_close(windows_at(pixels, index, scales, codes), found[torch.arange(2), codes], rtol=0, atol=0)
+    found = found.view(2, grid**2, scales, 3, side, side)
     for place, (row, column) in enumerate(centres.tolist()):
         for scale in range(scales):
             large = side * 2**scale
@@ -38,7 +50,8 @@ def test_masks_are_the_windows() -> None:
     """The pixels of a mask are those of the smallest scale."""
     centres = grid_centres(10, 8, 3, 3)
     masks = window_masks(10, 8, centres, 3)
-    cut = windows(masks[:, None].float(), window_index(10, 8, centres, 3, 1), 3, 1)  # image n has a 1 in window n
+    index = window_index(10, 8, centres, 3, 1)
+    cut = windows(pyramid(masks[:, None].float(), 3, 1), index, 1)  # image n has a 1 in window n
     assert bool((cut[torch.arange(9), torch.arange(9)] == 1).all()) and bool((masks.sum((1, 2)) == 9).all())
 
 
