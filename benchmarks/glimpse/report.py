@@ -56,8 +56,8 @@ are drawn anew in every step, the 10,000 test scenes are fixed. {STEPS:,} steps 
   learned policy is rewarded, `entropy` per nat at first and 0 at the end.
 - `learning rate` and `temperature` are selected from {LEARNING_RATES} and {TEMPERATURES} by the validation loss after a
   fifth of the steps, with seed {TUNING_SEED}, which is not reported. `entropy` is selected next, from
-  {ENTROPIES} after all steps, where the former had {ENTROPY}. A row named `_long` has those of the shorter one. Most of
-  these were selected while the keys of a place were read up to 2.7 pixels beside it, before the runs reported here.
+  {ENTROPIES} after all steps, where the former had {ENTROPY}. A row named `_long` has those of the shorter one. Most
+  were selected while the keys of a place were read up to 2.7 pixels from its centre, before the runs reported here.
 - A row that is not better than its control after as many steps, random places or, for a transformer, the best network
   of the whole image with at most the operations of six glimpses, is marked †.
 - `exact` would evaluate 6,561 paths of every image, and `arsm` more: both are compared with the others at small sizes,

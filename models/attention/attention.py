@@ -71,7 +71,7 @@ def _cost(layer: RelaxedCategorical, values: Tensor, log_prob: LogProb, steps: T
 
 
 def _of_steps(found: Tensor, steps: Tensor, event: Sequence[int] = ()) -> Tensor:
-    """Put what is known of the real steps, ``... i event``, in their places, ``... b t event``, among zeros."""
+    """Scatter values of the real steps, ``... i event``, to ``... b t event``; padding is 0."""
     shape = *found.shape[: found.ndim - len(event) - 1], *steps.shape, *event
     mask = steps.view(*steps.shape, *[1] * len(event)).expand(shape)
     return found.new_zeros(shape).masked_scatter(mask, found)

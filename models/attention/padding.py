@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from ...interfaces import Batch
+
+
+def needs_all_places(attention: nn.Module) -> bool:
+    """True if a part of it, such as a learned baseline, is built for one number of places."""
+    return any(hasattr(part, "event_shape") for part in attention.modules()) or any(
+        weight.ndim for weight in attention.parameters()
+    )
 
 
 def trim(batch: Batch, sources: bool) -> Batch:

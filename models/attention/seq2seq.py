@@ -24,7 +24,7 @@ from . import attention as likelihoods
 from .attentions import ATTENTIONS
 from .encoders import ENCODERS, build_encoder
 from .network import AttentionNetwork
-from .padding import trim
+from .padding import needs_all_places, trim
 from .sides import MAX_WIDTH, Sides
 from .totals import Totals
 
@@ -159,8 +159,7 @@ class AttentionSeq2Seq(ZooModel):
         return {"loss": -(objective * steps).sum() / process_mean(steps.sum())}
 
     def _trimmed(self, batch: Batch) -> Batch:
-        # Some estimators are built for one number of places.
-        return trim(batch, sources=not any(hasattr(part, "event_shape") for part in self.network.attention.modules()))
+        return trim(batch, sources=not needs_all_places(self.network.attention))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Sum the exact likelihoods, and the errors of the alignment where it is known."""
@@ -200,7 +199,7 @@ class AttentionSeq2Seq(ZooModel):
                 metrics["entropy"] = torch.tensor(float(entropy))
             if score := getattr(self.source, "score", None):
                 metrics |= score(*(torch.cat(side) for side in zip(*self._written, strict=True)))
-        self.log_dict({f"{stage}/{name}": value for name, value in metrics.items()}, rank_zero_only=False)
+        self.log_dict({f"{stage}/{name}": value for name, value in metrics.items()}, sync_dist=True)
 
     @torch.no_grad()
     def attend(self, batch: Batch) -> Tensor:

@@ -114,12 +114,12 @@ class GlimpseClassifier(PartialViewClassifier):
         self.classes, self.glimpses, self.soft, self.entropy = classes, glimpses, soft, entropy
         self._options = window, scales, grid, hidden, places
         self.layer = RelaxedCategorical(estimator, temperature, event_shape=(grid**2,))
+        if not soft:
+            check_nesting(self.layer, grid**2, glimpses)
         self.take_shape(image_shape)
 
     def build_network(self, image_shape: tuple[int, int, int]) -> None:
-        """Build the network for images ``c h w``; ValueError for paths that an estimator cannot evaluate."""
-        if not self.soft:
-            check_nesting(self.layer, self._options[2] ** 2, self.glimpses)
+        """Build the network for images ``c h w``."""
         self.network = GlimpseNetwork(image_shape, self.classes, *self._options)
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:

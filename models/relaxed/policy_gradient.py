@@ -12,7 +12,7 @@ from .estimators.reinforce import REINFORCE
 from .layer import RelaxedCategorical
 from .trajectory import trajectory_surrogate
 
-MAXIMUM_EVALUATIONS = 65_536  # of nested expectations, for each example
+MAXIMUM_EVALUATIONS = 2**20  # of nested expectations, for each example
 
 
 def is_trajectory(layer: RelaxedCategorical) -> bool:
@@ -21,7 +21,7 @@ def is_trajectory(layer: RelaxedCategorical) -> bool:
 
 
 def check_nesting(layer: RelaxedCategorical, k: int, steps: int) -> None:
-    """Refuse an estimator whose nested expectations need too many evaluations, before anything is allocated.
+    """Refuse an estimator whose nested expectations need more memory than a machine has.
 
     Args:
         layer: of all choices.

@@ -121,12 +121,13 @@ class SlateAgent(ZooModel):
                 f"{MAX_WIDTH}, got {items}, {slots} and {user_width}"
             )
         objective, estimator, temperature, hidden, past = self._options
+        network = SlateNetwork(items, user_width, hidden, items, past)
+        layer = RelaxedCategorical(estimator, temperature, event_shape=(items,))
+        built = SLATE_OBJECTIVES.build(objective, items=items, slots=slots, user_width=user_width)
+        built.check(layer)
+        check_nesting(layer, items, slots)
         self.items, self.slots, self.user_width = items, slots, user_width
-        self.network = SlateNetwork(items, user_width, hidden, items, past)
-        self.layer = RelaxedCategorical(estimator, temperature, event_shape=(items,))
-        self.objective = SLATE_OBJECTIVES.build(objective, items=items, slots=slots, user_width=user_width)
-        self.objective.check(self.layer)
-        check_nesting(self.layer, items, slots)
+        self.network, self.layer, self.objective = network, layer, built
         self.register_buffer("users", torch.zeros(EXAMPLES, user_width))
 
     def config(self) -> dict[str, Any]:
@@ -208,7 +209,7 @@ class SlateAgent(ZooModel):
         if stage == "test":
             metrics |= {"greedy_share": (greedy - random) / scale, "random": random, "best": best, "repeats": repeats}
         named = {f"{stage}/{name}": value for name, value in metrics.items()}
-        self.log_dict(named, batch_size=int(totals[-1]), rank_zero_only=False)
+        self.log_dict(named, batch_size=int(totals[-1]), sync_dist=True)
 
     # -- slates -------------------------------------------------------------------------------------------------------
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import torch
 from gumbelzoo.benchmarks.common import runs, search, table
-from gumbelzoo.benchmarks.common.cosines import closeness, cosine_table
+from gumbelzoo.benchmarks.common.cosines import PART_STEPS, closeness, cosine_table, train_parts
 from gumbelzoo.benchmarks.common.search import Choice
+from gumbelzoo.models.relaxed import RelaxedCategorical
+from torch import Tensor
 
 
 def run_with(folder: Path, values: list[str], minutes: float = 1.5) -> Path:
@@ -105,6 +107,36 @@ def test_record_keeps_runs(tmp_path: Path) -> None:
     run = record["row"]["runs"]["1"]
     assert run["metrics"] == {"test/x": 2.0} and run["test_minutes"] == 0.5 and "command" not in run
     assert table.budget(record).endswith("commit c. 6 minutes of runs and 7 of search in total.")
+
+
+def test_searched_row_without_runs_is_not_shown(tmp_path: Path) -> None:
+    """It stays in the record, for its choice."""
+    seen: list[table.Record] = []
+    record: table.Record = {"a": {"choice": {}, "runs": {}}, "b": {"choice": {}, "runs": {"0": {}}}}
+    path = tmp_path / "x.json"
+    table.write_record(path, record, ["b", "a"], lambda shown: ["x"], lambda shown, _: seen.append(shown))
+    assert list(seen[0]) == ["b"] and list(table.read_record(path)) == ["b", "a"]
+
+
+def test_parts_of_an_estimator_are_trained_alone() -> None:
+    """A learned baseline comes near the cost, an average is that of the draws, and what has no parts is not called."""
+    logits, calls = torch.zeros(2, 3, requires_grad=True), []
+    for baseline in ("learned", "moving_average", "leave_one_out"):
+        layer = RelaxedCategorical({"name": "reinforce", "samples": 4, "baseline": baseline}, event_shape=(3,))
+        calls.append(0)
+
+        def gradient(layer: RelaxedCategorical = layer) -> Tensor:
+            calls[-1] += 1
+            layer.zero_grad()
+            layer.expectation(logits, lambda z: torch.tensor([5.0, 1.0]) + z.sum(-1)).sum().backward()
+            return torch.zeros(0)
+
+        train_parts(layer, gradient)
+        if baseline != "leave_one_out":
+            part = layer.estimator.baseline.eval()
+            predicted = part(torch.tensor([[6.0, 2.0]]), logits.detach().softmax(-1)[None])
+            assert float(predicted.detach().mean()) == pytest.approx(4.0, abs=0.2)
+    assert calls == [PART_STEPS, PART_STEPS, 0] and torch.equal(logits, torch.zeros(2, 3))
 
 
 def test_command_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

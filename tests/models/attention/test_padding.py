@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from gumbelzoo.models import AttentionSeq2Seq
-from gumbelzoo.models.attention.padding import trim
+from gumbelzoo.models.attention.padding import needs_all_places, trim
 from gumbelzoo.vocabulary import Vocabulary
 from torch import Tensor
 
@@ -71,6 +71,16 @@ def test_some_estimators_see_all_places(estimator: Any) -> None:
     make_marginal.network.register_forward_pre_hook(keep)
     make_marginal.training_metrics(PADDED)
     assert seen == [6, 4]
+
+
+def test_own_estimator_of_one_size_sees_all_places() -> None:
+    """Weights that are no single number may be built for one number of places, whatever their name."""
+    attention = make().network.attention
+    assert not needs_all_places(attention)
+    attention.layer.scale = torch.nn.Parameter(torch.tensor(1.0))
+    assert not needs_all_places(attention)
+    attention.layer.own = torch.nn.Parameter(torch.zeros(6))
+    assert needs_all_places(attention)
 
 
 @pytest.mark.parametrize("samples", [4, 10])

@@ -173,7 +173,7 @@ def test_paths_are_drawn(make: Make) -> None:
         ({"grid": 100}, "grid must be at most 64"),
         ({"image_shape": (1, 2000, 6)}, "sides of at most"),
         ({"entropy": -1.0}, "entropy"),
-        ({"glimpses": 10, "estimator": "exact"}, r"needs 5 evaluations .* 5\^10 in all"),
+        ({"glimpses": 10, "estimator": "exact", "image_shape": None}, r"needs 5 evaluations .* 5\^10 in all"),
     ],
 )
 def test_bad_glimpse_classifier_raises(arguments: dict[str, Any], message: str, make: Make) -> None:

@@ -34,11 +34,13 @@ def test_coordinates_are_float32_in_mixed_precision(name: str) -> None:
     """The seven bits of bfloat16 would blur the identity, and move what a soft argmax finds."""
     x = torch.rand(2, 1, 60, 60)
     model = GlimpseTransformer((1, 60, 60), transform=name, localizer="soft_argmax")
-    scores = torch.randn(3, 40, 40)
+    numbers = torch.full((1, model.transform.numbers), 0.003, dtype=torch.bfloat16)
+    scores = torch.randn(3, 40, 40).bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(model.warped(x), x, rtol=0, atol=1e-4)
-        found = soft_argmax(scores)
-    torch.testing.assert_close(found, soft_argmax(scores))
+        theta, found = model.transform(numbers), soft_argmax(scores)
+    torch.testing.assert_close(theta, model.transform(numbers.float()))
+    torch.testing.assert_close(found, soft_argmax(scores.float()))
 
 
 def test_soft_argmax_is_the_middle_of_the_highest_score() -> None:

@@ -197,6 +197,11 @@ def test_other_data_is_refused(make: Callable[..., SlateAgent]) -> None:
         SlateAgent().recommend(torch.randn(2, 13))
     with pytest.raises(ValueError, match="learns from images"):
         trainer.fit(gumbelzoo.create_model("categorical_vae", image_shape=[1, 8, 8]), SlateData())
+    large = SlateAgent(estimator="exact")
+    with pytest.raises(ValueError, match="use fewer choices"):
+        L.Trainer(accelerator="cpu", max_steps=1, **QUIET).fit(large, SlateData(items=300, slots=3, batch_size=8))
+    with pytest.raises(ValueError, match="train it on slates"):  # nothing was built
+        large.sample(2)
     with pytest.raises(ValueError, match="with a data module"):
         L.Trainer(accelerator="cpu", max_steps=1, **QUIET).fit(make(), *[DataLoader([{"user": torch.zeros(13)}])] * 2)
 
