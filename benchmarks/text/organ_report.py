@@ -58,8 +58,8 @@ An LSTM learns the SMILES of 4,042 molecules of QM9 for {PRETRAINING:,} steps of
 {STEPS:,} steps of {BATCH} molecules: `weight` times a discriminator's score and (1 - weight) times logP, scaled to
 [0, 1] as ORGAN does, and 0 for radicals, ions, and molecules of more than {MOST_ATOMS} heavy atoms, the most in the
 data. A molecule that is in its batch, or among the last {MEMORY:,}, more than once has no logP, where nothing else is
-said. The learning rate is 0.0003. `{LONGEST}` is the configuration `organ_qm9`, whose rates fall, also those of
-maximum likelihood; its weight, steps and rate were chosen in trials with seed 0. Nothing else was searched.
+said. The learning rate is a constant 0.0003. `{LONGEST}` is the configuration `organ_qm9`, whose rates fall, also
+those of maximum likelihood; its weight, steps and rate were chosen in trials with seed 0. Nothing else was searched.
 {SAMPLES:,} samples of each; mean and standard error over seeds.
 
 - `logP`: the scaled reward, the mean over all samples, of which invalid ones have 0; then over different valid ones.

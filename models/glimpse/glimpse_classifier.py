@@ -55,7 +55,7 @@ class GlimpseClassifier(PartialViewClassifier):
         optimizer: options of ``OptimizerConfig``.
 
     Raises:
-        ValueError: an unknown name or option, or a size out of range.
+        ValueError: an unknown name or option, a size out of range, or an estimator with too many evaluations for it.
 
     Example:
         >>> model = GlimpseClassifier((1, 60, 60), glimpses=4).eval()

@@ -51,8 +51,8 @@ class SlateAgent(ZooModel):
         optimizer: options of ``OptimizerConfig``.
 
     Raises:
-        ValueError: an unknown name or option, a value out of range, only some of the first three arguments, or an
-            objective that cannot use the estimator.
+        ValueError: an unknown name or option, a value out of range, only some of the first three arguments, an
+            objective that cannot use the estimator, or an estimator with too many evaluations for these sizes.
 
     Example:
         >>> agent = SlateAgent(items=10, slots=3, user_width=13)
