@@ -8,16 +8,14 @@ REINFORCE. Axes: ``b`` batch, ``t`` time, ``h`` features, ``v`` vocabulary.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ....interfaces import Batch
-from ....ranges import check_positive, check_sizes, check_weights
+from ....ranges import check_weights
 from ....registry import Spec, from_options
 from ....vocabulary import Vocabulary
 from ...relaxed import ESTIMATORS, RelaxedCategorical, select
@@ -26,6 +24,7 @@ from ..generators.dropout import without_dropout
 from ..generators.feedback import hard
 from ..relaxed_tokens import token_mask
 from ..rewards import check_others
+from ..state_discriminator import StateAdversary, StateDiscriminator
 from .base import OBJECTIVES, Objective
 from .maximum_likelihood import MaximumLikelihood
 from .organ import policy_loss
@@ -33,56 +32,7 @@ from .seqgan import build_baseline, check_batch
 
 LEARNS_BELOW, TEACHES_ABOVE = 0.99, 0.75  # accuracies of the discriminator, section 4 of the paper
 SCORED = "reinforce"
-
-
-@dataclass(frozen=True)
-class StateAdversary:
-    """The discriminator of sequences of states.
-
-    Args:
-        width: of its bidirectional GRU.
-        steps: discriminator steps per generator step.
-        learning_rate: its peak learning rate.
-
-    Raises:
-        ValueError: a size below 1, a learning rate that is not > 0.
-    """
-
-    width: int = 64
-    steps: int = 1
-    learning_rate: float = 1e-3
-
-    def __post_init__(self) -> None:
-        check_sizes(**{"adversary.width": self.width, "adversary.steps": self.steps})
-        check_positive(**{"adversary.learning_rate": self.learning_rate})
-
-
 DEFAULT_ADVERSARY = StateAdversary()
-
-
-class StateDiscriminator(nn.Module):
-    """A bidirectional GRU over states and output probabilities, ``b t h+v -> b``: the logit of teacher forcing.
-
-    Args:
-        inputs: h + v.
-        width: of the GRU in each direction.
-    """
-
-    def __init__(self, inputs: int, width: int) -> None:
-        super().__init__()
-        self.inputs = nn.Linear(inputs, width)
-        self.gru = nn.GRU(width, width, batch_first=True, bidirectional=True)
-        self.head = nn.Sequential(nn.Linear(2 * width, width), nn.LeakyReLU(0.2), nn.Linear(width, 1))
-
-    def forward(self, behaviour: Tensor, mask: Tensor) -> Tensor:
-        """Return logits ``b`` of sequences ``b t h+v``, of which only positions of mask 1 (``b t``) are seen."""
-        weight = mask[..., None].to(behaviour.dtype)
-        # Packed, because the reverse direction would begin in the padding.
-        lengths = (mask.detach() > 0).sum(1).clamp(min=1).cpu()
-        seen = F.leaky_relu(self.inputs(behaviour), 0.2) * weight
-        packed, _ = self.gru(pack_padded_sequence(seen, lengths, batch_first=True, enforce_sorted=False))
-        found, _ = pad_packed_sequence(packed, batch_first=True, total_length=mask.shape[1])
-        return self.head((found * weight).sum(1) / weight.sum(1).clamp(min=1)).squeeze(-1)
 
 
 @OBJECTIVES.register("professor_forcing")
