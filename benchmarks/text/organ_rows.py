@@ -7,7 +7,6 @@ from dataclasses import dataclass
 CONFIG = "organ_qm9"
 PRETRAINING, STEPS, BATCH = 1500, 1500, 128
 STOPS = (200, 500, 1000, STEPS)  # steps of the objective after which the arms of the claim are measured
-LATER = 2500  # and those after which they are measured last
 LONG = 5000  # steps of the configuration
 SEEDS = (0, 1, 2)
 SCORED = STEPS * BATCH  # molecules that an objective scores in training, and that the searches may score
@@ -47,35 +46,28 @@ _GUMBEL = (
     "adversary: {discriminator: cnn, loss: standard, steps: 1, learning_rate: 1.0e-3}}"
 )
 
-_NO_MEMORY = "--model.objective.memory=0"
 # The most wanted first.
 ROWS: dict[str, Row] = {
     MAXIMUM_LIKELIHOOD: Row("the start of the others", (RATE,), steps=0),
     LONGEST: Row(f"the configuration: {LONG:,} steps, a rate that falls from 0.001", steps=LONG),
-    "weight_0": _weight(0.0, "the domain reward alone, no discriminator"),
+    "weight_0": _weight(0.0, "control: logP alone, no discriminator"),
     "weight_0.2": _weight(0.2, ""),
-    "weight_0.2_shared": _weight(0.2, "copies share their reward", "--model.objective.copies=shared"),
-    "weight_0.2_batch": _weight(
-        0.2, "as in the paper: copies in a batch share", _NO_MEMORY, "--model.objective.copies=shared"
-    ),
-    "weight_0.2_whole": _weight(
-        0.2, "copies have their whole reward each", _NO_MEMORY, "--model.objective.copies=whole"
-    ),
     "weight_0.2_shuffled_discriminator": _weight(
         0.2, "control: D's score of another molecule", "--model.objective.adversary.reward=shuffled"
     ),
-    "weight_0.2_radicals": _weight(
+    "weight_0.2_batch": _weight(
         0.2,
-        "control: radicals and ions have their reward, also in the column logP",
-        "--model.objective.domain_reward={name: log_p, most_atoms: 9}",
+        "as in the paper: copies in a batch share their reward",
+        "--model.objective.memory=0",
+        "--model.objective.copies=shared",
     ),
-    "weight_0.5": _weight(0.5, ""),
     "weight_0.2_gumbel": Row(
         "D's gradient through straight-through Gumbel-Softmax samples", (f"--model.objective={_GUMBEL}", RATE)
     ),
-    "weight_1": _weight(1.0, "the discriminator alone: SeqGAN without roll-outs"),
+    "weight_1": _weight(1.0, "control: the discriminator alone, SeqGAN without roll-outs"),
     "weight_0.2_shuffled_domain": _weight(
         0.2, "control: logP of another molecule", "--model.objective.domain_control=shuffled"
     ),
     "weight_0.2_constant_domain": _weight(0.2, "control: logP 1 for all", "--model.objective.domain_control=constant"),
+    "weight_0_long": Row("control: the configuration without a discriminator", ("--model.objective.weight=0",), LONG),
 }
