@@ -112,7 +112,7 @@ def best(record: Record, section: str, steps: int, hard: bool = False) -> tuple[
 def findings(record: Record) -> str:
     """Return what the goals ask, as a list; nothing is said of rows that have not run."""
     lines = [line for steps in (STEPS, LONG_STEPS) for line in _errors_judged(record, steps)]
-    for section, soft in ((SIX, "soft_6"), (SIX, "soft_6_long"), (TWO, "soft")):
+    for section, soft in ((SIX, "soft_6"), (TWO, "soft")):
         if soft in record and (found := best(record, section, ROWS[soft].steps, hard=True)):
             gap = found[1] - statistics.mean(errors(record[soft]))
             side = "below" if gap < 0 else "above"

@@ -152,7 +152,6 @@ ROWS: dict[str, Row] = {
 LONGER = (
     "reinforce_leave_one_out_6",
     "transformer_attention_soft_argmax",
-    "soft_6",
     "random_6",
     "cnn_12_24_32",
     "cnn_8_16_32_64",

@@ -102,11 +102,11 @@ def test_operations_are_counted() -> None:
 
 def test_longer_row_has_the_choice_of_the_shorter() -> None:
     """It has one choice, so that nothing is searched, and without the shorter row it says what to run."""
-    row = ROWS["soft_6_long"]
-    assert (row.steps, row.like, row.given) == (LONG_STEPS, "soft_6", ROWS["soft_6"].given)
-    with pytest.raises(RuntimeError, match="run soft_6 first"):
+    row = ROWS["random_6_long"]
+    assert (row.steps, row.like, row.given) == (LONG_STEPS, "random_6", ROWS["random_6"].given)
+    with pytest.raises(RuntimeError, match="run random_6 first"):
         glimpse.choices({}, row)
-    found = glimpse.choices({"soft_6": {"choice": {"learning_rate": 2e-3, "search_minutes": 1.0}}}, row)
+    found = glimpse.choices({"random_6": {"choice": {"learning_rate": 2e-3, "search_minutes": 1.0}}}, row)
     assert found == [(2e-3, None, None)] and not row.entropies
     chosen = {"learning_rate": 4e-3, "entropy": 0.0, "search_minutes": 1.0}
     longer = ROWS["reinforce_leave_one_out_6_long"]
