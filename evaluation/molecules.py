@@ -67,19 +67,24 @@ def log_p(molecule: Any) -> float:
     return float(rdMolDescriptors.CalcCrippenDescriptors(molecule)[0])
 
 
-def molecule_metrics(samples: Sequence[str], training: Iterable[str], held_out: Iterable[str]) -> dict[str, float]:
+def molecule_metrics(samples: Sequence[str], known: Iterable[str], held_out: Iterable[str]) -> dict[str, float]:
     """Compute metrics of sampled strings.
 
     - ``valid``: share of samples that are molecules.
     - ``closed_shell``: share of valid samples without unpaired electrons and net charge. Radicals are valid SMILES.
     - ``unique_1k``, ``unique_10k``: share of different ones among the first 1,000 and 10,000 valid samples; missing
       with fewer.
-    - ``novel``: share of different valid samples that are not in training.
+    - ``novel``: share of different valid samples that are not among the known molecules.
     - ``internal_diversity``: 1 - mean Tanimoto similarity of the pairs of the first 1,000 valid samples.
     - ``descriptor_distance``: Frechet distance of ``descriptors`` to held-out molecules; lower is closer.
     - ``heavy_atoms``: atoms of the largest molecule.
 
     All but ``valid`` are missing with fewer than two valid samples.
+
+    Args:
+        samples: strings, molecules or not.
+        known: molecules that are not novel, such as all that a model was trained or selected on.
+        held_out: other molecules, to compare with.
 
     Raises:
         ValueError: no samples, or no rdkit.
@@ -95,8 +100,8 @@ def molecule_metrics(samples: Sequence[str], training: Iterable[str], held_out: 
     for label, number in (("unique_1k", 1_000), ("unique_10k", 10_000)):
         if len(names) >= number:
             metrics[label] = len(set(names[:number])) / number
-    known = {canonical(line) for line in training}
-    metrics["novel"] = sum(name not in known for name in set(names)) / len(set(names))
+    forms = {canonical(line) for line in known}
+    metrics["novel"] = sum(name not in forms for name in set(names)) / len(set(names))
     metrics["internal_diversity"] = internal_diversity(molecules[:COMPARED])
     real = [molecule for molecule in map(parse, held_out) if molecule is not None]
     if len(real) > 1:

@@ -30,20 +30,20 @@ def score(vocabulary: Vocabulary, train: Sequences, test: Sequences, samples: Te
     parts = Sequences.from_tokens(samples, vocabulary), train, test
     if vocabulary.level == BPE:
         written, training, references = _word_corpora(vocabulary, *parts)
+        different = len({vocabulary.decode(row) for row in samples}) / len(samples)  # one text has many spellings
     else:
         written, training, references = (_corpus(part, vocabulary) for part in parts)
-        # An unknown word of a test sentence matches no <unk> of a sample.
-        known = (
-            test.tokens.masked_fill(test.tokens == vocabulary.unk, len(vocabulary)) if vocabulary.unk else test.tokens
-        )
-        references = Corpus(known.numpy(), references.lengths)
+        different = distinct(samples.numpy())
+        if vocabulary.unk is not None:  # an unknown word of a test sentence matches no <unk> of a sample
+            known = test.tokens.masked_fill(test.tokens == vocabulary.unk, len(vocabulary))
+            references = Corpus(known.numpy(), references.lengths)
     quality, similarity = bleu(written, references, max(ORDERS)), self_bleu(written, max(ORDERS))
     new = novelty(written, training, max(ORDERS))
     return {
         **{f"bleu_{n}": quality[n] for n in ORDERS},
         **{f"self_bleu_{n}": similarity[n] for n in ORDERS},
         **{f"novelty_{n}": new[n] for n in ORDERS},
-        "distinct": distinct(samples.numpy()),
+        "distinct": different,
         "copied": copied(written, training),
         "samples": float(len(samples)),
     }

@@ -17,7 +17,10 @@ THIRDS = ("low", "middle", "high")
 
 
 def with_molecules(splits: TextSplits) -> TextSplits:
-    """Add the metrics of ``molecule_metrics`` to those of a text set of SMILES, or the way to get them."""
+    """Add the metrics of ``molecule_metrics`` to those of a text set of SMILES, or the way to get them.
+
+    Molecules of training and validation are known to ``novel``.
+    """
     if not has_rdkit():
         return replace(splits, metadata={**splits.metadata, "molecules": INSTALL})
 

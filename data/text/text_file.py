@@ -34,20 +34,21 @@ def hold_out(sentences: Sentences) -> tuple[Sentences, Sentences]:
     return sentences.select(remaining), sentences.select(held_out)
 
 
-def overlap(train: Sentences, held_out: Sentences, fix: str) -> int:
-    """Count the sentences of ``held_out`` that are also in ``train``.
+def overlap(train: Sentences, held_out: Sentences, fix: str, valid: Sentences | None = None) -> int:
+    """Count the sentences of ``held_out`` that are also in ``train`` or ``valid``.
 
     Raises:
-        ValueError: all of them are; the message ends in ``fix``.
+        ValueError: all of them are in ``train``; the message ends in ``fix``.
     """
     known = set(map(tuple, train.tokens))
-    shared = sum(tuple(sentence) in known for sentence in held_out.tokens)
-    if shared == len(held_out):
+    new = [tuple(sentence) for sentence in held_out.tokens if tuple(sentence) not in known]
+    if not new:
         raise ValueError(
             f"every line of {held_out.source} that is held out (from line {held_out.numbers[0]} on) is also in the "
             f"training text {train.source}; {fix}"
         )
-    return shared
+    validated = set(map(tuple, valid.tokens)) if valid is not None else set()
+    return len(held_out) - sum(sentence not in validated for sentence in new)
 
 
 def text_splits(
@@ -82,7 +83,7 @@ def text_splits(
         train, test = hold_out(train)
     elif test.source != train.source:
         source += f" and {test.name}"
-    shared = overlap(train, test, "give a test file of other sentences")
+    shared = overlap(train, test, "give a test file of other sentences", valid)
     if valid is None:
         train, valid = hold_out(train)
     overlap(train, valid, "remove the repeated lines, or give more text")

@@ -162,7 +162,10 @@ class TextModel(ZooModel):
             self.log(f"{stage}/bits_per_character", bits, on_epoch=True, batch_size=letters, sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
-        """Log the data's metrics of samples, and the reverse NLL, both of the first process; nothing without data."""
+        """Log the data's metrics of samples, and the reverse NLL, both of the first process; nothing without data.
+
+        Samples of a conditional model have labels that are drawn uniformly, whatever their frequencies in the data.
+        """
         if self.source is None:
             return
         metrics: dict[str, float] = {}

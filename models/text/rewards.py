@@ -20,12 +20,23 @@ class Reward:
 
     uses_discriminator: ClassVar[bool] = True  # is there a discriminator to train?
 
-    def token_rewards(self, tokens: Tensor, rewards: Callable[[], Tensor]) -> Tensor:
-        """Return rewards of tokens ``b t`` from the discriminator's ``b t``, which are computed only if needed."""
-        return rewards()
+    def token_rewards(self, tokens: Tensor, rewards: Callable[[Tensor], Tensor], draw: Callable[[], Tensor]) -> Tensor:
+        """Return rewards of sentences, ``b t``, or ``b 1`` for one that holds for a whole sentence.
 
-    def generator_gradient(self, gradient: Tensor) -> Tensor:
-        """Return the gradient that relaxed tokens get in place of the score's, ``b t v``."""
+        Args:
+            tokens: the sentences, ``b t``.
+            rewards: the reward of sentences; not called without need.
+            draw: returns other sentences of the same generator, as many.
+        """
+        return rewards(tokens)
+
+    def generator_gradient(self, gradient: Tensor, pack: int = 1) -> Tensor:
+        """Return the gradient that relaxed tokens get in place of the score's, ``b t v``.
+
+        Args:
+            gradient: that of the score.
+            pack: sentences that the discriminator scores together.
+        """
         return gradient
 
 
@@ -39,37 +50,45 @@ class Constant(Reward):
 
     uses_discriminator = False
 
-    def token_rewards(self, tokens: Tensor, rewards: Callable[[], Tensor]) -> Tensor:
-        """Ones, ``b t``."""
-        return torch.ones(tokens.shape, device=tokens.device)
+    def token_rewards(self, tokens: Tensor, rewards: Callable[[Tensor], Tensor], draw: Callable[[], Tensor]) -> Tensor:
+        """Ones, ``b 1``."""
+        return torch.ones(len(tokens), 1, device=tokens.device)
 
-    def generator_gradient(self, gradient: Tensor) -> Tensor:
+    def generator_gradient(self, gradient: Tensor, pack: int = 1) -> Tensor:
         """Zeros, ``b t v``."""
         return torch.zeros_like(gradient)
 
 
 @REWARDS.register("shuffled")
 class Shuffled(Reward):
-    """The reward of another sentence of the batch: same size and variance, but independent of this sentence.
+    """The reward of another sentence: same size and variance, but independent of this sentence.
 
     It keeps what does not depend on the sentence: a gradient still favours words by position, a reward favours
     positions. With ``constant`` nothing is kept.
     """
 
-    def token_rewards(self, tokens: Tensor, rewards: Callable[[], Tensor]) -> Tensor:
-        """Rewards of the previous sentence, ``b t``; ValueError for a single sentence."""
-        check_others(len(tokens))
-        return rewards().roll(1, 0)
+    def token_rewards(self, tokens: Tensor, rewards: Callable[[Tensor], Tensor], draw: Callable[[], Tensor]) -> Tensor:
+        """Rewards of other sentences.
 
-    def generator_gradient(self, gradient: Tensor) -> Tensor:
-        """Gradient of the previous sentence, ``b t v``; ValueError for a single sentence."""
-        check_others(len(gradient))
-        return gradient.roll(1, 0)
+        They are drawn for it. Had they come from the batch, a baseline that compares its sentences would hold this
+        sentence's own reward, and a share of the true gradient would remain.
+        """
+        return rewards(draw())
+
+    def generator_gradient(self, gradient: Tensor, pack: int = 1) -> Tensor:
+        """Gradient of a sentence of the previous pack, ``b t v``; ValueError for a single pack."""
+        check_others(len(gradient), pack)
+        return gradient.roll(pack, 0)
 
 
-def check_others(sentences: int) -> None:
-    """Check that a batch has two sentences or more, so that no sentence gets its own reward; else ValueError."""
-    if sentences < 2:
+def check_others(sentences: int, pack: int = 1) -> None:
+    """Check that a batch has sentences that are not scored together, so that none gets its own gradient.
+
+    Raises:
+        ValueError: a batch of one sentence, or of one pack.
+    """
+    if sentences < 2 * pack:
         raise ValueError(
-            "the shuffled reward is that of another sentence of the batch; use --data.batch_size=2 or more"
+            "the shuffled control gives each sentence the gradient of another of the batch; use "
+            f"--data.batch_size={2 * pack} or more"
         )

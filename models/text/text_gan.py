@@ -209,12 +209,17 @@ class TextGAN(TextModel):
         return {name: value.detach() for name, value in {**metrics, **losses}.items()}
 
     def _step_discriminator(self, optimizer: Any, batch: Batch, factor: float) -> Tensor:
-        """Take the discriminator's steps on a batch, return its last loss; warm-up and schedule skip pretraining."""
+        """Take the discriminator's steps on a batch, return its last loss; warm-up and schedule skip pretraining.
+
+        A loss without gradient is no step.
+        """
         options = self.objective.adversary
         for group in optimizer.param_groups:
             group["lr"] = options.learning_rate * (1.0 if self.pretrains() else factor)
         for _ in range(options.steps):
             loss = self.objective.discriminator_loss(self.generator, batch)
+            if not loss.requires_grad:  # it rests; a step on zeros would decay its weights and moments
+                continue
             # Not Lightning's wrapper: it would count these steps, and global_step is one per training batch.
             self._descend(optimizer.optimizer, loss, self.objective.discriminator_parameters())
         return loss

@@ -114,6 +114,10 @@ class TextVAE(LatentTextModel):
         self.test_samples, self.reverse_steps = test_samples, reverse_steps
         self.latent = LATENTS.build(latent)
         self.matching = MATCHINGS.build(matching, width=self.latent.width)
+        if any(True for _ in self.latent.prior_parameters()) and not self.matching.trains_prior:
+            raise ValueError(
+                "nothing trains this prior: the matching is adversarial, or has weight 0; use prior=uniform"
+            )
         self.monitor = self.matching.monitor
         self.build_for(vocabulary, max_length)
 

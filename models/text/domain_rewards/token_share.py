@@ -21,7 +21,7 @@ class TokenShare(DomainReward):
         characters: count characters, spaces excluded, in the place of words.
 
     Raises:
-        ValueError: no tokens, or a token with a space.
+        ValueError: no tokens, a token with a space, or one that is no word.
     """
 
     def __init__(self, tokens: Sequence[str], characters: bool = False) -> None:
@@ -30,6 +30,8 @@ class TokenShare(DomainReward):
             raise ValueError(f"tokens must be a list of words without spaces, such as [man, woman], got {tokens!r}")
         if characters and max(map(len, tokens)) > 1:
             raise ValueError(f"characters=true counts single characters, got the tokens {list(tokens)}")
+        if not characters and (lost := [token for token in tokens if not WORD.fullmatch(token)]):
+            raise ValueError(f"words are counted without the punctuation around them, so {lost} would never be found")
         self.tokens, self.characters = frozenset(tokens), characters
 
     def score(self, sentence: str) -> float:

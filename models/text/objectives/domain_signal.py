@@ -74,24 +74,29 @@ class DomainSignal(nn.Module):
         Raises:
             ValueError: data without the training sentences that are needed; errors of ``DomainReward``.
         """
-        needed = self.reward.needs_training_text
-        number, generator = EVERYTHING if needed else TRIED, torch.Generator().manual_seed(0)
-        samples = {} if source is None else source.reference_samples(number, generator)  # a loader has no source
-        if needed and TRAINING not in samples:
-            raise ValueError("this domain reward compares with training text, and these data have none")
-        if needed:
-            self.reward.learn(self.written(samples[TRAINING]))
+        samples = _samples(source, TRIED)
+        if self.reward.needs_training_text:
+            if TRAINING not in samples:  # asked first for a few: data that are drawn on demand have no end
+                raise ValueError("this domain reward compares with training text, and these data have none")
+            self.reward.learn(self.written(_samples(source, EVERYTHING)[TRAINING]))
         for tokens in samples.values():  # a reward that fails does so before training
-            self.reward(self.written(tokens[:TRIED]))
+            self.reward(self.written(tokens))
 
     def written(self, tokens: Tensor) -> list[str]:
         """Write out token ids ``n t``."""
         return [self.vocabulary.decode(row) for row in tokens.cpu()]
 
-    def rewards(self, tokens: Tensor) -> Tensor:
-        """Rewards of sentences ``n t``, or those of the control, float32 ``n``; ValueError as of ``DomainReward``."""
-        whole = tokens[:, :1]  # a reward for each sentence, in the form of one per token
-        return self.control.token_rewards(whole, lambda: self._scores(tokens)[:, None])[:, 0]
+    def rewards(self, tokens: Tensor, draw: Callable[[], Tensor]) -> Tensor:
+        """Return rewards of sentences, or those of the control, ``n t -> n``, float32.
+
+        Args:
+            tokens: the sentences.
+            draw: returns as many others, for the shuffled control.
+
+        Raises:
+            ValueError: as of ``DomainReward``.
+        """
+        return self.control.token_rewards(tokens, lambda judged: self._scores(judged)[:, None], draw)[:, 0]
 
     def _scores(self, tokens: Tensor) -> Tensor:
         sentences = self.written(tokens)
@@ -110,6 +115,11 @@ class DomainSignal(nn.Module):
         if valid := sorted({form for form in self.reward.forms(sentences) if form is not None}):
             found["domain_reward_distinct"] = float(self.reward(valid).mean())  # a canonical form is its own
         return found
+
+
+def _samples(source: TextSource | None, number: int) -> dict[str, Tensor]:
+    """Return up to ``number`` sentences of each kind that a source has, by name; a mere loader has no source."""
+    return {} if source is None else source.reference_samples(number, torch.Generator().manual_seed(0))
 
 
 class Mixture(Adversarial):

@@ -7,6 +7,7 @@ samples, ``t`` time, ``v`` vocabulary.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -68,7 +69,7 @@ class GumbelGAN(Adversarial):
         """``loss``, and ``score``, the mean score of the samples."""
         relaxed_tokens = generator.rollout(len(batch["tokens"]), self.relaxed, self.feedback)  # b t v
         if relaxed_tokens.requires_grad:
-            relaxed_tokens.register_hook(self.reward.generator_gradient)
+            relaxed_tokens.register_hook(partial(self.reward.generator_gradient, pack=self.discriminator.pack))
         fake = self.discriminator(relaxed_tokens)
         with torch.no_grad():
             real = self.discriminator(batch["tokens"])

@@ -6,7 +6,7 @@ baseline. Axes: ``b`` batch, ``n`` sentences, ``t`` time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -80,25 +80,31 @@ class ORGAN(Mixture):
         n = len(batch["tokens"])
         check_batch(n, self.baseline)
         tokens = generator.sample(n)
-        scores = self.discriminator_rewards(tokens, batch["tokens"])  # n
+        scores = self.discriminator_rewards(tokens, batch["tokens"], lambda: generator.sample(n))  # n
         used: dict[str, Tensor] = {"score": scores}
         mixture = self.weight * scores
         if self.weight < 1:
-            used["domain_reward"] = self.domain.rewards(tokens)
+            used["domain_reward"] = self.domain.rewards(tokens, lambda: generator.sample(n))
             mixture = mixture + (1 - self.weight) * used["domain_reward"]
         loss = policy_loss(generator, tokens, mixture, self.baseline, self.eos_id)
         return {"loss": loss, "reward": mixture.mean(), **{name: values.mean() for name, values in used.items()}}
 
     @torch.no_grad()
-    def discriminator_rewards(self, tokens: Tensor, real: Tensor) -> Tensor:
-        """Rewards of the discriminator for sentences ``n t``, given real ones ``b t``, ``n``; zeros at weight 0."""
+    def discriminator_rewards(self, tokens: Tensor, real: Tensor, draw: Callable[[], Tensor]) -> Tensor:
+        """Return rewards of the discriminator, ``n``; zeros at weight 0.
+
+        Args:
+            tokens: sentences ``n t``.
+            real: sentences of the data, ``b t``.
+            draw: returns as many other sentences of the generator, for the shuffled control.
+        """
         if not self.weight:
             return torch.zeros(len(tokens), device=tokens.device)
 
-        def rewards() -> Tensor:
-            return self.loss.reward(self.discriminator(tokens), self.discriminator(real))[:, None]
+        def rewards(judged: Tensor) -> Tensor:
+            return self.loss.reward(self.discriminator(judged), self.discriminator(real))[:, None]
 
-        return self.reward.token_rewards(tokens[:, :1], rewards)[:, 0]
+        return self.reward.token_rewards(tokens, rewards, draw)[:, 0]
 
     def sample_fake(self, generator: LanguageModel, n: int) -> Tensor:
         """Exact samples, ``n t``."""

@@ -74,7 +74,7 @@ class GumbelORGAN(Mixture, GumbelGAN):
         loss = self.weight * metrics["loss"] if self.weight else torch.zeros((), device=batch["tokens"].device)
         if self.weight < 1:
             tokens = generator.sample(n)
-            rewards = self.domain.rewards(tokens)
+            rewards = self.domain.rewards(tokens, lambda: generator.sample(n))
             loss = loss + (1 - self.weight) * policy_loss(generator, tokens, rewards, self.baseline, self.eos_id)
             metrics["domain_reward"] = rewards.mean()
         return {**metrics, "loss": loss}

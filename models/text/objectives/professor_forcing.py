@@ -111,14 +111,16 @@ class ProfessorForcing(Objective):
         if not self.weight or self.accuracy <= TEACHES_ABOVE:
             return metrics
         tokens, behaviour = self.free_run(generator, n)
+        mask = token_mask(tokens, self.eos_id)  # n t
         if self.shuffled:
-            behaviour.register_hook(lambda gradient: gradient.roll(1, 0))
-        score = self.discriminator(behaviour, token_mask(tokens, self.eos_id))  # n
+            for tensor in (behaviour, mask):  # the mask of relaxed tokens has a gradient too
+                if tensor.requires_grad:
+                    tensor.register_hook(lambda gradient: gradient.roll(1, 0))
+        score = self.discriminator(behaviour, mask)  # n
         loss = F.softplus(-score).mean()
         if self.scored:
-            reward = F.logsigmoid(score.detach())
-            reward = reward.roll(1, 0) if self.shuffled else reward
-            loss = loss + policy_loss(generator, tokens, reward, self.baseline, self.eos_id)
+            judged = self.free_score(generator, n) if self.shuffled else score.detach()
+            loss = loss + policy_loss(generator, tokens, F.logsigmoid(judged), self.baseline, self.eos_id)
         return {**metrics, "loss": metrics["loss"] + self.weight * loss, "score": score.mean()}
 
     def free_run(self, generator: LanguageModel, n: int) -> tuple[Tensor, Tensor]:
@@ -132,8 +134,14 @@ class ProfessorForcing(Objective):
         tokens = hard(generator.rollout(n, self.relaxed, "straight_through"))
         return tokens, states_of(generator, select(tokens, generator.embedding.weight[:-1], one_hot=True))
 
+    @torch.no_grad()
+    def free_score(self, generator: LanguageModel, n: int) -> Tensor:
+        """Return the discriminator's logits of another free run, ``n``."""
+        tokens = generator.sample(n)
+        return self.discriminator(teacher_forced(generator, tokens), token_mask(tokens, self.eos_id))
+
     def discriminator_loss(self, generator: LanguageModel, batch: Batch) -> Tensor:
-        """Cross-entropy of teacher-forced against free-running states; 0 while the discriminator is too good."""
+        """Cross-entropy of teacher-forced against free-running states; no gradient where it is right too often."""
         tokens = batch["tokens"]
         with torch.no_grad():
             forced = teacher_forced(generator, tokens)
@@ -143,7 +151,7 @@ class ProfessorForcing(Objective):
         fake = self.discriminator(free, token_mask(written, self.eos_id))
         self.accuracy = ((real > 0).float().mean() + (fake <= 0).float().mean()).detach() / 2
         loss = F.softplus(-real).mean() + F.softplus(fake).mean()
-        return loss * (self.accuracy < LEARNS_BELOW)
+        return loss if self.accuracy < LEARNS_BELOW else loss.detach()
 
     def generator_parameters(self) -> list[nn.Parameter]:
         """Parameters of the objective except the discriminator's, such as a learned temperature."""

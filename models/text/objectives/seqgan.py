@@ -39,7 +39,7 @@ class SeqGAN(Adversarial):
 
     Raises:
         ValueError: an unknown name, no roll-outs, a discriminator of packs, a baseline that needs more than rewards; in
-            training, a batch of one sentence for ``leave_one_out`` or the shuffled reward.
+            training, a batch of one sentence for ``leave_one_out``.
 
     Example:
         >>> objective = {"name": "seqgan", "rollouts": 4, "adversary": {"discriminator": "recurrent"}}
@@ -68,7 +68,11 @@ class SeqGAN(Adversarial):
         n = len(batch["tokens"])
         check_batch(n, self.baseline)
         tokens = generator.sample(n)
-        rewards = self.reward.token_rewards(tokens, lambda: self.rollout_rewards(generator, tokens, batch["tokens"]))
+        rewards = self.reward.token_rewards(
+            tokens,
+            lambda judged: self.rollout_rewards(generator, judged, batch["tokens"]),
+            lambda: generator.sample(n),
+        )
         mask = token_mask(tokens, self.eos_id)  # b t
         with without_dropout(generator):
             log_prob = generator.log_prob(tokens)

@@ -42,6 +42,7 @@ class Adversarial(Matching):
             rate that is not > 0.
     """
 
+    trains_prior = False  # the critic sees samples of it
     monitor = "val/objective"
 
     def __init__(

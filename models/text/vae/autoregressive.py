@@ -31,6 +31,8 @@ class Autoregressive(Prior):
         ValueError: a width below 1.
     """
 
+    independent = False
+
     def __init__(self, latents: int, categories: int, hidden: int = 64) -> None:
         check_sizes(hidden=hidden)
         super().__init__(latents, categories)

@@ -5,12 +5,12 @@ Jang, Gu & Poole 2017 (arXiv:1611.01144); for sentences Zhao, Lee & Eskenazi 201
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
 from einops import rearrange
-from torch import Tensor
+from torch import Tensor, nn
 
 from ....ranges import check_sizes
 from ....registry import Spec
@@ -86,6 +86,10 @@ class Categorical(Latent):
         """Return log q(z_i | x_j) of one-hot draws ``i w`` and logits ``j n k``, ``i j``."""
         return z @ log_softmax(posterior).flatten(1).T.to(z.dtype)
 
+    def prior_parameters(self) -> Iterator[nn.Parameter]:
+        """Return the parameters of a learned or autoregressive prior."""
+        return self.prior.parameters()
+
     # -- codes --------------------------------------------------------------------------------------------------------
 
     def mode(self, posterior: Tensor) -> Tensor:
@@ -106,7 +110,14 @@ class Categorical(Latent):
         return self.relaxed.mode(lerp_path(start, end, steps))
 
     def usage(self, posterior: Tensor) -> dict[str, Tensor]:
-        """Return active latents, share of the categories that are used, and perplexity; see ``LatentUsage``."""
+        """Return active latents, share of the categories that are used, and perplexity; see ``LatentUsage``.
+
+        Where the prior is autoregressive, the KL of a latent is that from its conditional given a draw of those before.
+        """
+        kl = self.kl(posterior)
+        if not self.prior.independent:
+            z = self.draw(posterior, 1)[0][0].unflatten(-1, (self.latents, self.categories))  # b n k
+            kl = self.relaxed.kl(posterior, self.prior.conditional_logits(z))
         usage = LatentUsage(self.latents, self.categories).to(posterior.device)
-        usage.update(self.mode(posterior), self.kl(posterior))
+        usage.update(self.mode(posterior), kl)
         return usage.compute()

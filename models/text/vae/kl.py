@@ -35,6 +35,7 @@ class KL(Matching):
         check_sizes(0, warmup=warmup)
         self.weight, self.warmup, self.free_bits = weight, warmup, free_bits
         self.monitor = "val/elbo" if weight else "val/reconstruction"
+        self.trains_prior = weight > 0
 
     def metrics(self, latent: Latent, posterior: Tensor, cost: Cost, step: int) -> dict[str, Tensor]:
         """Return ``loss``, the negative ELBO ``elbo``, and ``kl``."""

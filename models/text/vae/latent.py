@@ -6,6 +6,8 @@ z as the decoder reads it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -51,6 +53,10 @@ class Latent(nn.Module):
     def pairwise_log_prob(self, posterior: Tensor, z: Tensor) -> Tensor:
         """Return log q(z_i | x_j) of draws ``i w`` and posteriors of ``j`` sentences, ``i j``."""
         raise NotImplementedError
+
+    def prior_parameters(self) -> Iterator[nn.Parameter]:
+        """Return the parameters of a prior that is learned; none otherwise."""
+        return iter(())
 
     # -- codes --------------------------------------------------------------------------------------------------------
 

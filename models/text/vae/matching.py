@@ -16,11 +16,13 @@ class Matching(nn.Module):
         width: w of z.
 
     Attributes:
+        trains_prior: the loss has a gradient for the parameters of a prior.
         monitor: metric that selects ``best.ckpt``; lower is better.
         learning_rate: of its own parameters, which then have no weight decay, and no schedule after the warm-up; None
             for that of the model.
     """
 
+    trains_prior: bool = True
     monitor: str = "val/elbo"
     learning_rate: float | None = None
 

@@ -5,6 +5,8 @@ Log-probabilities are in nats. Axes: ``n`` latents, ``k`` categories, ``m`` samp
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -21,9 +23,11 @@ class Prior(nn.Module):
         categories: k.
 
     Attributes:
+        independent: the latents do not depend on each other.
         logits: of independent latents, ``n k``; uniform, if the latents depend on each other.
     """
 
+    independent: ClassVar[bool] = True
     logits: Tensor
 
     def __init__(self, latents: int, categories: int) -> None:
@@ -33,6 +37,10 @@ class Prior(nn.Module):
     def correction(self, z: Tensor) -> Tensor | None:
         """Return the log-ratio of ``logits`` and the prior at z, ``... n k -> ...``; None where they are the same."""
         return None
+
+    def conditional_logits(self, z: Tensor) -> Tensor:
+        """Return the logits of each latent given those before it, ``... n k -> ... n k``."""
+        return self.logits.expand(z.shape)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Compute log p(z), ``... n k -> ...``; linear in each latent where z is relaxed."""

@@ -270,6 +270,10 @@ def test_saved_data_set(tmp_path: Path) -> None:
     assert [len(part) for part in (data.splits.train, data.splits.valid, data.splits.test)] == [40, 10, 10]
     check_labels(data, lambda line: int(line.startswith("bad")))
     assert data.metadata()["names of labels"] == "good, bad"
+    parts["validation"] = parts["test"]
+    parts.save_to_disk(str(tmp_path / "same"))
+    overlap = TextData("text", path=str(tmp_path / "same"), **options).metadata()["overlap"]
+    assert overlap == "10 of 10 test sentences are also in training or validation"
     refused("has the columns line, mood, and not 'text'", path=str(tmp_path / "saved"))
     memory = TextData.from_dataset(whole, "line", "mood", level="character")
     assert memory.classes == 2 and lines_of(memory) == set(MOODS)

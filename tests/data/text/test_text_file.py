@@ -234,6 +234,19 @@ def test_unknown_words_match_no_reference(write):
     data = TextData("text", path=train, test_path=write("test.txt", ["zebra zebra the dog", "the zebra sleeps"]))
     unknown = data.score(torch.full((3, data.max_length), data.vocabulary.unk))
     assert unknown["bleu_2"] == 0
+    ids = torch.randint(4, (200, 4), generator=torch.Generator().manual_seed(0))
+    first = TextData.from_ids(ids, vocabulary=["<unk>", "a", "b", "c"])  # its id is 0
+    assert first.score(torch.zeros(3, 4, dtype=torch.int64))["bleu_2"] < 0.2
+
+
+def test_two_spellings_of_one_text_are_the_same(write):
+    """A model of byte pairs may write a word as one token or as several."""
+    data = TextData("text", path=write("train.txt", lines(100)), level="bpe", max_vocabulary=290)
+    vocabulary = data.vocabulary
+    pairs, letters = vocabulary.encode("dog"), [*vocabulary.encode("d"), *(vocabulary.encode(c)[-1] for c in "og")]
+    assert len(pairs) < len(letters)
+    rows = [torch.tensor(ids + [vocabulary.eos] * (data.max_length - len(ids))) for ids in (pairs, letters)]
+    assert data.score(torch.stack(rows))["distinct"] == 0.5
 
 
 def test_tokens_after_eos_are_ignored(write):

@@ -67,7 +67,7 @@ def test_organ_gradient_is_unbiased(baseline: str, make: Make, batch: MakeBatch)
     def reward(tokens: Tensor) -> Tensor:
         with torch.no_grad():
             score = objective.loss.reward(objective.discriminator(tokens), real)
-            return 0.4 * score + 0.6 * objective.domain.rewards(tokens)
+            return 0.4 * score + 0.6 * objective.domain.rewards(tokens, unused)
 
     truth, parameters = exact_gradient(model, reward), list(model.generator.parameters())
     torch.manual_seed(1)
@@ -81,6 +81,30 @@ def test_organ_gradient_is_unbiased(baseline: str, make: Make, batch: MakeBatch)
     assert abs((along.mean() - truth.norm()) / (along.std() / math.sqrt(draws))) < 4
     used = error > 1e-7
     assert ((mean - truth).abs()[used] / error[used]).mean() < 1.5
+
+
+def unused() -> Tensor:
+    """Other sentences, which only a shuffled control needs."""
+    pytest.fail("nothing is shuffled")
+
+
+@pytest.mark.parametrize("baseline", ["none", "leave_one_out"])
+def test_shuffled_controls_have_no_gradient(baseline: str, make: Make) -> None:
+    """In the mean: a share of the true gradient, -1/(n - 1), would remain if leave-one-out saw the own reward."""
+    options = {"weight": 0.4, "baseline": baseline, "domain_control": "shuffled", "adversary": {"reward": "shuffled"}}
+    model = make("organ", {**MAN, **options}, max_length=3)
+    objective, parameters, n = model.objective, list(model.generator.parameters()), 2
+    with torch.no_grad():
+        model.generator.head.bias.add_(torch.tensor([0.0, 0, 0, 2, 0, 0]))  # so that the reward differs by sentence
+    truth = exact_gradient(model, lambda tokens: objective.domain.reward(objective.domain.written(tokens)))
+    text, found = {"tokens": torch.ones(n, 3, dtype=torch.int64)}, []
+    torch.manual_seed(1)
+    for _ in range(600):
+        loss = objective.generator_metrics(model.generator, text)["loss"]
+        found.append(-_flat(torch.autograd.grad(loss, parameters)) @ truth / truth.square().sum())
+    along = torch.stack(found)
+    error = along.std().item() / len(found) ** 0.5
+    assert error < 0.1 and abs(along.mean().item()) < 4 * error
 
 
 def test_bad_and_good_rewards_stay_in_place() -> None:
@@ -102,15 +126,15 @@ def test_score_outside_range_raises(score: str) -> None:
 
 
 def test_domain_controls(make: Make) -> None:
-    """Constant: 1 for all. Shuffled: the reward of another sentence. Copies share a reward, or get none."""
+    """Constant: 1 for all. Shuffled: the rewards of other sentences. Copies share a reward, or get none."""
     tokens = torch.tensor([[2, 3, 0, 0, 0], [3, 3, 0, 0, 0], [3, 3, 0, 0, 0], [2, 2, 0, 0, 0]])
 
     def rewards(**options: Any) -> list[float]:
-        return make("organ", {**MAN, **options}).objective.domain.rewards(tokens).tolist()
+        return make("organ", {**MAN, **options}).objective.domain.rewards(tokens, lambda: tokens.flip(0)).tolist()
 
     assert rewards() == [0.5, 1.0, 1.0, 0.0]
     assert rewards(domain_control="constant") == [1.0] * 4
-    assert rewards(domain_control="shuffled") == [0.0, 0.5, 1.0, 1.0]
+    assert rewards(domain_control="shuffled") == [0.0, 1.0, 1.0, 0.5]
     assert rewards(copies="shared") == [0.5, 0.5, 0.5, 0.0]
     assert rewards(copies="unique") == [0.5, 0.0, 0.0, 0.0]
 
@@ -131,9 +155,9 @@ def test_memory_is_saved(make: Make) -> None:
     """A resumed run knows the sentences that were drawn before."""
     tokens = torch.tensor([[3, 3, 0, 0, 0], [2, 3, 0, 0, 0]])
     first, second = (make("organ", {**MAN, "copies": "shared", "memory": 4}) for _ in range(2))
-    assert first.objective.domain.rewards(tokens).tolist() == [1.0, 0.5]
+    assert first.objective.domain.rewards(tokens, unused).tolist() == [1.0, 0.5]
     second.load_state_dict(first.state_dict())
-    assert second.objective.domain.rewards(tokens).tolist() == [0.5, 0.25]
+    assert second.objective.domain.rewards(tokens, unused).tolist() == [0.5, 0.25]
     assert "objective.domain.copies.recent" not in make("organ", {**MAN, "copies": "shared"}).state_dict()
 
 
@@ -156,7 +180,7 @@ def test_policy_loss_learns_the_trivial_optimum(make: Make) -> None:
     for _ in range(60):
         tokens = model.generator.sample(64)
         optimizer.zero_grad()
-        policy_loss(model.generator, tokens, objective.domain.rewards(tokens), objective.baseline, 0).backward()
+        policy_loss(model.generator, tokens, objective.domain.rewards(tokens, unused), objective.baseline, 0).backward()
         optimizer.step()
     assert model.objective.sample_metrics(model.generator.sample(200))["domain_reward"] > 0.9
 
@@ -179,6 +203,7 @@ def test_gumbel_organ_adds_both_parts(make: Make, batch: MakeBatch) -> None:
         ({**MAN, "weight": 1.5}, "weight must be in"),
         ({"domain_reward": "solubility"}, "unknown domain reward"),
         ({"domain_reward": {"name": "token_share", "tokens": "man"}}, "tokens must be a list"),
+        ({"domain_reward": {"name": "token_share", "tokens": ["man", "."]}}, r"so \['.'\] would never be found"),
         ({**MAN, "domain_control": "none"}, "domain_control must be constant or shuffled, or null"),
         ({**MAN, "baseline": "learned"}, "needs logits"),
         ({**MAN, "memory": 10}, "set copies=shared or copies=unique"),
@@ -190,6 +215,14 @@ def test_gumbel_organ_adds_both_parts(make: Make, batch: MakeBatch) -> None:
 def test_organ_refuses(options: dict[str, Any], message: str, make: Make) -> None:
     with pytest.raises(ValueError, match=message):
         make("organ", options)
+
+
+def test_reward_of_training_text_needs_it(make: Make) -> None:
+    """A set that is drawn on demand has none, and is asked for a few sentences, not for all that there could be."""
+    objective = make("organ", MAN).objective
+    objective.domain.reward.needs_training_text = True
+    with pytest.raises(ValueError, match="compares with training text, and these data have none"):
+        objective.learn(TextData("grammar"))
 
 
 class Late(DomainReward):

@@ -90,7 +90,8 @@ def test_gates(forcing: Make, batch: MakeBatch) -> None:
         return sign + 0 * discriminator.inputs(behaviour).sum((1, 2))
 
     discriminator.forward = perfect
-    assert model.objective.discriminator_loss(model.generator, text) == 0 and model.objective.accuracy == 1
+    assert not model.objective.discriminator_loss(model.generator, text).requires_grad
+    assert model.objective.accuracy == 1
 
 
 @pytest.fixture
@@ -186,7 +187,7 @@ def test_shuffled_gradient_is_of_another(forcing: Make, batch: MakeBatch) -> Non
 
 
 def test_shuffled_reward_is_of_another(forcing: Make, batch: MakeBatch, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With reinforce the control has the rewards of other sentences too."""
+    """With reinforce the control has the rewards of another free run."""
     text, rewards = batch(8), []
 
     def keep(generator: Any, tokens: Tensor, reward: Tensor, *others: Any) -> Tensor:
@@ -198,8 +199,26 @@ def test_shuffled_reward_is_of_another(forcing: Make, batch: MakeBatch, monkeypa
         model = forcing(estimator="reinforce", shuffled=shuffled)
         torch.manual_seed(4)
         model.objective.generator_metrics(model.generator, text)
-    torch.testing.assert_close(rewards[0].roll(1, 0), rewards[1])
-    assert not torch.equal(*rewards)
+    first, control = rewards
+    assert set(first.tolist()).isdisjoint(control.tolist())
+
+
+def test_shuffled_pathwise_gradient_is_of_another(forcing: Make, batch: MakeBatch) -> None:
+    """Neither states nor the mask of relaxed tokens bring a sentence's own gradient."""
+    model = forcing(estimator="straight_through_gumbel_softmax", shuffled=True)
+    model.objective.discriminator.forward = lambda behaviour, mask: (behaviour.sum((1, 2)) + mask.sum(1)) * own
+    own, drawn = torch.eye(4)[0], []
+    rollout = model.generator.rollout
+
+    def keep(*arguments: Any) -> Tensor:
+        drawn.append(rollout(*arguments))
+        drawn[-1].retain_grad()
+        return drawn[-1]
+
+    model.generator.rollout = keep
+    model.objective.generator_metrics(model.generator, batch(4))["loss"].backward()
+    touched = drawn[0].grad.abs().sum((1, 2)) > 0
+    assert touched.tolist() == [False, True, False, False]
 
 
 def test_discriminator_sees_no_padding() -> None:

@@ -108,7 +108,6 @@ def test_relativistic_reward() -> None:
 @pytest.mark.parametrize(
     ("objective", "options", "reward", "message"),
     [
-        ("seqgan", {}, "shuffled", "use --data.batch_size=2 or more"),
         ("gumbel", {}, "shuffled", "use --data.batch_size=2 or more"),
         (
             "seqgan",
@@ -156,7 +155,7 @@ def test_baselines(baseline: str, make: Make, batch: Batch) -> None:
 @adversarial
 @pytest.mark.parametrize("reward", REWARDS.names())
 def test_reward_controls(objective: str, reward: str, make: Make, batch: Batch) -> None:
-    """A constant reward ignores the discriminator; a shuffled one is that of another sentence."""
+    """A constant reward ignores the discriminator; a shuffled one is that of another sentence, of another pack."""
     gradients = []
     for scale in (1.0, -3.0):
         model = make(objective, {}, {"reward": reward, "loss": "hinge"})
@@ -169,10 +168,13 @@ def test_reward_controls(objective: str, reward: str, make: Make, batch: Batch) 
     assert same == (reward == "constant")
     assert bool(gradients[0].any()) == ((objective, reward) != ("gumbel", "constant"))
     values = torch.randn(4, 3)
-    expected = {"learned": values, "constant": torch.ones(4, 3), "shuffled": values[[3, 0, 1, 2]]}
-    assert torch.equal(REWARDS[reward]().token_rewards(torch.zeros(4, 3), lambda: values), expected[reward])
-    expected["constant"] = torch.zeros(4, 3)
-    assert torch.equal(REWARDS[reward]().generator_gradient(values), expected[reward])
+    control, others = REWARDS[reward](), torch.randn(4, 3)
+    expected = {"learned": values, "constant": torch.ones(4, 1), "shuffled": others}
+    assert torch.equal(control.token_rewards(values, lambda judged: judged, lambda: others), expected[reward])
+    expected = {"learned": values, "constant": torch.zeros(4, 3), "shuffled": values[[3, 0, 1, 2]]}
+    assert torch.equal(control.generator_gradient(values), expected[reward])
+    expected["shuffled"] = values[[2, 3, 0, 1]]
+    assert torch.equal(control.generator_gradient(values, pack=2), expected[reward])
 
 
 @adversarial
@@ -183,4 +185,4 @@ def test_constant_reward_trains_no_discriminator(objective: str, fit: Fit, make_
     assert len(trainer.optimizers) == 1
     assert "train/discriminator_loss" not in trainer.callback_metrics
     objective = SeqGAN(Vocabulary([EOS, "a"]), 5, {"reward": "constant"})
-    objective.reward.token_rewards(torch.zeros(2, 3), lambda: pytest.fail("computed without need"))
+    objective.reward.token_rewards(torch.zeros(2, 3), lambda _: pytest.fail("computed without need"), torch.Tensor)

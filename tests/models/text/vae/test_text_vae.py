@@ -25,6 +25,11 @@ Batch = dict[str, Tensor]
 LATENT_SPECS: dict[str, dict[str, Any]] = {"gaussian": {"name": "gaussian", "latents": 2}}
 LATENT_SPECS |= {f"categorical {prior}": {"prior": prior} for prior in PRIORS}
 latents = pytest.mark.parametrize("latent", LATENT_SPECS)
+UNTRAINED = ("gaussian", "categorical uniform")  # a critic trains no prior
+matched = pytest.mark.parametrize(
+    ("latent", "matching"),
+    [(one, kind) for one in LATENT_SPECS for kind in MATCHINGS if kind == "kl" or one in UNTRAINED],
+)
 LINES = ["ab", "b", "aa", ""]
 
 
@@ -37,22 +42,41 @@ def test_every_latent_is_tried() -> None:
     assert {spec.get("name", "categorical") for spec in LATENT_SPECS.values()} == set(LATENTS)
 
 
-@latents
-@pytest.mark.parametrize("matching", MATCHINGS.names())
+@matched
 @pytest.mark.parametrize("network", GENERATORS.names())
 def test_every_parameter_gets_gradient(latent: str, matching: str, network: str, make: Make, sentences: Batch) -> None:
     model = make(LATENT_SPECS[latent], matching=matching, generator={"name": network, "width": 4}, classes=2)
     batch = {**sentences, "label": torch.arange(len(sentences["tokens"])) % 2}
     model.training_metrics(batch)["loss"].backward()
-    without = {name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0}
-    # A critic reads samples of the prior, and gives the prior itself no gradient.
-    prior = {name for name, _ in model.named_parameters() if name.startswith("latent.prior")}
-    assert without == (prior if matching == "adversarial" else set())
+    assert not {name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0}
+
+
+@pytest.mark.parametrize("prior", ["learned", "autoregressive"])
+@pytest.mark.parametrize("matching", ["adversarial", {"name": "kl", "weight": 0.0}])
+def test_prior_without_gradient_raises(prior: str, matching: Any, make: Make) -> None:
+    """A critic reads samples of the prior, and gives the prior itself no gradient."""
+    with pytest.raises(ValueError, match="nothing trains this prior"):
+        make({"prior": prior}, matching=matching)
+
+
+def test_active_latents_of_a_collapsed_posterior(make: Make) -> None:
+    """None is active where each conditional of an autoregressive prior is the posterior, far from uniform as it is."""
+    model = make({"prior": "autoregressive"})
+    posterior = torch.tensor([[3.0, 0.0, 0.0], [0.0, 3.0, 0.0]]).expand(50, -1, -1)
+    prior = model.latent.prior
+    assert model.latent.usage(posterior)["active_latents"] == 2
+    prior.conditional_logits = lambda z: posterior[:1].expand(z.shape)
+    assert model.latent.usage(posterior)["active_latents"] == 0
 
 
 @pytest.mark.parametrize(
     ("latent", "matching"),
-    [("categorical uniform", "kl"), ("gaussian", "kl"), ("categorical autoregressive", "adversarial")],
+    [
+        ("categorical uniform", "kl"),
+        ("gaussian", "kl"),
+        ("categorical autoregressive", "kl"),
+        ("categorical uniform", "adversarial"),
+    ],
 )
 def test_training_and_figures(latent: str, matching: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two steps and a test on the grammar; figures of all sentences are those of the whole test split."""
@@ -277,8 +301,7 @@ def test_conditional_model(tmp_path: Path) -> None:
 # -- releases ---------------------------------------------------------------------------------------------------------
 
 
-@latents
-@pytest.mark.parametrize("matching", MATCHINGS.names())
+@matched
 def test_config_and_release(latent: str, matching: str, make: Make, tmp_path: Path) -> None:
     """The configuration is plain JSON that rebuilds the model, and a release draws the same sentences."""
     model = make(LATENT_SPECS[latent], matching=matching).eval()
