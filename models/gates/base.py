@@ -5,6 +5,8 @@ Axes: ``b`` examples, ``n`` gates, ``s`` samples.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from ...ranges import check_sizes
@@ -15,11 +17,14 @@ from ..relaxed.surrogate import Cost
 class Gates(nn.Module):
     """Base class of gates: they multiply n channels, and a closed one is 0.
 
-    All gates are functions of logits ``... n``, which a selector gives. In eval mode nothing is drawn.
+    All gates are functions of logits ``... n``, which a selector gives. In eval mode nothing is drawn. Where
+    ``uses_logits`` is False, models freeze the selector: DDP refuses a trained parameter without a gradient.
 
     Args:
         channels: number of gates n.
     """
+
+    uses_logits: ClassVar[bool] = True  # the gates depend on the logits
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -23,6 +23,7 @@ class FixedGates(Gates):
         ValueError: no channel, one that is named twice or outside [0, n).
     """
 
+    uses_logits = False
     gates: Tensor
 
     def __init__(self, channels: int, open: Sequence[int] | None = None) -> None:

@@ -99,6 +99,7 @@ class FrequencyGate(ImageClassifier):
         self.dct = block_dct(channels, block)
         self.gates = GATES.build(gates, channels=n)
         self.selector = SELECTORS.build(selector, channels=n)
+        self.selector.requires_grad_(self.gates.uses_logits)
         self.cost = GATE_COSTS.build(cost, prices=torch.full((n,), 1 / n))
         layers: list[nn.Module] = []
         for before, after in pairwise([n, *widths]):

@@ -23,6 +23,8 @@ class RandomKGates(Gates):
         ValueError: k outside [1, n].
     """
 
+    uses_logits = False
+
     def __init__(self, channels: int, k: int = 4) -> None:
         super().__init__(channels)
         check_sizes(k=k)

@@ -109,6 +109,7 @@ class SparseClassifier(ImageClassifier):
         n = sum(self.network.sizes)
         self.gates = GATES.build(gates, channels=n)
         self.selector = StaticSelector(n, start, draw)
+        self.selector.requires_grad_(self.gates.uses_logits)
         prices = PRICES[price](self.network)
         self.cost = GATE_COSTS.build(cost, prices=prices / prices.sum())
         if init_from is not None:
