@@ -135,10 +135,10 @@ class SparseVariationalDropout(ImageClassifier):
             ValueError: no unit of a layer is left.
         """
         layers = [layer.sparse() for layer in self.rows]
-        used = [part.float() for part in useful_inputs([layer.weight for layer in layers])]
+        used = [part.to(self.dtype) for part in useful_inputs([layer.weight for layer in layers])]
         stages = [nn.Sequential(layer, nn.ReLU()) for layer in layers[:-1]]
         return without_closed([nn.Sequential(nn.Flatten()), *stages, nn.Sequential(layers[-1])], [None, *used])
 
     def flops(self) -> int:
         """Count the operations of one image in ``removed``, zeros included; errors are those of ``removed``."""
-        return flops(self.removed(), torch.zeros(1, *self.image_shape, device=self.device))
+        return flops(self.removed(), torch.zeros(1, *self.image_shape, device=self.device, dtype=self.dtype))

@@ -7,9 +7,13 @@ Axes: ``b`` examples, ``i`` inputs, ``o`` outputs.
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from ..relaxed.surrogate import upcast
 
 K1, K2, K3 = 0.63576, 1.87320, 1.48695  # of eq. 14
 THRESHOLD = 3.0  # log alpha of a weight that is removed: its dropout rate is above 0.95
@@ -50,9 +54,11 @@ class VariationalLinear(nn.Module):
         """Compute outputs, ``b i -> b o``; in training mode with noise."""
         if not self.training:
             return F.linear(x, self.mean.weight * self.kept(), self.mean.bias)
-        variance = F.linear(x.square(), (SPEED * self.slow_log_variance).exp())
-        noise = torch.randn_like(variance)
-        return self.mean(x) + (variance + TINY).sqrt() * noise
+        mean = self.mean(x)
+        with torch.autocast(x.device.type, enabled=False):  # TINY is 0 in float16
+            variance = F.linear(upcast(x).square(), (SPEED * upcast(self.slow_log_variance)).exp())
+            noise = torch.randn_like(variance)
+            return mean + ((variance + TINY).sqrt() * noise).to(mean.dtype)
 
     def kl(self) -> Tensor:
         """Approximate the KL of all weights, in nats."""
@@ -60,10 +66,9 @@ class VariationalLinear(nn.Module):
 
     def sparse(self) -> nn.Linear:
         """Build the layer of evaluation: the means, and 0 for weights that are removed."""
-        layer = nn.Linear(self.mean.in_features, self.mean.out_features)
+        layer = deepcopy(self.mean)
         with torch.no_grad():
-            layer.weight.copy_(self.mean.weight * self.kept())
-            layer.bias.copy_(self.mean.bias)
+            layer.weight.mul_(self.kept())
         return layer
 
 

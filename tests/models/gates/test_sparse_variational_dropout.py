@@ -72,6 +72,28 @@ def test_units_without_weights_are_removed() -> None:
     assert model.flops() == 2 * sum(layer.weight.numel() for layer in linear)
 
 
+def test_removed_network_has_the_dtype_of_the_model() -> None:
+    model, x = SparseVariationalDropout(**SMALL).eval().double(), torch.rand(5, 1, 4, 4, dtype=torch.float64)
+    torch.testing.assert_close(model.removed()(x), model.logits(x), rtol=0, atol=1e-12)
+    assert model.flops() == SparseVariationalDropout(**SMALL).flops()
+
+
+def test_removed_network_has_the_device_of_the_model() -> None:
+    layer = VariationalLinear(6, 3).to("meta").sparse()
+    assert layer.weight.device.type == layer.bias.device.type == "meta"
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_noise_is_finite_in_mixed_precision(dtype: torch.dtype) -> None:
+    """Where inputs are 0 as well, whose variance is 0 in half precision; outputs have the dtype of autocast."""
+    layer, x = VariationalLinear(6, 3), torch.stack([torch.zeros(6), torch.randn(6)]).requires_grad_()
+    with torch.autocast("cpu", dtype):
+        outputs = layer(x)
+    outputs.float().sum().backward()
+    assert outputs.dtype == dtype
+    assert all(leaf.grad is not None and leaf.grad.isfinite().all() for leaf in (x, *layer.parameters()))
+
+
 def test_useful_inputs() -> None:
     """An input whose weights lead to units of no use is of no use."""
     first, second = torch.tensor([[1.0, 0, 0], [0, 2.0, 0]]), torch.tensor([[0.0, 3.0]])
