@@ -39,8 +39,7 @@ class HardConcreteGates(Gates):
         """Return the cost of one draw, ``b n -> b``; see the base class."""
         if not self.training:
             return cost(self.mode(logits))
-        temperature = self.annealed.current_temperature()
-        return evaluate_pathwise(cost, hard_concrete.sample(logits, temperature, draw_noise))
+        return evaluate_pathwise(cost, hard_concrete.sample(logits, self.annealed.training_temperature(), draw_noise))
 
     def mode(self, logits: Tensor) -> Tensor:
         """Return the gates without noise, in [0, 1], ``... n``; they do not depend on the temperature."""

@@ -45,15 +45,14 @@ class Annealed(nn.Module):
             return self.log_temperature.exp()
         return self.schedule(self.step)
 
-    def _temperature(self, temperature: float | Tensor | None, logits: Tensor) -> Tensor | float:
-        if temperature is None:
-            self._count_call()
-            return self.current_temperature()
-        return align_temperature(temperature, logits)
-
-    def _count_call(self) -> None:
+    def training_temperature(self) -> Tensor:
+        """Return ``current_temperature()`` for a training call; warn once of a schedule that stands still."""
         if self.calls is not None and not torch.compiler.is_compiling():
             self.calls += 1
             if self.calls == FORGOTTEN:
                 self.calls = None
                 warn_forgotten(self.temperature_spec["name"])
+        return self.current_temperature()
+
+    def _temperature(self, temperature: float | Tensor | None, logits: Tensor) -> Tensor | float:
+        return self.training_temperature() if temperature is None else align_temperature(temperature, logits)

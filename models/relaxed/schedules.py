@@ -163,7 +163,7 @@ def _check_pieces(values: Sequence[float], boundaries: Sequence[int]) -> None:
 def warn_forgotten(name: str) -> None:
     """Warn that the schedule ``name`` of a layer stands still."""
     warn(
-        f"{FORGOTTEN} training calls of a RelaxedCategorical without advance(), so its temperature schedule '{name}' "
+        f"{FORGOTTEN} training calls of a relaxed layer without advance(), so its temperature schedule '{name}' "
         "stands still; call layer.advance() once per optimizer step",
         stacklevel=5,
     )

@@ -127,6 +127,21 @@ def test_every_gate_gets_its_own_gradient(spec: dict[str, Any]) -> None:
     assert (gradient > 0).all()
 
 
+@pytest.mark.parametrize("name", ["bernoulli", "hard_concrete"])
+def test_gates_whose_schedule_stands_still_warn(name: str) -> None:
+    """Once, after 1,000 training calls."""
+    gates = build({"name": name, "temperature": "exponential"})
+
+    def train(calls: int) -> None:
+        for _ in range(calls):
+            gates.expectation(LOGITS[None], cost)
+
+    train(999)
+    with pytest.warns(UserWarning, match=r"without advance\(\)") as caught:
+        train(101)
+    assert len(caught) == 1
+
+
 def test_temperature_changes_the_gradient() -> None:
     """An argument that public code ignores."""
     found = []
