@@ -67,7 +67,9 @@ class Penalty(GateCost):
 
 @GATE_COSTS.register("budget")
 class Budget(GateCost):
-    """``weight`` times what the mean share of all rows exceeds a budget by; nothing below it.
+    """``weight`` times what the mean share of the rows exceeds a budget by; nothing below it.
+
+    The mean is over the rows of one process.
 
     Args:
         prices: of each channel, ``n``.

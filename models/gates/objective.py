@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from ...interfaces import Batch
@@ -26,7 +25,9 @@ def labels_of(batch: Batch, classes: int) -> Tensor:
 def gated_metrics(
     gates: Gates, cost: GateCost, logits: Tensor, classify: Callable[[Tensor], Tensor], label: Tensor
 ) -> dict[str, Tensor]:
-    """Return ``loss`` (cross-entropy plus the gates' cost), ``nll``, ``accuracy``, and ``open`` where it costs.
+    """Return ``loss`` (cross-entropy plus the gates' cost), ``nll``, and ``open`` where it costs.
+
+    There is no accuracy: estimators classify by other gates than draws too, such as sets, swaps and relaxed points.
 
     Args:
         gates: draw, and estimate the gradient.
@@ -35,16 +36,14 @@ def gated_metrics(
         classify: maps gates ``... r n`` to class logits ``... b y``.
         label: classes of the examples, ``b``.
     """
-    correct: list[Tensor] = []
 
     def cross_entropy(drawn: Tensor) -> Tensor:
         scores = classify(drawn)  # ... b y
-        correct.append((scores.detach().argmax(-1) == label).float().mean())
         nll = -scores.log_softmax(-1).gather(-1, label.expand(scores.shape[:-1])[..., None]).squeeze(-1)
         return nll if drawn.shape[-2] == len(label) else nll.mean(-1, keepdim=True)
 
     nll = gates.expectation(logits, cross_entropy).mean()
-    metrics = {"loss": nll + expected_cost(gates, cost, logits), "nll": nll, "accuracy": torch.stack(correct).mean()}
+    metrics = {"loss": nll + expected_cost(gates, cost, logits), "nll": nll}
     return metrics if isinstance(cost, NoCost) else {**metrics, "open": gates.open_probability(logits).mean()}
 
 

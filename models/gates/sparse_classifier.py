@@ -60,7 +60,7 @@ class SparseClassifier(ImageClassifier):
 
     Raises:
         ValueError: an unknown name or option (the nearest known one is named), a size below 1, images that are too
-            small for the network, ``init_from`` with another network.
+            small for the network, ``init_from`` with another network or classes.
 
     Example:
         >>> model = SparseClassifier((1, 28, 28), gates="hard_concrete", cost={"name": "penalty", "weight": 0.5})
@@ -124,8 +124,11 @@ class SparseClassifier(ImageClassifier):
     def _start_from(self, trained: str | ZooModel) -> None:
         if isinstance(trained, str):
             raise ValueError(f"init_from must be a loaded model, got the text '{trained}'; use load('{trained}')")
-        if not isinstance(trained, SparseClassifier) or trained.network.sizes != self.network.sizes:
-            raise ValueError("init_from must be a sparse_classifier with the same network; give network as it has it")
+        if not isinstance(trained, SparseClassifier) or _shapes(trained.network) != _shapes(self.network):
+            raise ValueError(
+                "init_from must be a sparse_classifier with the same network, image_shape and classes; give them as it "
+                "has them"
+            )
         self.network.load_state_dict(trained.network.state_dict())
 
     # -- use ----------------------------------------------------------------------------------------------------------
@@ -152,7 +155,7 @@ class SparseClassifier(ImageClassifier):
     # -- training -----------------------------------------------------------------------------------------------------
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
-        """Return ``loss`` (cross-entropy plus the gates' cost), ``nll``, ``accuracy``, and ``open`` where it costs.
+        """Return ``loss`` (cross-entropy plus the gates' cost), ``nll``, and ``open`` where it costs.
 
         Raises:
             ValueError: data without labels, or with labels outside [0, classes).
@@ -191,4 +194,8 @@ class SparseClassifier(ImageClassifier):
 
     def flops(self) -> int:
         """Count the operations of one image in the network without closed units; errors are those of ``removed``."""
-        return flops(self.removed(), torch.zeros(1, *self.image_shape, device=self.device))
+        return flops(self.removed(), torch.zeros(1, *self.image_shape, device=self.device, dtype=self.dtype))
+
+
+def _shapes(network: nn.Module) -> dict[str, torch.Size]:
+    return {name: weight.shape for name, weight in network.state_dict().items()}

@@ -1,5 +1,6 @@
 """The classifier behind frequency gates: its DCT, its removal of channels, its operations, its training."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -112,6 +113,7 @@ def test_gate_model_with_samples(estimator: str) -> None:
         model = small(gates={"name": "bernoulli", "estimator": estimator}, selector={"name": "static", "draw": draw})
         metrics = model.training_metrics(batch())
         metrics["loss"].backward()
+        assert set(metrics) == {"loss", "nll", "open"}  # an accuracy of sets, swaps or relaxed points would say nothing
         assert metrics["nll"].item() == pytest.approx(1.1, abs=0.4)
         assert model.selector.slow_logits.grad.abs().min() > 0
 
@@ -186,6 +188,16 @@ def test_frequency_gate_trains(tmp_path: Any) -> None:
     assert metrics["test/open"] == pytest.approx(0.25)
     assert 4 * metrics["test/found"] + 12 * metrics["test/false"] == pytest.approx(4.0, abs=1e-4)
     assert {"test/frozen_accuracy", "test/accuracy", "test/loss"} <= set(metrics)
+
+
+def test_openness_is_reduced_on_the_device_of_the_model() -> None:
+    """NCCL reduces no tensor of a CPU."""
+    model, seen = small().to("meta"), []
+    strategy = SimpleNamespace(reduce=lambda tensor, reduce_op: seen.append(tensor) or tensor)
+    model._trainer = SimpleNamespace(strategy=strategy)
+    model.on_validation_epoch_start()
+    model.on_validation_epoch_end()
+    assert [tensor.device.type for tensor in seen] == ["meta", "meta"]
 
 
 def test_views_hold_the_open_frequencies() -> None:

@@ -142,7 +142,12 @@ def test_training_goes_on_from_a_trained_network() -> None:
     assert model.units() == [1, 1, 1] and "init_from" not in model.config()
     resolved = SparseClassifier.resolve({"init_from": "name"}, lambda name: trained)
     assert resolved["init_from"] is trained
-    for other, message in (("name", "loaded model"), (small(network="mlp"), "same network"), (FrequencyGate(), "same")):
+    for other, message in (
+        ("name", "loaded model"),
+        (small(network="mlp"), "same network"),
+        (small(classes=4), "same network, image_shape and classes"),
+        (FrequencyGate(), "same"),
+    ):
         with pytest.raises(ValueError, match=message):
             small(init_from=other)
 
