@@ -20,7 +20,8 @@ from .surrogate import check_event, check_event_shape, upcast
 class Baseline(nn.Module):
     """Base class of baselines, and the baseline 0.
 
-    Input are the costs ``s b`` and the probabilities ``1 b n k``; with one sample ``b`` and ``b n k``.
+    Input are the costs ``s b`` and the probabilities ``1 b n k``; with one sample ``b`` and ``b n k``. A cost may call
+    the same baseline, where expectations nest. So what is known of past costs is read before these are evaluated.
 
     Args:
         event_shape: shape ``n k`` of one example's logits, for baselines that hold a network.
@@ -35,8 +36,17 @@ class Baseline(nn.Module):
         """Return the baseline, broadcastable to ``value``."""
         return torch.zeros_like(value)
 
-    def compare(self, value: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the advantage, ``value`` minus the baseline, detached, and the loss of a baseline that learns."""
+    def past(self) -> Tensor | None:
+        """Return the mean of past costs, a scalar; None for a baseline that keeps none."""
+        return None
+
+    def compare(self, value: Tensor, probabilities: Tensor, past: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Return the advantage, ``value`` minus the baseline, detached, and the loss of a baseline that learns.
+
+        Args:
+            value, probabilities: as for ``forward``.
+            past: ``past()`` before the costs were evaluated; the present one by default.
+        """
         return value - self(value, probabilities), None
 
 
@@ -68,16 +78,24 @@ class MovingAverage(Baseline):
         self.register_buffer("total", torch.zeros(()))
         self.register_buffer("weight", torch.zeros(()))
 
-    def forward(self, value: Tensor, probabilities: Tensor) -> Tensor:
-        """Return the average as a scalar; 0 in the first batch."""
-        average, mean = self.total / self.weight.clamp(min=1e-12), value.float().mean()
+    def past(self) -> Tensor:
+        """Return the average, a scalar; 0 in the first batch."""
+        return self.total / self.weight.clamp(min=1e-12)
+
+    def forward(self, value: Tensor, probabilities: Tensor, past: Tensor | None = None) -> Tensor:
+        """Return the average of past costs; in training mode it then counts these."""
+        average = self.past() if past is None else past
         if self.training:
             refuse_recomputation("a moving average of costs")
-            mean = process_mean(mean)
-        known = mean.isfinite()  # an infinite cost would stay in the average for ever
-        self.total = torch.where(known, self.DECAY * self.total + mean, self.total)
-        self.weight = torch.where(known, self.DECAY * self.weight + 1, self.weight)
+            mean = process_mean(value.float().mean())
+            known = mean.isfinite()  # an infinite cost would stay in the average for ever
+            self.total = torch.where(known, self.DECAY * self.total + mean, self.total)
+            self.weight = torch.where(known, self.DECAY * self.weight + 1, self.weight)
         return average
+
+    def compare(self, value: Tensor, probabilities: Tensor, past: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Return the advantage, and no loss."""
+        return value - self(value, probabilities, past), None
 
 
 @BASELINES.register("learned")
@@ -91,14 +109,15 @@ class Learned(MovingAverage):
         self.event_shape = check_event_shape("reinforce with a learned baseline", event_shape)
         self.network = small_network(self.event_shape.numel(), self.HIDDEN)
 
-    def forward(self, value: Tensor, probabilities: Tensor) -> Tensor:
+    def forward(self, value: Tensor, probabilities: Tensor, past: Tensor | None = None) -> Tensor:
         """Return the prediction, ``1 b``, or ``b`` for one sample."""
-        return super().forward(value, probabilities) + per_example(self.network, self.event_shape, value, probabilities)
+        average = super().forward(value, probabilities, past)
+        return average + per_example(self.network, self.event_shape, value, probabilities)
 
     @torch.compiler.disable  # ``with_learning`` needs a graph of its own
-    def compare(self, value: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor | None]:
+    def compare(self, value: Tensor, probabilities: Tensor, past: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return the advantage and the squared error of the prediction, ``s b`` each."""
-        baseline = self(value, probabilities)
+        baseline = self(value, probabilities, past)
         return value - baseline.detach(), (value - baseline).square()
 
 

@@ -50,10 +50,12 @@ class REINFORCE(Estimator):
         """Return the mean cost of the samples, ``b``; its gradient is the score-function estimate."""
         repeated = repeat_samples(logits, self.samples)  # s b n k
         codes = gumbel_max(repeated, noise=noise_fn(repeated))  # s b n
+        past = self.baseline.past()  # the cost may call this baseline, with costs that depend on these codes
         value = evaluate(cost, one_hot(codes, logits.shape[-1], logits.dtype))  # s b
         observed = upcast(value.detach())
         probabilities = tempered_softmax(upcast(logits.detach()), 1.0)
-        advantage, loss = self.baseline.compare(observed, probabilities[None] if self.samples > 1 else probabilities)
+        probabilities = probabilities[None] if self.samples > 1 else probabilities
+        advantage, loss = self.baseline.compare(observed, probabilities, past)
         score = sum_event(log_prob(logits, codes), like=value)  # s b
         surrogate = advantage * score
         value = value + (surrogate - surrogate.detach())

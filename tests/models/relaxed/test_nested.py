@@ -88,6 +88,24 @@ def test_nested_estimators_are_unbiased(
         assert z_scores(got.detach(), truth.detach()).abs().max() < 4
 
 
+@pytest.mark.parametrize("baseline", ["moving_average", "learned"])
+def test_average_of_a_nested_call_is_no_baseline_of_the_outer_one(
+    baseline: str, z_scores: Callable[[Tensor, object], Tensor]
+) -> None:
+    """One example and one sample: the inner call fills the average with a cost that depends on the outer one."""
+    layer = RelaxedCategorical({"name": "reinforce", "samples": 1, "baseline": baseline}, event_shape=(2,))
+    leaf, price, gradients = torch.tensor([0.3, -0.2], requires_grad=True), torch.tensor([[2.0, 3.0], [0.5, 1.0]]), []
+    start = {name: value.clone() for name, value in layer.state_dict().items()}
+    for _ in range(500):
+        layer.load_state_dict(start)
+        value = layer.expectation(
+            leaf[None], lambda z1: layer.expectation(torch.zeros_like(z1), lambda z2: (select(z1, price) * z2).sum(-1))
+        )
+        gradients.append(torch.autograd.grad(value.sum(), leaf)[0])
+    (exact,) = torch.autograd.grad(leaf.softmax(-1) @ price.mean(-1), leaf)
+    assert z_scores(torch.stack(gradients), exact).abs().max() < 4
+
+
 @pytest.mark.parametrize("name", ESTIMATORS.names())
 def test_nested_evaluations_multiply(name: str) -> None:
     k, rows = ESTIMATORS[name].categories or 4, 0

@@ -45,6 +45,14 @@ def test_moving_average_of_past_batches() -> None:
     assert baseline(batches[0], p).isfinite() and before.isfinite()
 
 
+def test_moving_average_of_training_alone() -> None:
+    """In eval mode it is read, and stays as it is."""
+    layer = RelaxedCategorical({"name": "reinforce", "baseline": "moving_average"})
+    baseline, p = layer.estimator.baseline, torch.ones(4, 1, 2)
+    baseline(torch.full((4,), 3.0), p)
+    assert [baseline.eval()(torch.full((4,), 9.0), p).item() for _ in range(2)] == [3.0, 3.0]
+
+
 def test_learned_baseline_lowers_the_variance() -> None:
     """It learns in the model's optimizer step. The cost of an example is predictable from its logits."""
     torch.manual_seed(0)
