@@ -37,7 +37,7 @@ def categorical_kl(
 ) -> Float[Tensor, "*b"]:
     """Compute KL(p || prior) in nats per row, ``... k -> ...``; the prior is uniform over all k classes by default.
 
-    It is infinite where p gives probability to a class that the prior masks.
+    It is infinite where p does not mask a class that the prior masks.
 
     Args:
         logits: logits of p, ``... k``.
@@ -46,8 +46,10 @@ def categorical_kl(
     log_p = log_softmax(check_logits(logits))
     if prior_logits is None:
         return (log_p.exp() * (_zero_masked(log_p) + math.log(logits.shape[-1]))).sum(-1)
-    ratio = log_p - log_softmax(check_logits(prior_logits))
-    return (log_p.exp() * ratio.masked_fill(log_p.isneginf(), 0.0)).sum(-1)
+    log_prior, masked = log_softmax(check_logits(prior_logits)), log_p.isneginf()
+    forbidden = log_prior.isneginf() & ~masked  # infinite also where p underflows to 0
+    ratio = (log_p - log_prior).masked_fill(masked | forbidden, 0.0)
+    return (log_p.exp() * ratio).sum(-1).masked_fill(forbidden.any(-1), math.inf)
 
 
 def log_marginal(logits: Float[Tensor, "... k"], log_likelihood: Float[Tensor, "... k"]) -> Float[Tensor, ...]:

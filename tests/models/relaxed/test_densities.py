@@ -72,6 +72,15 @@ def test_masked_classes_do_not_count() -> None:
     assert gradient[0, 1] == 0
 
 
+def test_kl_to_a_prior_that_masks_is_infinite() -> None:
+    """Also where p underflows to 0 at the masked class; other rows and all gradients are finite."""
+    logits = torch.tensor([[0.0, -200.0], [0.0, -torch.inf], [0.0, 1.0]], requires_grad=True)
+    value = categorical_kl(logits, torch.tensor([0.0, -torch.inf]))
+    assert value.tolist() == [torch.inf, 0.0, torch.inf]
+    (gradient,) = torch.autograd.grad(value.sum(), logits)
+    assert gradient.isfinite().all()
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_computed_in_float32(dtype: torch.dtype) -> None:
     logits = randn(50, 300).to(dtype)
