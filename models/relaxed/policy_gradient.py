@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .estimators.reinforce import REINFORCE
 from .layer import RelaxedCategorical
+from .surrogate import with_learning
 from .trajectory import trajectory_surrogate
 
 MAXIMUM_EVALUATIONS = 2**20  # of nested expectations, for each example
@@ -42,9 +43,10 @@ def check_nesting(layer: RelaxedCategorical, k: int, steps: int) -> None:
 def trajectory_loss(
     layer: RelaxedCategorical, log_probs: Tensor, cost: Tensor, first: Tensor, baseline: Tensor | float = 0.0
 ) -> Tensor:
-    """Return a scalar whose gradient is that of the expected cost; its value is the mean cost, and that of a baseline.
+    """Return a scalar whose gradient is that of the expected cost; its value is the mean cost.
 
-    The cost keeps its own gradient, for what it depends on beside the choices.
+    The cost keeps its own gradient, for what it depends on beside the choices. A learned baseline descends the
+    logarithm of its squared error, as in an expectation, so that it never dominates a clipped gradient.
 
     Args:
         layer: with the estimator ``reinforce``.
@@ -57,5 +59,5 @@ def trajectory_loss(
     assert isinstance(estimator, REINFORCE)
     advantage, fit = estimator.baseline.compare(cost.detach(), first.detach()[None])
     surrogate = trajectory_surrogate(log_probs, advantage, baseline)
-    loss = (cost + surrogate - surrogate.detach()).mean()
-    return loss if fit is None else loss + (fit - fit.detach()).mean()
+    value = cost + surrogate - surrogate.detach()
+    return (value if fit is None else with_learning(value, fit, list(estimator.baseline.parameters()))).mean()

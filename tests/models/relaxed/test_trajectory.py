@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from copy import deepcopy
 
 import pytest
 import torch
-from gumbelzoo.models.relaxed import trajectory_surrogate
+from gumbelzoo.models.relaxed import RelaxedCategorical, trajectory_surrogate
 from gumbelzoo.models.relaxed.densities import log_prob
+from gumbelzoo.models.relaxed.policy_gradient import trajectory_loss
 from torch import Tensor
 
 T, K = 3, 2
@@ -84,3 +86,16 @@ def test_surrogate_of_wrong_shape_raises(name: str, shape: tuple[int, ...]) -> N
     arguments = {"reward": torch.zeros(4), name: torch.zeros(shape)}
     with pytest.raises(ValueError, match=f"{name} of shape .* does not fit"):
         trajectory_surrogate(torch.zeros(4, T), **arguments)
+
+
+def test_learned_baseline_of_trajectories_descends_the_log_loss() -> None:
+    """As in an expectation, so that its gradient does not grow with the cost; the value is the mean cost."""
+    layer = RelaxedCategorical({"name": "reinforce", "samples": 2, "baseline": "learned"}, event_shape=(K,))
+    first, log_probs = torch.randn(4, K).softmax(-1), torch.randn(2, 4, T, requires_grad=True)
+    cost = 100 * torch.randn(2, 4)
+    baseline = deepcopy(layer.estimator.baseline)
+    expected = torch.autograd.grad(baseline.compare(cost, first[None])[1].mean().log(), list(baseline.parameters()))
+    value = trajectory_loss(layer, log_probs, cost, first)
+    gradients = torch.autograd.grad(value, list(layer.estimator.baseline.parameters()))
+    torch.testing.assert_close(gradients, expected)
+    assert value.item() == pytest.approx(cost.mean().item())
