@@ -66,6 +66,10 @@ class Estimator(nn.Module):
         """Estimate E[log 1/m sum_i exp(log_weight(z_i))] per example, ``b``: the m copies are latents of one cost."""
         return -self.expectation(repeat_copies(logits, m), bound_cost(log_weight), temperature, noise_fn)
 
+    def bound_samples(self, m: int) -> int:
+        """Return the draws of the m copies in one ``multi_sample_bound``."""
+        return self.samples
+
     def kl(self, logits: Tensor, prior_logits: Tensor | None, temperature: Tensor | float, noise_fn: NoiseFn) -> Tensor:
         """Compute KL(q || prior) per row in nats, ``... k -> ...``; analytic, except for ``concrete``."""
         return categorical_kl(logits, prior_logits)

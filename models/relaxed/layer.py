@@ -88,7 +88,7 @@ class RelaxedCategorical(Annealed):
             logits: unnormalised log-probabilities ``... k``, of any floating dtype.
             mask: True where a category is allowed, broadcastable to ``... k``; a logit of -inf masks too.
             temperature: replaces the layer's own: a number, or a tensor whose shape is a leading part of ``...`` (one
-                temperature per example, or per latent), through which gradients flow.
+                temperature per example, or per latent), with a gradient from estimators that can learn one.
             generator: source of the noise, for reproducible draws.
             noise: standard Gumbel noise ``... k`` to use instead of drawing it; ``d ... k`` for an estimator with
                 ``layer.estimator.noise_draws`` = d > 1.
@@ -152,7 +152,7 @@ class RelaxedCategorical(Annealed):
         logits, cost = mask_logits(logits, mask), cost_per_example(cost, logits.ndim)
         noise_fn = partial(draw_noise, noise=noise, generator=generator)
         if not self.training:
-            return self._discrete_expectation(logits, cost, noise_fn)
+            return self._discrete_expectation(logits, cost, noise_fn, self.estimator.samples)
         return self.estimator.expectation(logits, cost, self._temperature(temperature, logits), noise_fn)
 
     def multi_sample_bound(
@@ -177,7 +177,7 @@ class RelaxedCategorical(Annealed):
             log_weight: maps z ``m b n k`` to ``m b``; with several samples ``m s b n k`` to ``m s b``.
             m: number of copies of z in one bound.
             mask, temperature, generator: as for ``forward``.
-            noise: ``b n m k``, with a leading axis for several samples.
+            noise: ``b n m k``, with a leading axis for several samples; ``vimco`` draws one for m > 1.
 
         Returns:
             The estimate ``b``. In eval mode it comes from exact one-hot draws, without a gradient for the logits.
@@ -190,7 +190,8 @@ class RelaxedCategorical(Annealed):
         logits, log_weight = mask_logits(logits, mask), cost_per_example(log_weight, logits.ndim)
         noise_fn = partial(draw_noise, noise=noise, generator=generator)
         if not self.training:
-            return -self._discrete_expectation(repeat_copies(logits, m), bound_cost(log_weight), noise_fn)
+            samples = self.estimator.bound_samples(m)
+            return -self._discrete_expectation(repeat_copies(logits, m), bound_cost(log_weight), noise_fn, samples)
         tau = self._temperature(temperature, logits)
         return self.estimator.multi_sample_bound(logits, log_weight, m, tau, noise_fn)
 
@@ -238,9 +239,10 @@ class RelaxedCategorical(Annealed):
         noise: Tensor | None = None,
     ) -> Tensor:
         """Draw one category per row exactly, ``... k -> ...`` (int64); with ``noise`` it is the Gumbel-max of it."""
-        if noise is not None:
-            return gumbel_max(mask_logits(logits, mask), noise=noise)
-        return categorical_sample(mask_logits(logits, mask), generator=generator)
+        logits = mask_logits(logits, mask)
+        if noise is None:
+            return categorical_sample(logits, generator=generator)
+        return gumbel_max(logits, noise=draw_noise(logits, noise=noise))
 
     def mode(self, logits: Tensor, *, mask: Tensor | None = None) -> Tensor:
         """Return the most probable category of each row, ``... k -> ...`` (int64)."""
@@ -250,8 +252,7 @@ class RelaxedCategorical(Annealed):
         """Estimator and temperature as configured."""
         return f"'{self.name}', temperature={self.temperature_spec}"
 
-    def _discrete_expectation(self, logits: Tensor, cost: Cost, noise_fn: NoiseFn) -> Tensor:
-        samples = self.estimator.samples
+    def _discrete_expectation(self, logits: Tensor, cost: Cost, noise_fn: NoiseFn, samples: int) -> Tensor:
         logits = repeat_samples(logits.detach(), samples)
         codes = gumbel_max(logits, noise=noise_fn(logits))
         value = evaluate(cost, one_hot(codes, logits.shape[-1], logits.dtype))

@@ -48,11 +48,16 @@ class VIMCO(REINFORCE):
         surrogate = ((bound.detach() - without_each(observed)) * score).sum(0)
         return bound + (surrogate - surrogate.detach())
 
+    def bound_samples(self, m: int) -> int:
+        """Return 1 for several copies, which are each other's baseline."""
+        return self.samples if m == 1 else 1
+
 
 def without_each(log_weights: Tensor) -> Tensor:
     """Return the bounds with copy j's weight replaced by the geometric mean of the others, ``m b -> m b``.
 
-    Sums over the copies before j and after j leave its weight out, which may be -inf. Time and memory are linear in m.
+    Where all others have weight 0, it is 0, since they say nothing of the bound. Sums over the copies before j and
+    after j leave its weight out, which may be -inf. Time and memory are linear in m.
     """
     m, first, last = len(log_weights), log_weights[:-1], log_weights[1:].flip(0)
     zero = torch.zeros_like(log_weights[:1])
@@ -60,4 +65,6 @@ def without_each(log_weights: Tensor) -> Tensor:
     nothing = torch.full_like(zero, -math.inf)
     before = torch.cat([nothing, first.logcumsumexp(0)])
     after = torch.cat([nothing, last.logcumsumexp(0)]).flip(0)
-    return torch.logaddexp(torch.logaddexp(before, after), total / (m - 1)) - math.log(m)
+    others = torch.logaddexp(before, after)
+    bound = torch.logaddexp(others, total / (m - 1)) - math.log(m)
+    return bound.masked_fill(others.isneginf(), 0.0)

@@ -86,7 +86,8 @@ class RelaxedSubset(Annealed):
         Args:
             logits: log-odds (conditional Bernoulli) or unnormalised log-probabilities (Plackett-Luce), ``... n``.
             mask: True where an item is allowed, broadcastable to ``... n``; a logit of -inf masks too.
-            temperature: replaces the layer's own: a number, or a tensor whose shape is a leading part of ``...``.
+            temperature: replaces the layer's own: a number, or a tensor whose shape is a leading part of ``...``,
+                with a gradient from estimators that can learn one.
             generator: source of the noise, for reproducible draws.
             noise: standard Gumbel noise ``... n`` to use instead of drawing it.
 

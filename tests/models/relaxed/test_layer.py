@@ -163,6 +163,12 @@ def test_temperature_with_several_samples() -> None:
     assert torch.allclose(value, torch.stack(by_hand).mean(0))
 
 
+def test_noise_of_another_shape_is_no_sample() -> None:
+    """It would be the same noise in every row."""
+    with pytest.raises(ValueError, match=r"noise must have shape \(5, 3\), got \(3,\)"):
+        RelaxedCategorical().sample(torch.zeros(5, 3), noise=torch.zeros(3))
+
+
 def test_sample_frequencies_and_mode() -> None:
     logits = torch.tensor([0.5, -1.0, 2.0, 0.0])
     layer = RelaxedCategorical()

@@ -256,9 +256,38 @@ def test_vimco_baseline() -> None:
         assert torch.allclose(without_each(log_weights)[j], replaced.logsumexp(0) - math.log(4))
 
 
+def test_vimco_with_one_possible_copy() -> None:
+    """All other copies have weight 0: value and gradient are finite, those of the score function alone."""
+    logits, noise = torch.zeros(1, 1, 2, requires_grad=True), torch.zeros(1, 1, 2, 2)
+    noise[0, 0, 0, 0] = noise[0, 0, 1, 1] = 1.0  # the copies are 0 and 1
+    log_weight = torch.tensor([2.0, -torch.inf])
+    value = RelaxedCategorical("vimco").multi_sample_bound(
+        logits, lambda z: log_weight[z.argmax(-1)].squeeze(-1), 2, noise=noise
+    )
+    (gradient,) = torch.autograd.grad(value.sum(), logits)
+    bound = 2 - math.log(2)
+    advantages = bound - 0, bound - 2  # the other copy's baseline is the bound of two weights exp(2)
+    slope = 0.5 * (advantages[0] - advantages[1])
+    assert value.item() == pytest.approx(bound)
+    assert gradient.flatten().tolist() == pytest.approx([slope, -slope])
+
+
 def test_vimco_has_less_variance() -> None:
     """Than MuProp on the bound as one cost."""
     assert bound_gradients("vimco", 5, 20_000)[1].var(0).sum() < bound_gradients("muprop", 5, 20_000)[1].var(0).sum()
+
+
+@pytest.mark.parametrize("name", ["vimco", "reinforce"])
+def test_bound_takes_the_same_noise_in_both_modes(name: str) -> None:
+    """VIMCO has no leading axis of samples, since its copies are each other's baseline."""
+    layer, noise = RelaxedCategorical({"name": name, "samples": 4}), gumbel_noise((4, 5, 2, 3, 3))
+    noise = noise[0] if name == "vimco" else noise
+    logits, weight = torch.randn(5, 2, 3), torch.randn(2, 3)
+    trained, evaluated = (
+        layer.train(mode).multi_sample_bound(logits, lambda z: (z * weight).sum((-1, -2)), 3, noise=noise)
+        for mode in (True, False)
+    )
+    torch.testing.assert_close(trained, evaluated)
 
 
 def test_bound_in_eval_mode() -> None:
