@@ -26,6 +26,19 @@ def check_codes(codes: Tensor) -> Tensor:
     return codes.long()
 
 
+def check_codes_in_range(codes: Tensor, n: int) -> Tensor:
+    """Return codes as int64, checked on the CPU to be in [0, n); elsewhere others become an index that is none.
+
+    Raises:
+        ValueError: codes that are not whole numbers, or outside [0, n).
+    """
+    codes = check_codes(codes)
+    outside = (codes < 0) | (codes >= n)
+    if readable(codes) and bool(outside.any()):
+        raise ValueError(f"codes must be in [0, {n}), one of {n} values, got {codes[outside][0].item()}")
+    return codes.masked_fill(outside, torch.iinfo(codes.dtype).max // 2)
+
+
 def check_code_range(codes: Tensor, n: int, k: int) -> Tensor:
     """Return codes ``... n`` in [0, k) as int64.
 

@@ -107,6 +107,8 @@ def multiplicative(step: Tensor, *, initial: float = 2.0, minimum: float = 0.5, 
         decay: factor of each step, below 1.
     """
     _check_minimum(initial, minimum)
+    if decay >= 1:
+        raise ValueError(f"temperature schedule 'multiplicative' needs decay < 1, got {decay}; give a factor below 1")
     return (initial * torch.exp(math.log(decay) * step.float())).clamp(min=minimum)
 
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import check_codes, readable
+from .checks import check_codes_in_range
 from .sampling import argmax
 
 
@@ -55,7 +55,7 @@ def select(z: Tensor, values: Tensor, *, one_hot: bool = False) -> Tensor:
             "insert axes of 1 with unsqueeze"
         ) from error
     if not relaxed:
-        return _gather(_in_range(check_codes(z), values.shape[-2]), values, batch)
+        return _gather(check_codes_in_range(z, values.shape[-2]), values, batch)
     if one_hot:
         return _SelectOneHot.apply(z.expand(*batch, z.shape[-1]), values)
     if values.ndim == 2:
@@ -122,11 +122,3 @@ def _flat_index(codes: Tensor, shape: tuple[int, ...], batch: torch.Size) -> Ten
     *leading, n, _ = shape
     first = torch.arange(math.prod(leading), device=codes.device).view(leading) * n
     return (codes + first).expand(batch)
-
-
-def _in_range(codes: Tensor, n: int) -> Tensor:
-    """Codes, checked on the CPU to be in [0, n); elsewhere others become an index that no gather takes."""
-    outside = (codes < 0) | (codes >= n)
-    if readable(codes) and bool(outside.any()):
-        raise ValueError(f"codes must be in [0, {n}), one of {n} values, got {codes[outside][0].item()}")
-    return codes.masked_fill(outside, torch.iinfo(codes.dtype).max // 2)

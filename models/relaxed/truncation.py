@@ -12,10 +12,11 @@ from numbers import Integral
 from torch import Tensor
 
 from ...ranges import check_temperature
+from .surrogate import upcast
 
 
 def truncate(logits: Tensor, top_k: int | None = None, top_p: float | None = None, temperature: float = 1.0) -> Tensor:
-    """Divide logits by the temperature and mask classes by -inf, ``... k -> ... k``.
+    """Divide logits by the temperature and mask classes by -inf, ``... k -> ... k``; the result is float32 at least.
 
     Args:
         logits: unnormalised log-probabilities ``... k``.
@@ -32,7 +33,7 @@ def truncate(logits: Tensor, top_k: int | None = None, top_p: float | None = Non
         raise ValueError(f"top_k must be a whole number >= 1, got {top_k}; leave it out to keep all")
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p must be in (0, 1], got {top_p}; leave it out to keep all")
-    logits = logits / temperature
+    logits = upcast(logits) / temperature
     if top_k is not None and top_k < logits.shape[-1]:
         last = logits.topk(top_k, dim=-1).values[..., -1:]
         logits = logits.masked_fill(logits < last, -math.inf)

@@ -101,6 +101,7 @@ def test_learned_temperature() -> None:
         ({"name": "piecewise", "values": [1.0], "boundaries": [3]}, "one value more"),
         ({"name": "piecewise", "values": [1.0, 0.5, 0.2], "boundaries": [30, 3]}, "increasing"),
         ({"name": "learned", "initial": 0.0}, "> 0"),
+        ({"name": "multiplicative", "decay": 1.1}, "needs decay < 1, got 1.1"),
     ],
 )
 def test_bad_temperature_raises(temperature: object, message: str) -> None:

@@ -67,6 +67,9 @@ def test_choice_of_wrong_size_raises() -> None:
         exclude_taken(torch.zeros(2, 3), torch.zeros(2, 1))
     with pytest.raises(ValueError, match="codes must be whole numbers"):
         exclude_taken(torch.zeros(2, 3), torch.tensor([True, False]))
+    for code in (-1, 3):
+        with pytest.raises(ValueError, match=rf"codes must be in \[0, 3\), one of 3 values, got {code}"):
+            exclude_taken(torch.zeros(2, 3), torch.tensor([0, code]))
 
 
 def test_compiled_mask_of_taken() -> None:

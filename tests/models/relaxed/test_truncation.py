@@ -61,3 +61,10 @@ def test_masked_classes_stay_masked() -> None:
 def test_bad_arguments_raise(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         truncate(LOGITS, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_at_a_low_temperature_is_finite(dtype: torch.dtype) -> None:
+    """Logits of float16 end at 65,504."""
+    logits = torch.tensor([10.0, 5.0, 0.0])
+    assert torch.equal(truncate(logits.to(dtype), temperature=1e-4), truncate(logits, temperature=1e-4))
