@@ -215,7 +215,7 @@ class FrequencyGate(ImageClassifier):
 
     def flops(self) -> int:
         """Count the operations of one image in the network without closed channels; errors are those of ``removed``."""
-        return flops(self.removed(), torch.zeros(1, *self.image_shape, device=self.device, dtype=self.dtype))
+        return flops(self.removed(), next(self.parameters()).new_zeros(1, *self.image_shape))
 
 
 class Centre(nn.Module):
