@@ -209,10 +209,7 @@ class TextGAN(TextModel):
         return {name: value.detach() for name, value in {**metrics, **losses}.items()}
 
     def _step_discriminator(self, optimizer: Any, batch: Batch, factor: float) -> Tensor:
-        """Take the discriminator's steps on a batch, return its last loss; warm-up and schedule skip pretraining.
-
-        A loss without gradient is no step.
-        """
+        """Take the discriminator's steps on a batch, return its last loss; warm-up and schedule skip pretraining."""
         options = self.objective.adversary
         for group in optimizer.param_groups:
             group["lr"] = options.learning_rate * (1.0 if self.pretrains() else factor)
