@@ -142,7 +142,8 @@ class Run:
                 # user's own class may read its tensors while it is built, which is impossible there.
                 with Budget(len(weights), sum(tensor.numel() for tensor in weights.values())), torch.device("meta"):
                     skeleton = model_class(**arguments)
-                skeleton.load_state_dict(weights, assign=True)
+                # A copy: torch would note `assign` on the weights themselves, and the model below share their memory.
+                skeleton.load_state_dict(dict(weights), assign=True)
             model = model_class(**arguments)
             model.load_state_dict(weights)
         except Exception as error:  # whatever a constructor does with arguments of an earlier version

@@ -12,6 +12,7 @@ import gumbelzoo
 import pytest
 import torch
 from gumbelzoo.models import CategoricalVAE
+from gumbelzoo.pretrained.run import Run
 
 ARGUMENTS: dict[str, Any] = {
     "image_shape": [1, 8, 8],
@@ -42,6 +43,18 @@ def change(run: Path, function: Callable[[dict[str, Any]], object]) -> None:
 
 def test_run_is_loaded(run: Path) -> None:
     assert gumbelzoo.load(run).sample(2).shape == (2, 1, 8, 8)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_loaded_weights_are_the_models_own(dtype: torch.dtype, run: Path) -> None:
+    """In float32, whatever the precision of the run, and in memory that no other model of the run has."""
+    change(run, lambda content: content["state_dict"].update(gumbelzoo.load(run).to(dtype).state_dict()))
+    found = Run(run)
+    first, second = found.load_model(), found.load_model()
+    assert {parameter.dtype for parameter in first.parameters()} == {torch.float32}
+    with torch.no_grad():
+        first.output_bias.fill_(7)  # type: ignore[union-attr, operator]
+    assert not (second.output_bias == 7).any()  # type: ignore[union-attr]
 
 
 def test_folder_of_runs_names_the_newest(run: Path) -> None:
