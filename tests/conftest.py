@@ -66,6 +66,13 @@ def _own_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
                 registry.plugins.pop(name, None)
 
 
+@pytest.fixture
+def default_dtype() -> Iterator[Callable[[torch.dtype], None]]:
+    """Set torch's default type, as Lightning does in a step whose weights have 16 or 64 bits; it is restored."""
+    yield torch.set_default_dtype
+    torch.set_default_dtype(torch.float32)
+
+
 @pytest.fixture(scope="session")
 def tiny_config() -> str:
     """Configuration of a tiny model of digits: 13 batches an epoch, three epochs."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from ...interfaces import Batch
 from ..base import ZooModel
 from ..inputs import check_classes, check_labels
+from ..relaxed.surrogate import upcast
 
 
 class ImageClassifier(ZooModel):
@@ -49,7 +50,7 @@ class ImageClassifier(ZooModel):
         if "label" not in batch:
             raise ValueError("a classifier learns labels, and the data has none: a batch must have 'label'")
         label = check_labels(batch["label"], self.classes)
-        logits = self.logits(batch["image"])
+        logits = upcast(self.logits(batch["image"]))
         accuracy = (logits.argmax(-1) == label).float().mean()
         return {"loss": F.cross_entropy(logits, label), "accuracy": accuracy}
 

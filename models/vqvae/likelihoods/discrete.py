@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from einops import rearrange, reduce
 from torch import Tensor
 
+from ...relaxed.surrogate import upcast
 from .base import LEVELS, LIKELIHOODS, Likelihood
 
 
@@ -26,7 +27,9 @@ class Bernoulli(Likelihood):
     def nll(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Compute -log p(x) in nats, ``-> b``; ValueError for pixels other than 0 and 1."""
         self.check_levels(x)
-        return reduce(F.binary_cross_entropy_with_logits(outputs, x, reduction="none"), "b c h w -> b", "sum")
+        logits = upcast(outputs)
+        nll = F.binary_cross_entropy_with_logits(logits, x.to(logits.dtype), reduction="none")
+        return reduce(nll, "b c h w -> b", "sum")
 
 
 @LIKELIHOODS.register("categorical")
@@ -45,7 +48,7 @@ class Categorical(Likelihood):
 
     def mean(self, outputs: Tensor) -> Tensor:
         """Compute the expected levels, ``b c h w``."""
-        level = torch.linspace(0, 1, LEVELS, device=outputs.device)
+        level = torch.linspace(0, 1, LEVELS, dtype=torch.float32, device=outputs.device)
         return torch.einsum("b l c h w, l -> b c h w", self._logits(outputs).softmax(1), level)
 
     def nll(self, outputs: Tensor, x: Tensor) -> Tensor:

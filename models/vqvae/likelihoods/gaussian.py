@@ -8,6 +8,7 @@ import torch
 from einops import reduce
 from torch import Tensor, nn
 
+from ...relaxed.surrogate import upcast
 from .base import LIKELIHOODS, Likelihood
 
 
@@ -32,11 +33,12 @@ class Gaussian(Likelihood):
 
     def mean(self, outputs: Tensor) -> Tensor:
         """Scale the outputs to pixels: they are in standard deviations of the data from its mean."""
-        return self.data_mean + self.data_variance.sqrt() * outputs
+        return upcast(self.data_mean) + upcast(self.data_variance).sqrt() * outputs
 
     def nll(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Compute -log of the density at x in nats, ``-> b``; it may be negative."""
-        nll = gaussian_nll(x, self.mean(outputs), self.data_variance * self.log_noise.exp())
+        variance = upcast(self.data_variance) * upcast(self.log_noise).exp()
+        nll = gaussian_nll(x, self.mean(upcast(outputs)), variance)
         return reduce(nll, "b c h w -> b", "sum")
 
 
@@ -55,7 +57,7 @@ class MeanSquaredError(Gaussian):
 
     def loss(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Compute the NMSE, ``-> b``."""
-        return reduce((x - self.mean(outputs)).square(), "b c h w -> b", "mean") / self.data_variance
+        return reduce((x - self.mean(upcast(outputs))).square(), "b c h w -> b", "mean") / self.data_variance
 
 
 def gaussian_nll(x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from einops import rearrange, reduce
 from torch import Tensor
 
+from ...relaxed.surrogate import upcast
 from .base import LEVELS, LIKELIHOODS, Likelihood
 
 MIN_LOG_SCALE = -7.0  # a logistic far narrower than one of 256 levels has no gradient left
@@ -73,7 +74,8 @@ class LogisticMixture(Likelihood):
     def nll(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Compute -log p(x) in nats, ``-> b``; ValueError for pixels between the 256 levels."""
         self.check_levels(x)
-        x = rearrange(2 * x - 1, "b c h w -> b 1 c h w")
+        level = (upcast(x) * (LEVELS - 1)).round()  # pixels of 16 bits are off by up to half a bin
+        x = rearrange(2 * level / (LEVELS - 1) - 1, "b c h w -> b 1 c h w")
         weights, means, log_scales, coefficients = self._split(outputs)
         log_p = discretised_logistic_log_prob(x, self._coupled(means, coefficients, x), log_scales)  # b m c h w
         mixed = (weights + reduce(log_p, "b m c h w -> b m h w", "sum")).logsumexp(1)  # b h w

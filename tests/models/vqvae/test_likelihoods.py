@@ -1,6 +1,7 @@
 """Likelihoods against plain references: each is normalised, and ``mean`` is its expectation."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -143,3 +144,20 @@ def test_pixels_between_levels_raise(name: str, level: float) -> None:
 def test_option_mistakes_name_the_fix(name: str, options: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LIKELIHOODS.build({"name": name, **options}, channels=3)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("name", LIKELIHOODS.names())
+def test_other_precisions(name: str, dtype: torch.dtype, default_dtype: Callable[[torch.dtype], None]) -> None:
+    """Likelihoods of 16-bit outputs and pixels are summed in float32, and those of discrete pixels see their levels."""
+    likelihood, outputs = outputs_of(name)
+    likelihood.to(dtype)
+    x, outputs = images_for(likelihood), outputs.to(dtype)
+    default_dtype(dtype)
+    nll = likelihood.nll(outputs, x.to(dtype))
+    assert nll.dtype in (torch.float32, torch.float64) and likelihood.loss(outputs, x.to(dtype)).dtype == nll.dtype
+    assert likelihood.mean(outputs).isfinite().all()
+    default_dtype(torch.float32)
+    given = x if likelihood.levels else x.to(dtype).float()
+    expected = likelihood.float().nll(outputs.float(), given)
+    torch.testing.assert_close(nll.float(), expected, rtol=1e-5, atol=1e-5)
