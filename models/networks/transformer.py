@@ -209,8 +209,8 @@ def attention_mask(
 
 
 def rotary_angles(positions: Tensor, width: int) -> Tensor:
-    """Return position * 10000 ** (-2 i / width) for i < width / 2, ``n -> n width/2``."""
-    exponents = torch.arange(0, width, 2, device=positions.device) / width
+    """Return position * 10000 ** (-2 i / width) for i < width / 2, ``n -> n width/2`` (float32)."""
+    exponents = torch.arange(0, width, 2, dtype=torch.float32, device=positions.device) / width
     return positions[:, None] * 10000.0**-exponents
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from gumbelzoo.models.networks.transformer import Transformer, attention_mask, rotary_angles, rotate
@@ -140,3 +142,10 @@ def test_transformer_mistakes_name_the_fix() -> None:
     model = small(causal=False)
     with pytest.raises(ValueError, match="causal=True"):
         model(sequence(), cache=model.cache())
+
+
+def test_rotary_angles_are_float32_in_16_bit_steps(default_dtype: Callable[[torch.dtype], None]) -> None:
+    """Positions of eight bits would be equal from 256 on."""
+    expected = rotary_angles(torch.arange(1000), 8)
+    default_dtype(torch.bfloat16)
+    assert torch.equal(rotary_angles(torch.arange(1000), 8), expected)
