@@ -182,7 +182,7 @@ class CodePrior(CodeModel):
         quantizer, z = self.vqvae.quantizer, self.vqvae.features(x)
         codes = quantizer.sample_codes(z, generator=generator)
         negative_entropy = quantizer.kl(z) - quantizer.rate() * math.prod(self.vqvae.grid)  # of q(z | x)
-        prior = self.network.nll(codes, label) + math.log(self.network.classes)
+        prior = self.network.nll(codes, label, generator) + math.log(self.network.classes)
         return self.vqvae.nll(x, codes) + negative_entropy + prior
 
     # -- codes and images ---------------------------------------------------------------------------------------------

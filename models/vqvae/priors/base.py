@@ -17,6 +17,7 @@ from torch.distributed.device_mesh import DeviceMesh
 
 from ....registry import Registry
 from ...networks.sharding import shard
+from ...relaxed.surrogate import upcast
 
 Draw = Callable[[Tensor], Tensor]  # samples codes ``...`` from logits ``... k``
 
@@ -43,8 +44,14 @@ class CodeNetwork(nn.Module):
         """Return the parts that are gathered one at a time where parameters are split over processes."""
         return ()
 
-    def nll(self, codes: Tensor, label: Tensor) -> Tensor:
-        """Compute -log p(codes | label) in nats, ``b h w q`` and ``b`` to ``b``."""
+    def nll(self, codes: Tensor, label: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Compute -log p(codes | label) in nats, ``b h w q`` and ``b`` to ``b``, in float32 at least.
+
+        Args:
+            codes: ``b h w q``.
+            label: ``b``.
+            generator: source of randomness, if the network estimates it.
+        """
         raise NotImplementedError
 
     def loss(self, codes: Tensor, label: Tensor) -> Tensor:
@@ -78,9 +85,9 @@ class AutoregressiveNetwork(CodeNetwork):
         """Compute the logits of every code given earlier ones, ``b h w q -> b h w q k``."""
         raise NotImplementedError
 
-    def nll(self, codes: Tensor, label: Tensor) -> Tensor:
-        """Compute the exact -log p(codes | label) in nats, ``b h w q`` and ``b`` to ``b``."""
-        logits = rearrange(self.logits(codes, label), "b h w q k -> b k h w q")
+    def nll(self, codes: Tensor, label: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Compute the exact -log p(codes | label) in nats, ``b h w q`` and ``b`` to ``b``, in float32 at least."""
+        logits = rearrange(upcast(self.logits(codes, label)), "b h w q k -> b k h w q")
         return reduce(F.cross_entropy(logits, codes, reduction="none"), "b h w q -> b", "sum")
 
     def sample(self, label: Tensor, draw: Draw, generator: torch.Generator | None = None) -> Tensor:

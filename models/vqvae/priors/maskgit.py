@@ -23,6 +23,7 @@ from ....ranges import check_sizes, check_weights
 from ...networks.transformer import Transformer
 from ...relaxed.distributed import process_mean
 from ...relaxed.noise import gumbel_noise
+from ...relaxed.surrogate import upcast
 from .base import CODE_NETWORKS, CodeNetwork, Draw
 
 
@@ -82,15 +83,18 @@ class MaskGIT(CodeNetwork):
         tokens = self.tokens(codes.unflatten(1, self.shape)).flatten(1).masked_fill(masked, self.mask_token)
         return self.head(self.transformer(self.embedding(tokens) + self.label(label)[:, None]))
 
-    def masked_nll(self, codes: Tensor, label: Tensor, num_masked: Tensor) -> tuple[Tensor, Tensor]:
+    def masked_nll(
+        self, codes: Tensor, label: Tensor, num_masked: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Mask ``num_masked`` (``b``) random codes per grid; return their nll in nats given the others, and the mask.
 
         Both are ``b n``; the nll is 0 at codes that are not masked.
         """
         flat = codes.flatten(1)
-        order = torch.rand(flat.shape, device=flat.device).argsort(1)
+        # In 16 bits, the default type of a step whose weights have them, ties would prefer the first codes.
+        order = torch.rand(flat.shape, dtype=torch.float32, device=flat.device, generator=generator).argsort(1)
         masked = order < num_masked[:, None]
-        logits = self.logits(flat, masked, label)
+        logits = upcast(self.logits(flat, masked, label))
         return F.cross_entropy(logits.mT, flat, reduction="none") * masked, masked
 
     def loss(self, codes: Tensor, label: Tensor) -> Tensor:
@@ -98,17 +102,17 @@ class MaskGIT(CodeNetwork):
 
         With several processes, the mean of their values is that of all masked codes.
         """
-        ratio = mask_ratio(torch.rand(len(codes), device=codes.device))
+        ratio = mask_ratio(torch.rand(len(codes), dtype=torch.float32, device=codes.device))
         nll, masked = self.masked_nll(codes, label, (ratio * self.num_codes).ceil().clamp(min=1))
         return nll.sum() / process_mean(masked.sum())
 
-    def nll(self, codes: Tensor, label: Tensor) -> Tensor:
+    def nll(self, codes: Tensor, label: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Estimate a bound on -log p(codes | label) of sampling code by code, ``b h w q`` and ``b`` to ``b`` nats.
 
         With a uniform number of masked codes, it is the number of all codes times the mean over the masked ones.
         """
-        num_masked = torch.randint(1, self.num_codes + 1, (len(codes),), device=codes.device)
-        nll, _ = self.masked_nll(codes, label, num_masked)
+        num_masked = torch.randint(1, self.num_codes + 1, (len(codes),), device=codes.device, generator=generator)
+        nll, _ = self.masked_nll(codes, label, num_masked, generator)
         return self.num_codes * nll.sum(1) / num_masked
 
     def sample(self, label: Tensor, draw: Draw, generator: torch.Generator | None = None) -> Tensor:

@@ -179,6 +179,14 @@ def test_posterior_draws_replace_the_modes() -> None:
 
 
 @pytest.mark.parametrize("network", CODE_NETWORKS.names())
+def test_bounds_repeat_with_their_generator(network: str) -> None:
+    """Those of a likelihood that is itself estimated too."""
+    model, label = prior(vqvae(), network), torch.zeros(20, dtype=torch.int64)
+    first, again = (model.negative_elbo(images(), label, torch.Generator().manual_seed(4)) for _ in range(2))
+    assert torch.equal(first, again)
+
+
+@pytest.mark.parametrize("network", CODE_NETWORKS.names())
 def test_samples_repeat_with_their_generator(network: str) -> None:
     model = prior(vqvae(), network)
     samples = model.sample(9, generator=torch.Generator().manual_seed(0))

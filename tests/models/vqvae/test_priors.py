@@ -118,6 +118,15 @@ def test_codebooks_have_separate_tokens(name: str) -> None:
     assert tokens.flatten().tolist() == [0, 3, 2, 5]
 
 
+@pytest.mark.parametrize("name", CODE_NETWORKS.names())
+@torch.no_grad()
+def test_likelihood_of_16_bit_weights_is_float32(name: str, default_dtype: Callable[[torch.dtype], None]) -> None:
+    network = small(name).to(torch.bfloat16)
+    codes, label = torch.randint(3, (5, 2, 2, 1)), torch.zeros(5, dtype=torch.int64)
+    default_dtype(torch.bfloat16)
+    assert network.nll(codes, label).dtype == network.loss(codes, label).dtype == torch.float32
+
+
 # -- MaskGIT ----------------------------------------------------------------------------------------------------------
 
 
@@ -218,6 +227,29 @@ def test_maskgit_mean_mask_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
     network.loss(torch.zeros(20_000, 10, 10, 1, dtype=torch.int64), torch.zeros(20_000, dtype=torch.int64))
     share = asked[0] / 100
     assert share.mean().item() == pytest.approx(2 / math.pi + 0.005, abs=4 * share.std().item() / 20_000**0.5)
+
+
+@torch.no_grad()
+def test_maskgit_masks_are_float32_draws(
+    monkeypatch: pytest.MonkeyPatch, default_dtype: Callable[[torch.dtype], None]
+) -> None:
+    """Draws of 16 bits, the default type of a step whose weights have them, are often equal."""
+    network = small("maskgit", (10, 10, 1))
+    assert isinstance(network, MaskGIT)
+    asked: list[Tensor] = []
+    inner = network.masked_nll
+
+    def spy(codes: Tensor, label: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
+        nll, masked = inner(codes, label, number)
+        asked.extend([number, masked])
+        return nll, masked
+
+    monkeypatch.setattr(network, "masked_nll", spy)
+    for dtype in (torch.float32, torch.bfloat16):
+        default_dtype(dtype)
+        torch.manual_seed(0)
+        network.loss(torch.zeros(50, 10, 10, 1, dtype=torch.int64), torch.zeros(50, dtype=torch.int64))
+    assert torch.equal(asked[0], asked[2]) and torch.equal(asked[1], asked[3])
 
 
 def test_mask_ratio_is_a_cosine() -> None:
