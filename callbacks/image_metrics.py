@@ -83,9 +83,14 @@ class ImageMetrics(Callback):
             return
         images = batch["image"]
         if self.network is not None:
-            self._add_real(self.network.features(images))  # type: ignore[operator]
+            self._add_real(self._features(images))
         if self.reconstructs:
             self._add_reconstructions(trainer, pl_module, images)
+
+    def _features(self, images: Tensor) -> Tensor:
+        """Return features ``b d`` of images ``b c h w``."""
+        assert self.network is not None
+        return self.network.features(like(self.network, images))  # type: ignore[operator]
 
     def _add_real(self, features: Tensor) -> None:
         """Add features ``b d`` of test images."""
@@ -106,10 +111,10 @@ class ImageMetrics(Callback):
                 self.reconstruction = ReconstructionMetrics(_variance(trainer, model)).to(images.device)
         self.reconstruction.update(reconstructions, images)
         seen = reconstructions.clamp(0, 1)
-        if self.distance is not None and self.network is not None:
-            self.distance.update(self.network.features(seen), real=False)  # type: ignore[operator]
+        if self.distance is not None:
+            self.distance.update(self._features(seen), real=False)
         if self.lpips is not None:
-            self.lpips.update(three_channels(seen), three_channels(images))
+            self.lpips.update(*(like(self.lpips, three_channels(x)) for x in (seen, images)))
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the metrics; one that the model logs itself is the model's own."""
@@ -130,11 +135,10 @@ class ImageMetrics(Callback):
     @torch.no_grad()
     def _compare_samples(self, distance: FrechetDistance, model: Any) -> dict[str, Any]:
         """Return ``fid``, ``precision`` and ``recall`` of samples."""
-        assert self.network is not None
         distance.reset()
         generated = _Thinned(MANIFOLD)
         for images in self._draw(model):
-            features = self.network.features(images.clamp(0, 1))  # type: ignore[operator]
+            features = self._features(images.clamp(0, 1))
             distance.update(features, real=False)
             generated.add(features)
         precision, recall = precision_recall(self.real.rows(), generated.rows(), NEIGHBOUR)
@@ -171,6 +175,11 @@ class _Thinned:
     def rows(self) -> Tensor:
         """Return the rows that were kept, in their order."""
         return torch.cat(self.kept)
+
+
+def like(network: nn.Module, images: Tensor) -> Tensor:
+    """Convert images to the type of a network's parameters; a test may be in another precision."""
+    return images.to(next(network.parameters()).dtype)
 
 
 def _variance(trainer: Trainer, model: nn.Module) -> float | None:

@@ -11,10 +11,11 @@ from gumbelzoo.callbacks import ImageMetrics, image_metrics
 from gumbelzoo.evaluation.fid import frechet_distance, precision_recall
 from gumbelzoo.models import ZooModel
 from lightning.pytorch import Trainer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
+from torchmetrics import Metric
 
-IMAGES = torch.rand(40, 1, 12, 12, generator=torch.Generator().manual_seed(1))
+IMAGES = torch.rand(40, 1, 12, 12, generator=torch.Generator().manual_seed(1)).round()
 Results = dict[str, float]
 
 
@@ -37,14 +38,32 @@ def classifier() -> ZooModel:
     return build("classifier", widths=[4], features=6)
 
 
-def measure(model: Any, *callbacks: ImageMetrics) -> Results:
+def measure(model: Any, *callbacks: ImageMetrics, precision: Any = "32-true") -> Results:
     """Test metrics with a fixed seed."""
     torch.manual_seed(3)
     batches = [{"image": images} for images in IMAGES.split(16)]
     options: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    options["precision"] = precision
     trainer = Trainer(accelerator="cpu", enable_checkpointing=False, callbacks=list(callbacks), **options)
     loader: DataLoader = DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
     return dict(trainer.test(model, loader, verbose=False)[0])
+
+
+class Projected(Metric):
+    """A distance with weights, in the place of LPIPS."""
+
+    total: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = nn.Conv2d(3, 1, 1)
+        self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
+
+    def update(self, seen: Tensor, images: Tensor) -> None:
+        self.total += (self.network(seen) - self.network(images)).square().mean()
+
+    def compute(self) -> Tensor:
+        return self.total
 
 
 def features(images: Tensor) -> Tensor:
@@ -76,6 +95,16 @@ def test_metrics_of_reconstructions_and_samples() -> None:
     errors = (reconstructions.clamp(0, 1) - IMAGES).square().mean((1, 2, 3))
     assert measured["test/psnr"] == pytest.approx(float(-10 * errors.log10().mean()), rel=1e-5)
     assert measure(model, ImageMetrics(classifier(), samples=20, seed=6))["test/fid"] != measured["test/fid"]
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
+def test_test_in_another_precision(precision: str) -> None:
+    """The networks that measure stay in theirs."""
+    measured, expected = (
+        measure(vqvae(), ImageMetrics(classifier(), samples=20, lpips=Projected()), precision=either)
+        for either in (precision, "32-true")
+    )
+    assert measured == pytest.approx(expected, rel=0.1, abs=0.1)
 
 
 def test_batches_of_samples_are_one_set(monkeypatch: pytest.MonkeyPatch) -> None:
