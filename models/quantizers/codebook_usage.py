@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+COUNTED = 2**24  # codes; their counts take 128 MiB
+
 
 class CodebookUsage(Metric):
     """Histogram of codes over an epoch, summed over batches and processes.
@@ -16,12 +18,20 @@ class CodebookUsage(Metric):
     Attributes:
         counts: histogram ``q k`` of the current epoch.
         last: histogram of the last epoch that was computed, on the CPU; None before.
+
+    Raises:
+        ValueError: more than 2^24 codes.
     """
 
     full_state_update = False
     counts: Tensor
 
     def __init__(self, codebooks: int, codebook_size: int) -> None:
+        if codebooks * codebook_size > COUNTED:
+            raise ValueError(
+                f"a model counts the use of each code, of 2^24 at most, and the quantizer has {codebooks} x "
+                f"{codebook_size}: give it a smaller codebook_size, or for fsq fewer levels"
+            )
         super().__init__()
         self.last: Tensor | None = None
         self.add_state("counts", torch.zeros(codebooks, codebook_size, dtype=torch.int64), dist_reduce_fx="sum")

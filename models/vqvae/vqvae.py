@@ -254,5 +254,7 @@ class VQVAE(CodeModel):
             ValueError: n < 1, temperature <= 0.
         """
         check_draws(n, temperature)
-        logits = torch.zeros(n, *self.grid, self.quantizer.codebooks, self.quantizer.codebook_size, device=self.device)
-        return self.decode(categorical_sample(logits / temperature, generator=generator))
+        shape, k = (n, *self.grid, self.quantizer.codebooks), self.quantizer.codebook_size
+        if k > 4096:  # logits of so many codes fill the memory; those of fewer repeat the samples of releases
+            return self.decode(torch.randint(k, shape, generator=generator, device=self.device))
+        return self.decode(categorical_sample(torch.zeros(*shape, k, device=self.device), generator=generator))

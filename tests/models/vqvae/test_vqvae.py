@@ -14,6 +14,7 @@ from gumbelzoo.data import ImageData
 from gumbelzoo.models.networks.convolutional import GRID_DECODERS, GRID_ENCODERS
 from gumbelzoo.models.quantizers import QUANTIZERS
 from gumbelzoo.models.relaxed import ESTIMATORS
+from gumbelzoo.models.vqvae import vqvae
 from gumbelzoo.models.vqvae.likelihoods import LIKELIHOODS
 from gumbelzoo.models.vqvae.vqvae import VQVAE
 from torch import Tensor, nn
@@ -143,6 +144,17 @@ def exact_bounds(model: VQVAE, x: Tensor) -> tuple[Tensor, Tensor]:
     log_prior = -positions * math.log(k)
     log_p = -torch.stack([model.nll(image.expand(len(codes), *image.shape), codes) for image in x])  # b c
     return -(log_p + log_prior).logsumexp(-1), (log_q.exp() * (log_q - log_p - log_prior)).sum(-1)
+
+
+def test_samples_of_a_large_codebook_have_no_logits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of 2^20 codes would take 1 GiB; small codebooks sample as they always did."""
+    monkeypatch.setattr(vqvae, "categorical_sample", None)
+    model = small("fsq", options={"levels": [16] * 5}, dim=5).eval()
+    codes, decode = [], model.decode
+    monkeypatch.setattr(model, "decode", lambda drawn: (codes.append(drawn), decode(drawn))[1])
+    assert model.sample(64, generator=torch.Generator().manual_seed(0)).shape == (64, 1, 8, 8)
+    assert codes[0].shape == (64, *model.grid, 1)
+    assert codes[0].double().mean().item() == pytest.approx(2**19, rel=0.2) and codes[0].max() < 2**20
 
 
 @torch.no_grad()
@@ -323,6 +335,10 @@ def test_seed_draws_codebook_before_networks() -> None:
     [
         ({"quantizer": "vektor"}, "did you mean 'vector'"),
         ({"likelihood": "bernouli"}, "did you mean 'bernoulli'"),
+        (
+            {"quantizer": {"name": "fsq", "levels": [16] * 10}},
+            r"of 2\^24 at most, .* 1 x 1099511627776: .* fewer",
+        ),
         ({"encoder": "cnv"}, "unknown grid encoder: 'cnv'; did you mean 'conv'"),
         ({"decoder": "cnv"}, "unknown grid decoder: 'cnv'; did you mean 'conv'"),
         ({"quantizer": {"name": "vector", "codebok_size": 4}}, "did you mean 'codebook_size'"),
