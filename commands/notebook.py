@@ -75,7 +75,7 @@ def fit(
     from .training.kept_data import NotebookCLI, check_kept_size
 
     if resume is None and (model is None or data is None):
-        raise ValueError("give a model and data, as in fit('categorical_vae', x_train); or a run, fit(resume=RUN)")
+        raise ValueError("give a model and data, as in fit('vq_vae', x_train); or a run, fit(resume=RUN)")
     if resume is not None and any(part is not None for part in (model, data, labels, name)):
         raise ValueError("a run goes on with its own model, data and name: give resume alone, and options")
     import_plugins(plugins)

@@ -156,12 +156,12 @@ class ZooModel(L.LightningModule):
             ValueError: it has not what the model learns from, or images that are no floats in [0, 1].
         """
         if batch_idx == 0:
-            self._check_first(batch)
             if isinstance(batch, dict) and "image" in batch:
                 check_levels(batch["image"])
+            self._check_first(batch)
 
     def on_validation_batch_start(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Check the first batch; errors are those of ``check_batch``."""
+        """Check the first batch of an epoch; ValueError if it has not what the model learns from."""
         if batch_idx == 0:
             self._check_first(batch)
 

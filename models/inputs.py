@@ -66,6 +66,15 @@ def check_levels(images: Tensor) -> None:
         )
 
 
+def check_binary(images: Tensor) -> None:
+    """Check that every pixel is 0 or 1, else ValueError: the cross-entropy of other targets is no -log p."""
+    if not bool(((images == 0) | (images == 1)).all()):
+        raise ValueError(
+            "this model is of binary images, whose pixels are 0 or 1; use data that has them (grey images: "
+            "--data.binarization=static, in Python the argument binarization='static'), or a vq_vae"
+        )
+
+
 def check_classes(source: Any, classes: int) -> None:
     """Check that a model has as many classes as its data say that they have, else ValueError."""
     found = getattr(source, "classes", None)

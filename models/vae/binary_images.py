@@ -6,6 +6,7 @@ Every likelihood and bound is in nats, on -log p: lower is better. Axes: ``b`` b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +14,7 @@ from einops import reduce
 from torch import Tensor
 
 from ..base import OptimizerConfig, ZooModel
-from ..inputs import check_image_shape, training_pixels
+from ..inputs import check_binary, check_image_shape, training_pixels
 from ..relaxed.surrogate import upcast
 
 
@@ -53,6 +54,10 @@ class BinaryImageModel(ZooModel):
             mean = training_pixels(self.source, "mean").mean
             if mean.shape == self.image_shape:
                 self.initialise(mean)
+
+    def _check_first(self, batch: Any) -> None:
+        super()._check_first(batch)
+        check_binary(batch["image"])
 
     @torch.no_grad()
     def initialise(self, mean: Tensor) -> None:

@@ -20,7 +20,7 @@ CLASSIFIER = {"image_shape": [1, 8, 8], "widths": [4], "features": 4}
 
 
 class Own(LightningDataModule):
-    """Shuffled batches of given rows, without any attribute that models may read."""
+    """Batches of given rows, shuffled in training, without any attribute that models may read."""
 
     def __init__(self, rows: list[Any]) -> None:
         super().__init__()
@@ -29,7 +29,10 @@ class Own(LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         return DataLoader(self.rows, batch_size=7, shuffle=True)
 
-    val_dataloader = test_dataloader = train_dataloader
+    def val_dataloader(self) -> DataLoader:
+        return DataLoader(self.rows, batch_size=7)
+
+    test_dataloader = val_dataloader
 
 
 @pytest.fixture
@@ -41,11 +44,11 @@ def rows(images: torch.Tensor, **others: Any) -> list[dict[str, Any]]:
     return [{"image": image, **{name: value[i] for name, value in others.items()}} for i, image in enumerate(images)]
 
 
-def short() -> Trainer:
+def short(limit_val_batches: int = 0) -> Trainer:
     quiet: dict[str, Any] = dict.fromkeys(
         ["logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"], False
     )
-    return Trainer(max_steps=1, accelerator="cpu", limit_val_batches=0, **quiet)
+    return Trainer(max_steps=1, accelerator="cpu", limit_val_batches=limit_val_batches, **quiet)
 
 
 def fit(model: Any, source: Any) -> Any:
@@ -97,6 +100,17 @@ def test_vq_vae_without_data_module_warns(images: torch.Tensor) -> None:
     loader = DataLoader(rows(images), batch_size=7)
     with pytest.warns(UserWarning, match=r"call model\.initialise"):
         short().fit(model, loader, loader)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("stage", ["fit", "validate", "test"])
+@pytest.mark.parametrize("name", ["categorical_vae", "gaussian_vae", "structured_prediction"])
+def test_grey_images_for_a_model_of_binary_ones(name: str, stage: str, images: torch.Tensor) -> None:
+    """Their cross-entropy was logged as a bound on -log p."""
+    model = gumbelzoo.create_model(name, image_shape=[1, 8, 8], bound_samples=2)
+    run = getattr(short(limit_val_batches=int(stage == "validate")), stage)
+    with pytest.raises(ValueError, match=r"^this model is of binary images, .*--data\.binarization=static, in Python"):
+        run(model, datamodule=Own(rows(images)))
+    run(model, datamodule=Own(rows(images.round())))
 
 
 @pytest.mark.parametrize("name", ["categorical_vae", "gaussian_vae", "vq_vae", "classifier", "structured_prediction"])
