@@ -98,7 +98,9 @@ class TensorLoader:
         if batch_size < 1 or seed < 0:
             raise ValueError(f"batch_size must be >= 1 and seed >= 0, got batch_size={batch_size} and seed={seed}")
         if shuffle and batch_size * world_size > n:
-            raise ValueError(f"batch_size {batch_size} is too large: {n} rows give {world_size} x {n // world_size}")
+            each = f" for each of {world_size} processes" if world_size > 1 else ""
+            remedy = f"set --data.batch_size={n // world_size} or less" if n >= world_size else "use fewer processes"
+            raise ValueError(f"{n} examples of training are fewer than a batch of {batch_size}{each}; {remedy}")
         self.tensors, self.transform, self.seed, self.rank, self.shuffle = tensors, transform, seed, rank, shuffle
         self.layout = {"rows": n, "batch_size": batch_size, "world_size": world_size, "seed": seed}
         self.epoch = 0

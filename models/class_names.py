@@ -46,12 +46,17 @@ def named_classes(source: Any, classes: int, names: tuple[str, ...]) -> tuple[st
         names: that the model has already.
 
     Raises:
-        ValueError: data with more classes than the model, or with other names.
+        ValueError: data with more classes than the model, with fewer that would name a part of its own, or with other
+            names.
     """
     if not classes:
         return ()
     check_classes(source, classes)
     found = tuple(getattr(source, "class_names", ()))
+    if found and not names and len(found) < classes:
+        raise ValueError(
+            f"the data names {len(found)} classes and the model has {classes}: set --model.classes={len(found)}"
+        )
     if names and found != names[: len(found)]:
         raise ValueError(
             f"the model's classes are {', '.join(names)}, and those of the data are {', '.join(found)}; give data with "

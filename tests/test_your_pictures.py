@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from gumbelzoo.data import ImageData
 from gumbelzoo.data.images.folder_cache import decode_once
 from gumbelzoo.data.images.folder_tree import PictureFile
 from gumbelzoo.data.loader import TensorLoader
@@ -73,6 +74,18 @@ def test_folder_trains_and_is_released(
     assert main(["test", "pets-8px", "--data.path=../elsewhere"]) == 0
     printed = capfd.readouterr().out
     assert all(f"{name:24s} {value:.4f}" in printed for name, value in tested["metrics"].items())
+
+
+def test_pictures_of_the_page_fit_its_commands(user: Path) -> None:
+    """The folder that its Python writes has the classes of its commands, and a batch of its configuration."""
+    section = PAGE.read_text().partition("## A folder of pictures")[2].partition("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    exec(code, {})
+    config = yaml.safe_load((PAGE.parents[1] / "configs/vqvae_folder.yaml").read_text())
+    data = ImageData(**config["data"]["init_args"], path="pets", size=64)
+    data.setup("fit")
+    assert next(iter(data.train_dataloader()))["image"].shape == (64, 3, 64, 64)
+    assert f"--model.classes={data.classes} " in section and len(data.class_names) == data.classes
 
 
 @pytest.mark.slow

@@ -70,6 +70,14 @@ def test_names_travel_in_a_release(name: str, tmp_path: Path) -> None:
             again.encode(["abc"])
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_more_classes_than_the_data_names(name: str) -> None:
+    """Refused before training: the weights would be of three classes, and the configuration of two."""
+    model = gumbelzoo.create_model(name, classes=3, **MODELS[name])
+    with pytest.raises(ValueError, match=r"the data names 2 classes and the model has 3: set --model\.classes=2"):
+        trainer(max_steps=1, limit_val_batches=0).fit(model, languages())
+
+
 def test_names_are_in_a_checkpoint(tmp_path: Path) -> None:
     """A run that is resumed, or tested, knows them."""
     model = gumbelzoo.create_model("text_gan", classes=2, **MODELS["text_gan"])
@@ -133,5 +141,7 @@ def test_names_of_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
             named_classes(other, 3, ("a", "b", "c"))
     with pytest.raises(ValueError, match=r"the data has 3 classes and the model 2: set --model\.classes=3"):
         named_classes(source, 2, ())
+    with pytest.raises(ValueError, match=r"the data names 3 classes and the model has 4: set --model\.classes=3"):
+        named_classes(source, 4, ())
     monkeypatch.setattr(class_names, "MOST_BYTES", 10)
     assert named_classes(source, 3, ()) == ()
