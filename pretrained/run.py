@@ -19,7 +19,7 @@ from .paths import user_path
 from .plain_yaml import read_yaml
 from .plugins import check_imported, imported_class, read_names, unknown_import
 from .run_files import CHECKPOINTS, CONFIG, DATA, SHARDS, checkpoint_path
-from .untrusted import check_unpacked_size, first_line
+from .untrusted import check_archive, first_line
 
 PACKAGE = __name__.partition(".")[0]
 
@@ -176,19 +176,19 @@ def read_checkpoint(path: Path, whole: bool = True) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is truncated, or was not written by ``fit``.
+        ValueError: it is damaged, or was not written by ``fit``.
     """
     path = user_path(path)
     _check_exists(path)
     try:
         with path.open("rb") as file:
-            check_unpacked_size(file)
+            check_archive(file)
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
             content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # zip, pickle and torch raise errors of their own types
         said = first_line(error) if type(error) is ValueError else type(error).__name__
-        raise ValueError(f"{path} is truncated or no checkpoint of `fit` ({said})") from None
+        raise ValueError(f"{path} is damaged or no checkpoint of `fit` ({said})") from None
     if not isinstance(content, dict) or not {"state_dict", "loops", "global_step"} <= content.keys():
         raise ValueError(f"{path} is no checkpoint of `fit`: it lacks weights or the trainer's state")
     weights, arguments = content["state_dict"], content.get("hyper_parameters", {})

@@ -35,7 +35,7 @@ from torch.futures import Future
 
 from .paths import whole_file
 from .run_files import SHARDS
-from .untrusted import check_unpacked_size, first_line, parse_json
+from .untrusted import check_archive, first_line, parse_json
 
 WEIGHTS = "weights/"  # before the name of a tensor
 INDEX, MAX_INDEX_BYTES = "index.json", 1 << 26
@@ -114,7 +114,7 @@ class ShardReader(FileSystemReader):
             place = self.storage_data[item.storage_index]
             with (Path(self.path) / place.relative_path).open("rb") as file:
                 file.seek(place.offset)
-                check_unpacked_size(io.BytesIO(file.read(place.length)))
+                check_archive(io.BytesIO(file.read(place.length)))
         return super().read_data(plan, planner)
 
 

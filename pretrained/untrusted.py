@@ -123,11 +123,14 @@ def _join(key: str, name: str) -> str:
     return f"{key[:MAX_MESSAGE]}.{name[:MAX_MESSAGE]}"
 
 
-def check_unpacked_size(file: IO[bytes] | BytesIO) -> None:
-    """Check that an opened zip file of tensors takes no more memory than its size on disk.
+def check_archive(file: IO[bytes] | BytesIO) -> None:
+    """Check that an opened zip file of tensors takes no more memory than its size on disk, and is as it was written.
+
+    ``torch.load`` compares no checksum: weights with other bits in them would be trained on.
 
     Raises:
-        ValueError: it is too large; or it has compressed or overlapping entries, or calls, as no checkpoint has.
+        ValueError: it is too large; it has compressed or overlapping entries, or calls, as no checkpoint has; or a
+            checksum is wrong.
         zipfile.BadZipFile: no zip file.
     """
     size = file.seek(0, os.SEEK_END)
@@ -142,6 +145,8 @@ def check_unpacked_size(file: IO[bytes] | BytesIO) -> None:
                 if entry.file_size > MAX_PICKLE_BYTES:
                     raise ValueError(f"it holds more than {MAX_PICKLE_BYTES:,} bytes beside its tensors")
                 check_pickle(archive.read(entry))
+        if damaged := archive.testzip():
+            raise ValueError(f"the checksum of {damaged} is wrong; copy it again, or take another checkpoint")
 
 
 def check_arguments(value: Any, key: str = "arguments") -> None:

@@ -160,7 +160,7 @@ def test_several_are_tested(run: Path, capfd: pytest.CaptureFixture[str]) -> Non
     (broken / "checkpoints/best.ckpt").write_bytes(b"PK\x03\x04 cut short")
     assert main(["test", str(broken), str(run), str(other), str(run)]) == 2
     said = capfd.readouterr()
-    assert f"1 of 3 failed: {broken}" in said.err and f"{broken}/checkpoints/best.ckpt is truncated" in said.err
+    assert f"1 of 3 failed: {broken}" in said.err and f"{broken}/checkpoints/best.ckpt is damaged" in said.err
     head, *rows = said.out.splitlines()[-3:]
     assert head.split()[:2] == ["binarization", "elbo"]
     assert [row.split()[:2] for row in rows] == [[str(run), "dynamic"], [str(other), "threshold"]]

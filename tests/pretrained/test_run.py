@@ -85,7 +85,20 @@ def test_unfit_checkpoint_raises_one_line(
 def test_truncated_checkpoint_is_named(run: Path) -> None:
     path = run / "checkpoints/best.ckpt"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match=r"best\.ckpt is truncated"):
+    with pytest.raises(ValueError, match=r"best\.ckpt is damaged"):
+        gumbelzoo.load(run)
+
+
+def test_inverted_bytes_are_found(run: Path) -> None:
+    """Within a tensor, where ``torch.load`` reads them as weights."""
+    path = run / "checkpoints/best.ckpt"
+    content = bytearray(path.read_bytes())
+    weights = gumbelzoo.load(run).state_dict()["encoder.1.weight"].numpy().tobytes()
+    place = bytes(content).index(weights)
+    content[place : place + 200] = bytes(255 - byte for byte in content[place : place + 200])
+    path.write_bytes(content)
+    torch.load(path, weights_only=True)
+    with pytest.raises(ValueError, match=r"^[^\n]*best\.ckpt is damaged [^\n]*checksum of [^\n]* is wrong; copy it again"):
         gumbelzoo.load(run)
 
 
