@@ -1,4 +1,4 @@
-"""Progress bar on a terminal; elsewhere a line of metrics after a validation."""
+"""Progress bar on a terminal; elsewhere a line when training begins, and one of metrics after a validation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ REDRAW_SECONDS = 0.2  # least time between two drawings of the bar
 class ProgressBar(TQDMProgressBar):
     """Lightning's bar with short metric names, redrawn at most every ``REDRAW_SECONDS``.
 
-    Without a terminal it prints the same metrics in a line after a validation, at most every ``LINE_SECONDS``.
+    Without a terminal it says what begins, then prints the same metrics in a line after a validation, at most every
+    ``LINE_SECONDS``.
     """
 
     def __init__(self) -> None:
@@ -39,6 +40,12 @@ class ProgressBar(TQDMProgressBar):
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
         return {name_of(key.removeprefix("train/")): value for key, value in metrics.items()}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say what begins if there is no terminal: the first validation may be an hour away."""
+        super().on_train_start(trainer, pl_module)
+        if not self._terminal and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            print(_begun(trainer), file=sys.stderr, flush=True)
 
     def on_train_batch_end(self, trainer: Trainer, *others: Any) -> None:
         """Redraw, unless it was done less than ``REDRAW_SECONDS`` ago."""
@@ -62,6 +69,22 @@ class ProgressBar(TQDMProgressBar):
         metrics = {**self.get_metrics(trainer, pl_module), **_validation(trainer)}
         line = "  ".join(f"{name} {float(value):.4g}" for name, value in metrics.items())
         print(f"epoch {trainer.current_epoch}  step {trainer.global_step}  {line}", flush=True)
+
+
+def _begun(trainer: Trainer) -> str:
+    """Folder of the run, its data and length, and when the next line comes."""
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    limits = {"epochs": trainer.max_epochs, "steps": trainer.max_steps}
+    most = " or ".join(f"{number:,} {unit}" for unit, number in limits.items() if number not in (None, -1))
+    length = f"{trainer.num_training_batches:,} batches an epoch" + (f", at most {most}" if most else "")
+    batches, epochs = trainer.val_check_batch, trainer.check_val_every_n_epoch
+    if not trainer.enable_validation:
+        next_line = "no line before the end, since nothing is validated"
+    elif isinstance(batches, int) and (epochs is None or batches < trainer.num_training_batches):
+        next_line = f"a line after each validation, every {batches:,} batches"
+    else:
+        next_line = "a line after each validation" + (f", every {epochs} epochs" if epochs != 1 else "")
+    return f"training {trainer.default_root_dir} on {getattr(data, 'name', type(data).__name__)}: {length}; {next_line}"
 
 
 def _validation(trainer: Trainer) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import shutil
 import struct
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
@@ -101,7 +102,7 @@ def test_guard_stops_at_the_step(value: float, workspace: Path, monkeypatch: Any
 @pytest.mark.parametrize("clip", [0.0, 5.0])
 def test_guard_gives_the_hint_of_the_model(clip: float, workspace: Path, capfd: Any) -> None:
     """A text GAN steps its optimizers itself, where Lightning refuses to clip."""
-    options = ["fit", "--config", "textgan_grammar", "--trainer.max_steps=9", "--trainer.accelerator=cpu"]
+    options = ["fit", "--config", "textgan_grammar", "--trainer.max_steps=9", "--trainer.enable_progress_bar=false"]
     diverging = ["--model.objective.adversary.learning_rate=1e30", f"--model.clip={clip}"]
     assert main([*options, *diverging]) == 1
     error = capfd.readouterr().err
@@ -188,9 +189,44 @@ def test_bar_needs_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_line_of_metrics_without_a_terminal(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "--config", "tiny.yaml"]) == 0
-    line = capfd.readouterr().out.splitlines()[0]
+    printed = capfd.readouterr()
+    begun = "training runs/tiny/1 on digits: 13 batches an epoch, at most 3 epochs; a line after each validation"
+    assert begun in printed.err.splitlines()
+    line = printed.out.splitlines()[0]
     for name in ("epoch 0", "step 13", "loss", "negative ELBO", "temperature", "val/negative ELBO"):
         assert name in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"max_steps": 9000, "max_epochs": -1}, "at most 9,000 steps; a line after each validation"),
+        ({"val_check_batch": 5}, "every 5 batches"),
+        ({"val_check_batch": 500, "check_val_every_n_epoch": None}, "every 500 batches"),
+        ({"check_val_every_n_epoch": 10}, "every 10 epochs"),
+        ({"enable_validation": False}, "no line before the end, since nothing is validated"),
+    ],
+)
+def test_line_when_training_begins(
+    changes: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says when the next one comes; a bar says it by itself, and other processes say nothing."""
+    length = {"max_epochs": 30, "max_steps": -1, "num_training_batches": 13, "val_check_batch": 13}
+    other = {"check_val_every_n_epoch": 1, "enable_validation": True, "fast_dev_run": False, "is_global_zero": True}
+    state = {"datamodule": SimpleNamespace(name="digits"), "default_root_dir": "runs/tiny/1", **length, **other}
+    trainer = trainer_at()
+    vars(trainer).update(state | changes)
+    ProgressBar().on_train_start(trainer, MODULE)
+    printed = capsys.readouterr().err
+    assert printed.startswith("training runs/tiny/1 on digits: 13 batches an epoch, at most ")
+    assert printed.endswith(f"{said}\n") and printed.count("\n") == 1
+    trainer.is_global_zero = False
+    ProgressBar().on_train_start(trainer, MODULE)
+    trainer.is_global_zero = True
+    monkeypatch.setattr(TQDMProgressBar, "on_train_start", lambda self, *_: None)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    ProgressBar().on_train_start(trainer, MODULE)
+    assert capsys.readouterr().err == ""
 
 
 def test_bar_is_redrawn_at_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
