@@ -46,6 +46,15 @@ def _length(value: Any) -> str:
     return "trains nothing" if value == 0 else RIGHT
 
 
+def _at_least(least: int) -> Callable[[Any], str]:
+    return lambda value: RIGHT if value >= least else f"must be {least} or more; leave it out for the default"
+
+
+def _check_interval(value: Any) -> str:
+    off = "validates never; use --trainer.limit_val_batches=0, or leave it out"
+    return off if isinstance(value, (int, float)) and value <= 0 else RIGHT
+
+
 def _max_time(value: Any) -> str:
     if isinstance(value, Mapping | Namespace):
         none = not any(vars(value).values() if isinstance(value, Namespace) else value.values())
@@ -87,15 +96,15 @@ OPTIONS: dict[str, Verdict] = {
     "limit_test_batches": RIGHT,
     "limit_predict_batches": RIGHT,  # no command predicts
     "overfit_batches": _only(0),
-    "val_check_interval": RIGHT,
-    "check_val_every_n_epoch": RIGHT,
+    "val_check_interval": _check_interval,
+    "check_val_every_n_epoch": _at_least(1),
     "num_sanity_val_steps": _only(0),
-    "log_every_n_steps": RIGHT,
+    "log_every_n_steps": _at_least(0),
     "enable_checkpointing": lambda on: RIGHT if on else "keeps no weights; every run has its checkpoints, leave it out",
     "enable_progress_bar": RIGHT,
     "enable_model_summary": UNTESTED,
-    "accumulate_grad_batches": RIGHT,  # for some models: ``check_model``
-    "gradient_clip_val": RIGHT,
+    "accumulate_grad_batches": _at_least(1),  # for some models: ``check_model``
+    "gradient_clip_val": _at_least(0),
     "gradient_clip_algorithm": RIGHT,
     "deterministic": RIGHT,
     "benchmark": RIGHT,

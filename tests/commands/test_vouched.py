@@ -39,6 +39,12 @@ REFUSED = {
     "--trainer.limit_train_batches=0.0": "trains nothing",
     "--trainer.max_time=00:00:00:00": "trains nothing",
     "--trainer.max_time={seconds: 0}": "trains nothing",
+    "--trainer.check_val_every_n_epoch=0": "must be 1 or more",
+    "--trainer.val_check_interval=0": "--trainer.limit_val_batches=0",
+    "--trainer.accumulate_grad_batches=0": "must be 1 or more",
+    "--trainer.log_every_n_steps=-1": "must be 0 or more",
+    "--trainer.gradient_clip_val=-1": "must be 0 or more",
+    "--trainer.gradient_clip_val=.nan": "must be 0 or more",
 }
 
 
