@@ -95,11 +95,12 @@ def list_table(records: Sequence[Record]) -> str:
             continue
         others = [other for other in groups[record.folder.parent] if other.model == record.model and not other.problem]
         best, tested = record.best(), tests.of(record)
+        names = sorted(differing_options(others), key=lambda name: _sharing(record, others, name))  # a cell is cut
         rows.append(
             [
                 str(record.folder),
                 record.model,
-                describe(record, differing_options(others)),
+                describe(record, names),
                 record.state,
                 str(record.batches or 0),
                 f"{record.monitor.name} {number(best[1])}" if record.monitor and best else MISSING,
@@ -108,6 +109,11 @@ def list_table(records: Sequence[Record]) -> str:
             ]
         )
     return table(["run", "model", "differs in", "state", "batches", "best", "test", "age"], rows)
+
+
+def _sharing(record: Record, others: Sequence[Record], name: str) -> int:
+    """Number of runs that have a run's value of an option."""
+    return sum(_text(other.options.get(name)) == _text(record.options.get(name)) for other in others)
 
 
 def compare_tables(records: Sequence[Record], select: Metric | None = None) -> list[str]:

@@ -217,10 +217,19 @@ def _files(folder: Path) -> Iterator[Path]:
     return (path for path in (*names, checkpoint_path(folder, "last")) if path.is_file())
 
 
+def _is_empty(folder: Path) -> bool:
+    """True for a folder without content; one that cannot be read is not known to be empty."""
+    try:
+        return next(folder.iterdir(), None) is None
+    except OSError:
+        return False
+
+
 def _children(folder: Path) -> list[Path]:
-    """Folders in a folder, numbers in their order; none in one that cannot be read."""
+    """Folders in a folder that are not empty, numbers in their order; none in one that cannot be read."""
     try:
         found = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
     except OSError:
         return []
+    found = [path for path in found if not _is_empty(path)]
     return sorted(found, key=lambda path: (0, int(path.name), "") if path.name.isdecimal() else (1, 0, path.name))

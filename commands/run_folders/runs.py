@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def new_run(parent: Path, name: str | None = None) -> Path:
     parent.mkdir(parents=True, exist_ok=True)
     if name is not None:
         try:
-            (parent / name).mkdir()
+            (parent / name).mkdir(parents=True)
         except FileExistsError:
             check_free(parent, name)
             raise
@@ -49,7 +50,7 @@ def new_run(parent: Path, name: str | None = None) -> Path:
     while True:
         run = parent / str(number)
         try:
-            run.mkdir()
+            run.mkdir(parents=True)
         except FileExistsError:
             number += 1
         else:
@@ -78,9 +79,14 @@ def find_run(parent: Path, name: str | None, checkpoint: str) -> Path:
 
 
 def remove_unused(run: Path) -> None:
-    """Remove a new run that ended before training: it has nothing but its configuration, data and job."""
+    """Remove a new run that ended before training, which has nothing but its configuration, data and job.
+
+    The folder of the configuration goes with its only run.
+    """
     if run.is_dir() and {path.name for path in run.rglob("*") if path.is_file()} <= {CONFIG, DATA, SLURM_JOB}:
         shutil.rmtree(run, ignore_errors=True)
+        with suppress(OSError):  # it has other runs
+            run.parent.rmdir()
 
 
 def newest_run(parent: Path, checkpoint: str) -> Path:

@@ -298,6 +298,21 @@ def test_list_of_runs(made_run: Callable[..., Path], capsys: pytest.CaptureFixtu
     assert (plain["run"], plain["best"], plain["options"]["model.latents"]) == ("runs/other/1", 20.0, 4)
 
 
+def test_list_names_first_what_few_runs_share(
+    made_run: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The cell is cut: what tells a run from the others stands before what tells some of them from the rest."""
+    made_run("tiny/a", model__init_args__encoder={"name": "mlp", "hidden": [1001, 1002, 1003, 1004, 1005, 1006, 1007]})
+    for name, latents in (("b", 4), ("c", 4), ("d", 7)):
+        made_run(f"tiny/{name}", model__init_args__latents=latents, seed_everything=latents)
+    made_run("tiny/e", seed_everything=8)
+    assert main(["list", "runs"]) == 0
+    _, *lines = capsys.readouterr().out.splitlines()
+    differs = {line.split()[0][-1]: line.split("categorical_vae")[1].strip() for line in lines}
+    assert differs["a"].startswith("hidden=[1001, ") and differs["d"].startswith("latents=7 seed_everything=7")
+    assert differs["e"].startswith("seed_everything=8 ")
+
+
 def test_list_of_no_runs(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "runs"]) == 2
     assert "there is no folder 'runs'" in capsys.readouterr().err
@@ -307,7 +322,8 @@ def test_runs_are_found_two_levels_deep(made_run: Callable[..., Path]) -> None:
     made_run("tiny/1/below")
     for name in ("tiny/2", "elsewhere"):
         made_run(name)
-    (Path("runs") / ".hidden/1").mkdir(parents=True)
+    for name in (".hidden/1", "empty", "tiny/3"):
+        (Path("runs") / name).mkdir(parents=True)
     found = [str(path) for path in find_runs(Path("runs"))]
     assert found == ["runs/elsewhere", "runs/tiny/1", "runs/tiny/2"]
 
