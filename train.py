@@ -6,6 +6,7 @@ import argparse
 import importlib
 import io
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -46,6 +47,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 (failed), 2 (called wrongly), 130 (Ctrl-C) or 143 (SIGTERM)."""
+    is_program = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
@@ -64,15 +66,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _dispatch(arguments[0], arguments[1:])
         sys.stdout.flush()
-    except KeyboardInterrupt as error:
-        return _interrupted(arguments, error)
-    except SystemExit as error:
-        if isinstance(error.__context__, KeyboardInterrupt):
-            return _interrupted(arguments, error)
-        # Lightning's own ends a run that was stopped by a signal; its code is 0 where another process says so.
-        if type(error) is not SystemExit and error.code != 0:
-            return _interrupted(arguments, error, 143 if error.code is None else int(error.code))
-        return error.code if isinstance(error.code, int) else 0
+    except (KeyboardInterrupt, SystemExit) as error:
+        if is_program:  # another Ctrl-C, while Python ends, would print a traceback
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return _stopped(arguments, error)
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -98,6 +95,8 @@ def _dispatch(command: str, rest: list[str]) -> None:
     typed = any(argument.startswith("-") for argument in rest)
     if command in LIGHTNING and typed and not _needs_lightning(command, rest):
         return
+    if command in ("test", "validate") and not rest:
+        raise ValueError(f"give what to {command}: a run or a release, as in `{command} RUN`; `list runs` names runs")
     if command in ("test", "validate") and rest and not rest[0].startswith("-"):
         from gumbelzoo.commands.test import measure_sources
 
@@ -156,6 +155,16 @@ def _versions() -> list[str]:
         except PackageNotFoundError:
             lines.append(f"{name} is not installed")
     return [*lines, f"Python {platform.python_version()}"]
+
+
+def _stopped(arguments: list[str], error: KeyboardInterrupt | SystemExit) -> int:
+    """Return the exit code of a command that was interrupted, or that ended by itself."""
+    if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
+        return _interrupted(arguments, error)
+    # Lightning's own ends a run that was stopped by a signal; its code is 0 where another process says so.
+    if type(error) is not SystemExit and error.code != 0:
+        return _interrupted(arguments, error, 143 if error.code is None else int(error.code))
+    return error.code if isinstance(error.code, int) else 0
 
 
 def _interrupted(arguments: list[str], error: BaseException, code: int = 130) -> int:

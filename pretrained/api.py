@@ -112,7 +112,15 @@ def find(source: str | Path, revision: str | None = None) -> Run | Release:
         return Release(RELEASED / name)
     if hub_id is not None:
         return hub.fetch(hub_id["repository"], revision=revision or hub_id["revision"])
-    raise ValueError(unknown_name("released checkpoint or folder", name, list_pretrained()))
+    raise ValueError(unknown_name("released checkpoint or folder", name, [*list_pretrained(), *_beside(folder)]))
+
+
+def _beside(folder: Path) -> list[str]:
+    """Runs and releases that lie where a folder was looked for."""
+    try:
+        return [str(path) for path in folder.parent.iterdir() if is_run(path) or (path / CONFIG).is_file()]
+    except OSError:
+        return []
 
 
 def _find_here(folder: Path, name: str) -> Run | Release:

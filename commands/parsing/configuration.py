@@ -19,9 +19,11 @@ from ...pretrained.paths import user_path
 from ...pretrained.plain_yaml import dump_yaml, parse_yaml, read_yaml
 from ...pretrained.plugins import check_imported, import_plugins, read_names
 from ...pretrained.run import is_run, run_of
-from ...pretrained.run_files import CONFIG
-from ..run_folders.names import configuration_name
+from ...pretrained.run_files import CHECKPOINTS, CONFIG
+from ..run_folders.names import ROOT, configuration_name
+from ..run_folders.records import find_runs
 from .configs import find_config
+from .errors import near
 from .plugins import split_plugins
 from .sections import SECTIONS, Given, Section, find_class, import_path, registry_names
 
@@ -152,6 +154,7 @@ def _files_of_run(command: str, options: Sequence[str]) -> list[Path]:
     """Return the configuration file of the run that ``fit --ckpt_path RUN`` goes on with, if nothing else names one.
 
     Raises:
+        FileNotFoundError: there is no such run or checkpoint; the nearest run is named.
         ValueError: a run for a command that trains nothing; it takes the run itself.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
@@ -159,8 +162,12 @@ def _files_of_run(command: str, options: Sequence[str]) -> list[Path]:
     given = parser.parse_known_args(list(options))[0].ckpt_path
     path = user_path(given or "")
     run = path if is_run(path) else run_of(path) if path.is_file() else None
-    if not given or run is None:
+    if not given or given in CHECKPOINTS or (path.is_file() and run is None):
         return []
+    if run is None:
+        known = [str(folder) for folder in find_runs(ROOT) if is_run(folder)] if ROOT.is_dir() else []
+        remedy = near(given, known) or "; `list runs` names them"
+        raise FileNotFoundError(f"there is no run or checkpoint '{given}'{remedy}")
     if command != "fit":
         raise ValueError(f"--ckpt_path goes with --config; a run is measured by `{command} {given}`")
     return [run / CONFIG]

@@ -32,12 +32,15 @@ def near(name: str, known: Iterable[str]) -> str:
     """
     dashes, name = ("--" if name.startswith("--") else ""), name.lstrip("-")
     known = list(dict.fromkeys(option.lstrip("-") for option in known))
+    head, _, tail = name.partition(".")
     leaf = name.rpartition(".")[2]
+    heads = {option.partition(".")[0] for option in known}
+    # No hint is a whole section, or the name of another part: every part has one.
+    known = [option for option in known if option != head or not tail]
+    known = [option for option in known if leaf != "name" or option.rpartition(".")[2] != "name"]
     same = [option for option in known if option.rpartition(".")[2] == leaf and option != name]
     least = min((option.count(".") for option in same), default=0)
     best = [option for option in same if option.count(".") == least] or _similar(name, known, 0.8)
-    head, _, tail = name.partition(".")
-    heads = {option.partition(".")[0] for option in known}
     if not best and tail and head not in heads:
         best = [f"{first}.{tail}" for first in _similar(head, heads, 0.6)]
     if not best:

@@ -68,6 +68,11 @@ MISTAKES = {
     "checkpoint_every 0": ([*FIT, "--checkpoint_every=0"], 2, "checkpoint_every must be >= 1"),
     "images of another shape": ([*FIT, "--model.image_shape=[1,28,28]"], 2, "image_shape"),
     "missing checkpoint": ([*FIT, "--ckpt_path=nope.ckpt"], 2, "nope.ckpt"),
+    "missing run": (["fit", "--ckpt_path=nope"], 2, "there is no run or checkpoint 'nope'; `list runs` names them"),
+    "nothing to measure": (["test"], 2, "give what to test: a run or a release, as in `test RUN`"),
+    "section in place of an option": ([*FIT, "--model.foo=1"], 2, "did you mean '--model.prior'?"),
+    "name of another part": ([*FIT, "--model.optimizer.name=adam"], 2, "did you mean 'model.optimizer."),
+    "release of this folder": (["sample", "relese"], 2, "did you mean 'release'?"),
     "nothing to resume": ([*FIT, "--ckpt_path=last"], 2, "there is no run in runs/tiny"),
     "nothing to test": (["test", "--config", "tiny.yaml"], 2, "there is no run in runs/tiny"),
     "truncated checkpoint": ([*FIT, "--ckpt_path=truncated.ckpt"], 2, "truncated.ckpt is damaged"),
@@ -117,7 +122,7 @@ def test_mistake_ends_in_one_line(mistake: str, mistakes: Path, capfd: pytest.Ca
     assert expected in error
     assert "Traceback" not in error
     assert 1 <= len(error.strip().splitlines()) <= 2
-    assert not list(mistakes.glob("runs/*/*/checkpoints"))
+    assert not list(mistakes.glob("runs/*"))
 
 
 def test_nearest_option_of_a_chosen_part(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:

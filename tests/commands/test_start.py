@@ -55,6 +55,21 @@ assert main(["sample", "catvae-digits", "-n", "4"]) == 0
 print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}), file=sys.stderr)
 """
 
+# Ctrl-C while a command starts, and again while Python ends.
+INTERRUPTED = """
+import atexit, signal, sys
+from gumbelzoo import train
+train._dispatch = lambda *_: signal.raise_signal(signal.SIGINT)
+atexit.register(signal.raise_signal, signal.SIGINT)
+sys.argv = ["gumbelzoo", "fit"]
+sys.exit(train.main())
+"""
+
+
+def test_second_interruption_prints_no_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "gumbelzoo fit: interrupted\n")
+
 
 def python(script: str, folder: Path, *arguments: str) -> str:
     """The last line on stderr."""
