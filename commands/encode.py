@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .files.classes import add_label
-from .files.outputs import ARRAYS, IMAGES_HELP, TEXT_HELP, check_count, check_output, path, write_rows
+from .files.outputs import ARRAYS, IMAGES_HELP, TEXT_HELP, check_count, check_output, note_fewer, path, write_rows
 
 if TYPE_CHECKING:
     import torch
@@ -99,6 +99,7 @@ def _write_file(options: argparse.Namespace, source: Source, device: torch.devic
     else:
         given = Images(options.images, source.model.image_shape, options.n)
         n, parts = len(given), given.parts()
+    note_fewer(options.n, n, "images")
     model = source.model.to(device)
     codes = (model.encode(part.to(device)).cpu().numpy() for part in with_progress(parts, n, "images"))
     write_rows(options.out or Path("codes.npz"), "codes", n, codes)
@@ -113,4 +114,5 @@ def _write_sentences(options: argparse.Namespace, source: Source, device: torch.
     model = source.model.to(device)
     codes = (model.encode(lines, label).cpu().numpy() for lines, label in given.parts())
     n = len(given.lines)
+    note_fewer(options.n, n, "sentences")
     write_rows(options.out or Path("codes.npz"), "codes", n, with_progress(codes, n, "sentences"))

@@ -20,6 +20,7 @@ from .files.outputs import (
     check_count,
     check_output,
     check_picture,
+    note_fewer,
     path,
     read_view,
     write_picture,
@@ -30,10 +31,13 @@ if TYPE_CHECKING:
     from .files.source import Source
 
 
+NUMBER = 8  # of pairs
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("source", help="released name, release folder, hub id, run folder or .ckpt file")
-    parser.add_argument("-n", type=int, default=8, metavar="N", help="number of pairs (default: 8)")
+    parser.add_argument("-n", type=int, metavar="N", help=f"number of pairs (default: {NUMBER})")
     parser.add_argument("--steps", type=int, default=8, help="decoded points of each pair, at least 2 (default: 8)")
     parser.add_argument(
         "--images",
@@ -84,12 +88,13 @@ def _interpolate_images(options: argparse.Namespace, source: Source, view: View)
     out = options.out or Path("interpolation.png")
     check_output(out, PICTURES, [options.images])
     if options.images is None:
-        images, classes = read_test_images(source, 2 * options.n, options.root)
+        images, classes = read_test_images(source, 2 * (options.n or NUMBER), options.root)
     else:
-        images, classes = read_images(options.images, source.model.image_shape, 2 * options.n), []
+        images, classes = read_images(options.images, source.model.image_shape, 2 * (options.n or NUMBER)), []
     if len(images) < 2:
         raise ValueError(f"interpolation needs at least two images, got {len(images)}")
     pairs, steps = len(images) // 2, options.steps + 2
+    note_fewer(options.n, pairs, "pairs")
     across = min(pairs, view.columns or 1)
     check_picture(-(-pairs // across) * across * steps, across * steps, source.model.image_shape, view)
     first, last = images[:pairs], images[pairs : 2 * pairs]
@@ -99,16 +104,18 @@ def _interpolate_images(options: argparse.Namespace, source: Source, view: View)
 
 def _interpolate_text(options: argparse.Namespace, source: Source) -> None:
     """Print or write a block of lines for each pair, with an empty line between two blocks."""
-    from .files.sentences import check_text_output, print_or_write, read_test_sentences
+    from .files.sentences import check_text_output, note_unknown, print_or_write, read_test_sentences
 
     if options.out is not None:
         check_text_output(options.out, source)
     label = options.label
     if options.between is not None:
         first, last = ([*side] for side in zip(*options.between, strict=True))
+        note_unknown(source.model.require_vocabulary(), [*first, *last])
     else:
-        lines, labels = read_test_sentences(source, 2 * options.n, options.root)
+        lines, labels = read_test_sentences(source, 2 * (options.n or NUMBER), options.root)
         pairs = len(lines) // 2
+        note_fewer(options.n, pairs, "pairs")
         first, last = lines[:pairs], lines[pairs : 2 * pairs]
         if label is None and labels is not None and source.model.classes:
             label = labels[:pairs]

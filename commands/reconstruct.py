@@ -15,6 +15,7 @@ from .files.outputs import (
     check_count,
     check_output,
     check_picture,
+    note_fewer,
     path,
     read_view,
     write_picture,
@@ -70,6 +71,7 @@ def _reconstruct_images(options: argparse.Namespace, source: Source, view: View)
     images, classes = read_test_images(source, options.n or NUMBER, options.root)
     if not len(images):
         raise ValueError("the data of this prior are codes, without the images; `gumbelzoo decode` shows them")
+    note_fewer(options.n, len(images), "images")
     columns = reconstruction_columns(len(images), view)
     check_picture(2 * -(-len(images) // columns) * columns, columns, source.model.image_shape, view)
     made, name = source.model.reconstruct(images), reconstruction_name(source.model)
@@ -83,6 +85,7 @@ def _reconstruct_text(options: argparse.Namespace, source: Source) -> None:
     if options.out is not None:
         check_text_output(options.out, source, [options.text])
     given = Sentences(source, options, options.n or (None if options.text else NUMBER))
+    note_fewer(options.n, len(given.lines), "sentences")
     pairs = (
         [line, made]
         for lines, label in given.parts()

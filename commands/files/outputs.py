@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import zipfile
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -52,6 +53,12 @@ def check_count(name: str, value: int | None, least: int = 1) -> None:
     if value is not None and not least <= value <= MAX_N:
         shown = str(value) if abs(value) < 10**20 else "a number of many digits"
         raise ValueError(f"{name} must be >= {least} and <= 10^9, got {shown}")
+
+
+def note_fewer(asked: int | None, found: int, things: str) -> None:
+    """Say that there are fewer things than ``-n`` asks for, if it was given."""
+    if asked is not None and found < asked:
+        print(f"-n {asked:,} asks for more {things} than there are: {found:,}", file=sys.stderr)
 
 
 def check_output(out: Path, endings: Collection[str], inputs: Iterable[Path | None] = ()) -> None:

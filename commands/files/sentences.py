@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -11,13 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...data.text.documents import file_lines
+from ...data.text.documents import file_lines, some
 from ...data.text.lines import regular_file
 from ...data.text.tokenization import MAX_LINES
 from ...models.text.vae.sentences import encode_sentences
 from ...pretrained.config import PLACES
 from ...pretrained.paths import whole_file
 from ...pretrained.untrusted import printable
+from ...vocabulary import UNKNOWN, Vocabulary
 from .outputs import TEXTS, check_output, path
 from .source import Source, build_data
 from .terminal import as_line, show
@@ -74,7 +76,19 @@ def read_file(path: Path, model: Any, n: int | None = None) -> list[str]:
             encode_sentences(model.require_vocabulary(), model.max_length, [line.text])
         except ValueError as error:
             raise ValueError(f"{line.file} line {line.number}: {error}") from None
+    note_unknown(model.require_vocabulary(), [line.text for line in lines])
     return [line.text for line in lines]
+
+
+def note_unknown(vocabulary: Vocabulary, lines: Iterable[str]) -> None:
+    """Say which tokens of a user's sentences a model does not know, if it reads them all as ``<unk>``."""
+    if vocabulary.unk is None:
+        return
+    tokens = [token for line in lines for token in vocabulary.split(line)]
+    if unknown := [token for token in tokens if token not in vocabulary.ids]:
+        shown = some([repr(token.strip()[:40]) for token in dict.fromkeys(unknown)])
+        said = f"{len(unknown):,} of {len(tokens):,} words are unknown to the model, which reads {UNKNOWN} for them: "
+        print(printable(said + shown), file=sys.stderr)
 
 
 def read_test_sentences(source: Source, n: int | None, root: str | None = None) -> tuple[list[str], Tensor | None]:

@@ -75,6 +75,22 @@ def test_test_set_is_encoded_and_decoded(release: Path, capfd: pytest.CaptureFix
     assert np.array_equal(np.load("deep/few.npz")["codes"], codes[spread])
 
 
+@one
+def test_fewer_images_than_asked_for(release: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    np.savez("three.npz", images=np.zeros((3, 1, 8, 8), np.float32))
+    encode, interpolate = ([verb, str(release)] for verb in ("encode", "interpolate"))
+    given = ["--images", "three.npz"]
+    for options, said in (
+        ([*encode, "-n", "100000"], "-n 100,000 asks for more images than there are: 200\n"),
+        ([*encode, *given, "-n", "4"], "-n 4 asks for more images than there are: 3\n"),
+        ([*interpolate, *given, "-n", "2"], "-n 2 asks for more pairs than there are: 1\n"),
+    ):
+        assert main(options) == 0
+        error = capfd.readouterr().err
+        assert said in error and error.count("\n") == 1
+    assert main([*interpolate, *given]) == 0 and capfd.readouterr().err == ""
+
+
 @every
 def test_user_images_are_encoded(release: Path) -> None:
     levels = np.random.default_rng(0).integers(0, 256, (3, 8, 8), dtype=np.uint8)

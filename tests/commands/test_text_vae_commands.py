@@ -133,6 +133,34 @@ def test_text_is_reconstructed(release: Path, capfd: Any) -> None:
     assert capfd.readouterr().out.count("\n") == 1 + 32 * 3 - 1
 
 
+def test_unknown_words_are_said(workspace: Path, capfd: Any) -> None:
+    """A model of words reads them all as one; without any, and for test sentences, nothing is said."""
+    torch.manual_seed(0)
+    text: dict[str, Any] = {"vocabulary": {"tokens": ["<eos>", "<unk>", "a", "cat"], "level": "word"}, "max_length": 9}
+    networks: dict[str, Any] = {"generator": {"name": "lstm", "width": 4, "hidden": 6}, "encoder": {"hidden": 4}}
+    model = gumbelzoo.create_model("text_vae", **text, **networks, latent={"name": "gaussian", "latents": 2})
+    gumbelzoo.save_pretrained(model, workspace / "words")
+    Path("known.txt").write_text("a cat\n")
+    Path("others.txt").write_text("a zzqqx cat\nzzqqx dog\n")
+    said = "3 of 5 words are unknown to the model, which reads <unk> for them: 'zzqqx', 'dog'\n"
+    for words in (["interpolate", "words", "--between", "a cat", "a"], ["encode", "words", "--text", "known.txt"]):
+        assert main(words) == 0 and capfd.readouterr().err == ""
+    for verb in ("encode", "reconstruct"):
+        assert main([verb, "words", "--text", "others.txt"]) == 0 and capfd.readouterr().err == said
+    assert main(["interpolate", "words", "--between", "zzqqx a", "zzqqx dog cat"]) == 0
+    assert capfd.readouterr().err == said
+
+
+def test_fewer_sentences_than_asked_for(release: Path, capfd: Any) -> None:
+    Path("lines.txt").write_text("x+x\nx\n")
+    for verb in ("encode", "reconstruct"):
+        assert main([verb, str(release), "--text", "lines.txt", "-n", "5"]) == 0
+        assert capfd.readouterr().err == "-n 5 asks for more sentences than there are: 2\n"
+        assert main([verb, str(release), "--text", "lines.txt", "-n", "2"]) == 0 and capfd.readouterr().err == ""
+    assert main(["interpolate", str(release), "-n", "100000", "--out", "ways.txt"]) == 0
+    assert "-n 100,000 asks for more pairs than there are: " in capfd.readouterr().err
+
+
 def test_classes_by_name_on_the_command_line(workspace: Path, capfd: Any) -> None:
     """Every verb of text takes a name where it takes a number, and names the known ones in one line."""
     torch.manual_seed(0)
