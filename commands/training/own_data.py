@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
@@ -32,6 +33,19 @@ def check_data_module(data: LightningDataModule, model: ZooModel, limit_val_batc
             raise ValueError(f"the data module {name} has no {loader}: {use}")
     if model.batch_key == "tokens" and (missing := [attribute for attribute in TEXT if attribute not in dir(data)]):
         raise ValueError(f"the data module {name} has no {missing[0]}, which text needs; see gumbelzoo.interfaces")
+
+
+def unused_labels(data: Mapping[str, Any], model: ZooModel) -> str:
+    """Return what to say of labels that are given for a model without classes; empty if there are none.
+
+    Args:
+        data: arguments of the data module.
+        model: to be trained on it.
+    """
+    given = [name for name in ("labels", "labels_path") if data.get(name) is not None]
+    if not given or getattr(model, "classes", None) != 0:
+        return ""
+    return f"--data.{given[0]} is not used: the model has no classes; to depend on them it needs --model.classes"
 
 
 class FirstBatches(Callback):

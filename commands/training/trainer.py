@@ -29,7 +29,7 @@ from ..parsing.options import TRAINER_DEFAULTS
 from ..run_folders import runs
 from ..run_folders.names import ROOT
 from .measured import added_metrics, image_metrics, print_metrics, shown_options
-from .own_data import FirstBatches
+from .own_data import FirstBatches, unused_labels
 from .processes import ending_together, is_first, measure_in_one_process
 from .quiet import quiet_lightning
 from .recorder import RunRecorder
@@ -179,6 +179,8 @@ class ZooCLI(LightningCLI):
             model, data = (self.configuration.sections[name].kind for name in ("model", "data"))
             self.model = model(**model.resolve(arguments["model"], load))
             self.datamodule = data(**arguments["data"])
+            if (unused := unused_labels(arguments["data"], self.model)) and self.subcommand == "fit" and is_first():
+                print(unused, file=sys.stderr)
         check_model(self.config[self.subcommand].trainer, self.model, self.datamodule)
         if self.subcommand == "fit" and options.compile:
             compile_networks(self.model)

@@ -26,6 +26,18 @@ WEATHER = {
 }
 
 
+@pytest.mark.parametrize(("options", "said"), [([], True), (["--model.classes=2"], False)])
+def test_labels_of_a_model_without_classes_are_said(
+    options: list[str], said: bool, workspace: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("tab.txt").write_text("".join(f"{'pos' if i % 2 else 'neg'}\tline number {i}\n" for i in range(100)))
+    small = ["--model.generator={name: lstm, width: 4, hidden: 4}", "--trainer.max_steps=1", "--data.batch_size=20"]
+    data = ["--data=text", "--data.name=text", "--data.path=tab.txt", "--data.labels=tab", *small, *options]
+    assert main(["fit", "--model=text_gan", "--trainer.limit_val_batches=0", *data]) == 0
+    line = "--data.labels is not used: the model has no classes; to depend on them it needs --model.classes\n"
+    assert (line in capfd.readouterr().err) is said
+
+
 def test_own_labelled_text_to_a_colleague(
     workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
