@@ -9,7 +9,9 @@ from torch import Tensor
 
 
 def check_logits(logits: Tensor, name: str = "logits") -> Tensor:
-    """Return ``logits``; ValueError unless they are floating point and have a class."""
+    """Return ``logits``; ValueError unless they are a tensor, floating point, and have a class."""
+    if not isinstance(logits, Tensor):
+        raise ValueError(f"{name} must be a tensor, got {type(logits).__name__}; use torch.as_tensor({name})")
     if not logits.is_floating_point():
         raise ValueError(f"{name} must be floating point, got {logits.dtype}; use {name}.float()")
     if not torch.jit.is_tracing() and (not logits.ndim or not logits.shape[-1]):

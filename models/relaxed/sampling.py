@@ -188,14 +188,21 @@ def mask_logits(logits: Float[Tensor, "*b k"], mask: Bool[Tensor, "*m"] | None) 
     """Set logits ``... k`` to -inf where the boolean ``mask`` is False.
 
     Raises:
-        ValueError: logits that are not floating point or have no class, a mask that is not boolean.
+        ValueError: logits that are no tensor, not floating point or have no class, a mask that is not boolean or of
+            another shape.
     """
     check_logits(logits)
     if mask is None:
         return logits
     if mask.dtype != torch.bool:
         raise ValueError(f"mask must be boolean, True where a class is allowed, got {mask.dtype}; use mask.bool()")
-    return logits.masked_fill(~mask, -math.inf)
+    try:
+        return logits.masked_fill(~mask, -math.inf)
+    except RuntimeError as error:
+        raise ValueError(
+            f"mask must broadcast to logits of shape {tuple(logits.shape)} on {logits.device}, got shape "
+            f"{tuple(mask.shape)} on {mask.device}"
+        ) from error
 
 
 def _compute(logits: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ def select(z: Tensor, values: Tensor, *, one_hot: bool = False) -> Tensor:
     if values.ndim < 2 or (relaxed and (not z.ndim or z.shape[-1] != values.shape[-2])):
         raise ValueError(
             f"select needs z of shape (..., n) or codes, and values of shape (..., n, d); got {tuple(z.shape)} and "
-            f"{tuple(values.shape)}"
+            f"{tuple(values.shape)}" + ("; one number each is values[:, None]" if values.ndim == 1 else "")
         )
     leading = z.shape[:-1] if relaxed else z.shape
     try:

@@ -47,6 +47,8 @@ def cost_per_example(cost: Cost, axes: int) -> Cost:
 
     def checked(z: Tensor) -> Tensor:
         value = cost(z)
+        if not isinstance(value, Tensor):
+            raise ValueError(f"cost must return a tensor of one value per example, got {type(value).__name__}")
         if 0 < value.ndim <= (leading := z.ndim - axes):
             raise ValueError(
                 f"cost must return one value per sample and example, a leading part of {tuple(z.shape[:-1])} longer "

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ....ranges import check_sizes
 from ..checks import check_codes, check_finite, check_logits, readable
 
 
 def check_k(k: int) -> int:
     """Return k; ValueError unless it is a whole number >= 1."""
-    check_sizes(k=k)
+    if type(k) is not int or k < 1:
+        raise ValueError(f"k must be a whole number >= 1, got {k}")
     return k
 
 

@@ -1,5 +1,8 @@
 """Interface of the layer: modes, masks, temperatures, noise, errors, numerics."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from gumbelzoo.models.relaxed import ESTIMATORS, RelaxedCategorical
@@ -287,3 +290,39 @@ def test_temperature_is_learned_or_refused(name: str) -> None:
     assert layer.log_temperature is not None
     assert layer.log_temperature.grad is not None
     assert layer.log_temperature.grad.abs() > 0
+
+
+MISTAKES = """
+import numpy as np, torch
+from gumbelzoo.models.relaxed import RelaxedCategorical, RelaxedSubset, select
+layer, logits = RelaxedCategorical(), torch.randn(4, 3, requires_grad=True)
+for mistake in (
+    lambda: layer(np.zeros((2, 3))),
+    lambda: RelaxedSubset(2)([1.0, 2.0]),
+    lambda: layer.expectation(logits, lambda z: None),
+    lambda: RelaxedCategorical("reinforce").expectation(logits, lambda z: 3.0),
+    lambda: layer(logits, mask=torch.ones(4, 2, dtype=torch.bool)),
+    lambda: RelaxedSubset([1, 2]),
+    lambda: select(layer(logits), torch.randn(3)),
+):
+    try:
+        mistake()
+    except ValueError as error:
+        print(error)
+"""
+SAID = [
+    "logits must be a tensor, got ndarray; use torch.as_tensor(logits)",
+    "logits must be a tensor, got list; use torch.as_tensor(logits)",
+    "cost must return a tensor of one value per example, got NoneType",
+    "cost must return a tensor of one value per example, got float",
+    "mask must broadcast to logits of shape (4, 3) on cpu, got shape (4, 2) on cpu",
+    "k must be a whole number >= 1, got [1, 2]",
+    "select needs z of shape (..., n) or codes, and values of shape (..., n, d); got (4, 3) and (3,); "
+    "one number each is values[:, None]",
+]
+
+
+def test_what_is_no_tensor_is_one_line() -> None:
+    """In a process of its own: here beartype would refuse it."""
+    done = subprocess.run([sys.executable, "-c", MISTAKES], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == SAID
