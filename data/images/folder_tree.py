@@ -77,8 +77,8 @@ def read_tree(folder: Path) -> PictureTree:
     if len(rest) <= len(held_out):
         first = next((f", such as {name or folder} ({why})" for name, why in left_out.items()), "")
         raise ValueError(
-            f"{folder} has {len(files)} pictures, too few for a training, a validation and a test split; give more, or "
-            f"another folder ({len(left_out)} files are left out{first})"
+            f"{folder} has too few pictures for a training, a validation and a test split, {len(files)}; give more, or "
+            f"another folder (files left out: {len(left_out)}{first})"
         )
     part_of |= hold_out_by_hash(rest, held_out)
     parts: tuple[list[PictureFile], ...] = ([], [], [])

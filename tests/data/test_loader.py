@@ -112,7 +112,10 @@ def test_mid_epoch_state_of_another_layout_raises(change):
         ({"batch_size": 0}, "batch_size must be >= 1"),
         ({"seed": -1}, "seed >= 0"),
         ({"batch_size": 60, "shuffle": True, "world_size": 2}, "set --data.batch_size=51 or less"),
-        ({"n": 45, "batch_size": 64, "shuffle": True}, "45 examples .* a batch of 64; set --data.batch_size=45 or less"),
+        (
+            {"n": 45, "batch_size": 64, "shuffle": True},
+            "45 examples .* a batch of 64; set --data.batch_size=45 or less",
+        ),
         ({"n": 1, "batch_size": 1, "shuffle": True, "world_size": 2}, "use fewer processes"),
         ({"n": 1, "world_size": 2}, "empty batch"),
         ({"n": 3, "batch_size": 1, "world_size": 2}, "empty batch"),

@@ -98,7 +98,9 @@ def test_inverted_bytes_are_found(run: Path) -> None:
     content[place : place + 200] = bytes(255 - byte for byte in content[place : place + 200])
     path.write_bytes(content)
     torch.load(path, weights_only=True)
-    with pytest.raises(ValueError, match=r"^[^\n]*best\.ckpt is damaged [^\n]*checksum of [^\n]* is wrong; copy it again"):
+    with pytest.raises(
+        ValueError, match=r"^[^\n]*best\.ckpt is damaged [^\n]*checksum of [^\n]* is wrong; copy it again"
+    ):
         gumbelzoo.load(run)
 
 

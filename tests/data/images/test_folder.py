@@ -244,7 +244,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a name with NUL": ({"path": "a\0b"}, "there is no folder"),
     "no user": ({"path": "~nobody-of-that-name/x"}, "there is no folder"),
     "a file": ({"path": "file.txt"}, r"'file\.txt' is a file; data\.path must be the folder"),
-    "no pictures": ({"path": "."}, r"has 0 pictures, too few.*\(1 files are left out, such as file\.txt"),
+    "no pictures": ({"path": "."}, r"has too few pictures .*, 0; give more, .*\(files left out: 1, such as file\.txt"),
     "size 0": ({"path": ".", "size": 0}, "size must be from 1 to 2048, got 0"),
     "two channels": ({"path": ".", "channels": 2}, r"channels must be 1 \(grey\) or 3 \(colour\), got 2"),
     "colour binarized": ({"path": ".", "binarization": "static"}, "folder is in colour and cannot be binarized"),
