@@ -33,11 +33,14 @@ def find_config(value: str) -> Path:
     """Return the file that ``--config`` means: a file of the user's, else the packaged one of that name.
 
     Raises:
+        FileNotFoundError: a path at which there is no file.
         ValueError: neither a file nor a name; the nearest name is given.
     """
     path = user_path(value)
     if path.is_file():
         return path
+    if path.name != value and path.stem not in config_names():
+        raise FileNotFoundError(f"there is no file '{value}'; `list configs` names what comes with gumbelzoo")
     if path.stem not in config_names():
         raise ValueError(unknown_name("configuration", value, config_names()))
     if value != path.stem:

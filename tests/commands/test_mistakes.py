@@ -20,6 +20,7 @@ MISTAKES = {
     "no command of that name": (["fti"], 2, "did you mean 'fit'?"),
     "nothing to fit": (["fit"], 2, "nothing says which model and data to use; add --config configs/catvae_digits.yaml"),
     "missing configuration": (["fit", "--config", "nope.yaml"], 2, "nope.yaml"),
+    "run without its configuration": (["fit", "--config", "runs/catvae_digit/1"], 2, "no file 'runs/catvae_digit/1'"),
     "configuration misspelt": (["fit", "--config", "catvae_digit"], 2, "did you mean 'catvae_digits'?"),
     "configuration without value": (["fit", "--config"], 2, "--config needs a value"),
     "not YAML": (["fit", "--config", "broken.yaml"], 2, "broken.yaml: it is no YAML"),
