@@ -50,7 +50,7 @@ def vae(workspace: Path) -> Path:
         "decoder": mlp,
     }
     model = gumbelzoo.create_model("categorical_vae", **arguments)
-    data = {"class": "images", "arguments": {"name": "digits", "binarization": "none"}}
+    data = {"class": "images", "arguments": {"name": "digits", "binarization": "threshold"}}
     return gumbelzoo.save_pretrained(model, workspace / "vae", data=data)
 
 
