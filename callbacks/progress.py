@@ -74,6 +74,7 @@ class ProgressBar(TQDMProgressBar):
 def _begun(trainer: Trainer) -> str:
     """Folder of the run, its data and length, and when the next line comes."""
     data = trainer.datamodule  # type: ignore[attr-defined]
+    name = getattr(data, "name", None) or type(data).__name__
     limits = {"epochs": trainer.max_epochs, "steps": trainer.max_steps}
     most = " or ".join(f"{number:,} {unit}" for unit, number in limits.items() if number not in (None, -1))
     length = f"{trainer.num_training_batches:,} batches an epoch" + (f", at most {most}" if most else "")
@@ -84,7 +85,7 @@ def _begun(trainer: Trainer) -> str:
         next_line = f"a line after each validation, every {batches:,} batches"
     else:
         next_line = "a line after each validation" + (f", every {epochs} epochs" if epochs != 1 else "")
-    return f"training {trainer.default_root_dir} on {getattr(data, 'name', type(data).__name__)}: {length}; {next_line}"
+    return f"training {trainer.default_root_dir} on {name}: {length}; {next_line}"
 
 
 def _validation(trainer: Trainer) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from gumbelzoo.data.base import register_data
 
 @register_data("own_pairs", keys=("image", "label"))
 class Pairs(LightningDataModule):
-    """Pairs of dark images and their classes.
+    """Pairs of binary images and their classes.
 
     Args:
         rows: number of images of each split.
@@ -39,13 +39,14 @@ class Pairs(LightningDataModule):
         levels: darkest and brightest one.
     """
 
-    def __init__(self, rows: int = 40, folder: str | None = None, levels: list[float] = [0.0, 0.5]) -> None:
+    def __init__(self, rows: int = 40, folder: str | None = None, levels: list[float] = [0.0, 1.0]) -> None:
         super().__init__()
         self.rows, self.levels = rows, levels
 
     def setup(self, stage: str) -> None:
         low, high = self.levels
-        images = low + (high - low) * torch.rand(self.rows, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+        noise = torch.rand(self.rows, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+        images = low + (high - low) * (noise > 0.75)
         self.split = TensorDataset(images, torch.arange(self.rows) % 3)
 
     def train_dataloader(self) -> DataLoader:
@@ -170,7 +171,7 @@ def test_own_model_on_own_tuples(write: Callable[[str], None], forget: Callable[
         assert main([*command, *PLUGIN]) == 0
     config = json.loads(Path("release/config.json").read_text())
     assert (config["model"], config["plugins"], config["test"]["batches"]) == ("own_rates", ["my_data"], 2)
-    assert config["data"] == {"class": "own_pairs", "arguments": {"rows": 40, "levels": [0.0, 0.5]}}
+    assert config["data"] == {"class": "own_pairs", "arguments": {"rows": 40, "levels": [0.0, 1.0]}}
     facts = {"data set": "own_pairs", "source": "my_data.Pairs", "licence": "unknown"}
     assert config["test"]["metadata"] == facts
     assert str(Path.cwd()) not in Path("release/README.md").read_text()
@@ -220,7 +221,7 @@ REFUSED = {
         "Pairs.val_dataloader: a batch has 1 values",
     ),
     "levels up to 255": (
-        DATA.replace("[0.0, 0.5]", "[0.0, 255.0]"),
+        DATA.replace("[0.0, 1.0]", "[0.0, 255.0]"),
         "Pairs.train_dataloader: training images must be floating point in [0, 1]",
     ),
     "images of another shape": (
