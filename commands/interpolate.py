@@ -87,10 +87,11 @@ def _interpolate_images(options: argparse.Namespace, source: Source, view: View)
 
     out = options.out or Path("interpolation.png")
     check_output(out, PICTURES, [options.images])
+    number = 2 * (options.n or NUMBER)
     if options.images is None:
-        images, classes = read_test_images(source, 2 * (options.n or NUMBER), options.root)
+        images, classes = read_test_images(source, number, options.root)
     else:
-        images, classes = read_images(options.images, source.model.image_shape, 2 * (options.n or NUMBER)), []
+        images, classes = read_images(options.images, source.model.image_shape, number), []
     if len(images) < 2:
         raise ValueError(f"interpolation needs at least two images, got {len(images)}")
     pairs, steps = len(images) // 2, options.steps + 2

@@ -28,8 +28,8 @@ def check_codes(codes: Tensor) -> Tensor:
     return codes.long()
 
 
-def check_codes_in_range(codes: Tensor, n: int) -> Tensor:
-    """Return codes as int64, checked on the CPU to be in [0, n); elsewhere others become an index that is none.
+def check_indices(codes: Tensor, n: int) -> Tensor:
+    """Return codes as int64 indices of n values; values are read on the CPU, elsewhere one outside becomes no index.
 
     Raises:
         ValueError: codes that are not whole numbers, or outside [0, n).

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import check_codes_in_range
+from .checks import check_indices
 from .sampling import argmax
 
 
@@ -55,7 +55,7 @@ def select(z: Tensor, values: Tensor, *, one_hot: bool = False) -> Tensor:
             "insert axes of 1 with unsqueeze"
         ) from error
     if not relaxed:
-        return _gather(check_codes_in_range(z, values.shape[-2]), values, batch)
+        return _gather(check_indices(z, values.shape[-2]), values, batch)
     if one_hot:
         return _SelectOneHot.apply(z.expand(*batch, z.shape[-1]), values)
     if values.ndim == 2:

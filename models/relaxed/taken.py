@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from .checks import check_codes_in_range, check_logits
+from .checks import check_indices, check_logits
 
 
 def exclude_taken(logits: Tensor, *taken: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ def exclude_taken(logits: Tensor, *taken: Tensor) -> Tensor:
     lowered = logits.to(compute)
     for z in taken:
         if not z.is_floating_point():
-            gone = torch.arange(k, device=z.device) == check_codes_in_range(z, k)[..., None]
+            gone = torch.arange(k, device=z.device) == check_indices(z, k)[..., None]
             lowered = lowered.masked_fill(gone, -math.inf)
             continue
         if not z.ndim or z.shape[-1] != k:
