@@ -75,9 +75,9 @@ def _begun(trainer: Trainer) -> str:
     """Folder of the run, its data and length, and when the next line comes."""
     data = trainer.datamodule  # type: ignore[attr-defined]
     name = getattr(data, "name", None) or type(data).__name__
-    limits = {"epochs": trainer.max_epochs, "steps": trainer.max_steps}
-    most = " or ".join(f"{number:,} {unit}" for unit, number in limits.items() if number not in (None, -1))
-    length = f"{trainer.num_training_batches:,} batches an epoch" + (f", at most {most}" if most else "")
+    limits = {"epoch": trainer.max_epochs, "step": trainer.max_steps}
+    most = " or ".join(_count(number, unit) for unit, number in limits.items() if number not in (None, -1))
+    length = f"{_count(trainer.num_training_batches, 'batch', 'es')} an epoch" + (f", at most {most}" if most else "")
     batches, epochs = trainer.val_check_batch, trainer.check_val_every_n_epoch
     if not trainer.enable_validation:
         next_line = "no line before the end, since nothing is validated"
@@ -86,6 +86,10 @@ def _begun(trainer: Trainer) -> str:
     else:
         next_line = "a line after each validation" + (f", every {epochs} epochs" if epochs != 1 else "")
     return f"training {trainer.default_root_dir} on {name}: {length}; {next_line}"
+
+
+def _count(number: int | float, unit: str, plural: str = "s") -> str:
+    return f"{number:,} {unit}{plural if number != 1 else ''}"
 
 
 def _validation(trainer: Trainer) -> dict[str, Any]:

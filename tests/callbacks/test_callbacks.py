@@ -201,6 +201,7 @@ def test_line_of_metrics_without_a_terminal(workspace: Path, capfd: pytest.Captu
     ("changes", "said"),
     [
         ({"max_steps": 9000, "max_epochs": -1}, "at most 9,000 steps; a line after each validation"),
+        ({"num_training_batches": 1, "max_epochs": 1}, "at most 1 epoch; a line after each validation"),
         ({"val_check_batch": 5}, "every 5 batches"),
         ({"val_check_batch": 500, "check_val_every_n_epoch": None}, "every 500 batches"),
         ({"check_val_every_n_epoch": 10}, "every 10 epochs"),
@@ -218,7 +219,8 @@ def test_line_when_training_begins(
     vars(trainer).update(state | changes)
     ProgressBar().on_train_start(trainer, MODULE)
     printed = capsys.readouterr().err
-    assert printed.startswith("training runs/tiny/1 on digits: 13 batches an epoch, at most ")
+    batches = "1 batch" if trainer.num_training_batches == 1 else "13 batches"
+    assert printed.startswith(f"training runs/tiny/1 on digits: {batches} an epoch, at most ")
     assert printed.endswith(f"{said}\n") and printed.count("\n") == 1
     trainer.is_global_zero = False
     ProgressBar().on_train_start(trainer, MODULE)
