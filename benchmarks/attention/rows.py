@@ -29,6 +29,7 @@ class Row:
         relaxed: has a temperature.
         entropy: initial reward per nat, before it is searched.
         note: text of the column ``note``.
+        rates: learning rates of the search.
     """
 
     section: str
@@ -36,6 +37,7 @@ class Row:
     relaxed: bool = False
     entropy: float = 0.0
     note: str = ""
+    rates: Sequence[float] = LEARNING_RATES
 
     def options(self, rate: float, temperature: float | None, entropy: float | None = None) -> list[str]:
         """Return the options of ``fit`` for a choice of the search."""
@@ -60,7 +62,7 @@ class Row:
     def choices(self) -> list[Choice]:
         """Learning rates and temperatures of the search."""
         temperatures: Sequence[float | None] = TEMPERATURES if self.relaxed else (None,)
-        return [Choice(rate, temperature) for rate in LEARNING_RATES for temperature in temperatures]
+        return [Choice(rate, temperature) for rate in self.rates for temperature in temperatures]
 
 
 def _bound(estimator: str, note: str = "", relaxed: bool = False) -> Row:

@@ -11,12 +11,11 @@ from gumbelzoo.benchmarks.attention.rows import (
     BATCH_SIZE,
     ENTROPIES,
     ENTROPY,
-    LEARNING_RATES,
     SEEDS,
     TEMPERATURES,
     TUNING_SEED,
 )
-from gumbelzoo.benchmarks.attention.scenes_rows import ROWS, STEPS, TUNING_STEPS
+from gumbelzoo.benchmarks.attention.scenes_rows import LEARNING_RATES, ROWS, STEPS, TUNING_STEPS
 from gumbelzoo.benchmarks.common.pages import markdown_table
 from gumbelzoo.benchmarks.common.table import Record, at_edge, budget, not_run, section_parts
 from gumbelzoo.data import PairData
@@ -48,6 +47,7 @@ parameters in every row.
   per nat. It is selected from {ENTROPIES} after {STEPS:,} steps, like the others, which were selected before it with a
   reward of {ENTROPY:g}.
 - `minutes` of one run on one thread, on the wall clock of a busy machine.
+- All runs are older than a mend by which baselines do not see padding, and were not run again.
 
 The same command resumes: `python benchmarks/attention/scenes.py`."""
 

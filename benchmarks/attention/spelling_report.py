@@ -16,12 +16,13 @@ from gumbelzoo.plots import BLUE, plot
 
 WORDS, PHONES = "test/sequence_error", "test/token_error"
 GOAL = 34.0  # wrong words of soft attention, percent
+FEWER = 0.3  # of the marginal, points
 HEAD = f"""\
 Words of the CMU Pronouncing Dictionary and their phones, without stress, split once, by word
 (`data/pairs/cmudict.py`). A bidirectional LSTM reads the letters, an LSTM of 128 writes the phones. {EPOCHS} epochs of
 106,861 words in batches of {BATCH_SIZE}, AdamW with a cosine schedule and a learning rate of {LEARNING_RATE:g}, as many
-parameters in every row. Nothing was searched but the reward of entropy. That `vimco_4` is a row was decided in
-trials of three epochs with seed 0.
+parameters in every row. Nothing was searched but the reward of entropy, by trials whose minutes are not counted. That
+`vimco_4` is a row was decided in trials of three epochs with seed 0.
 
 - `words wrong`, `phones wrong`: of the test set, against the nearest of several pronunciations, the most probable phone
   at each step, in percent; mean and standard error over the seeds ({", ".join(map(str, SEEDS))}).
@@ -30,7 +31,8 @@ trials of three epochs with seed 0.
   `marginal` with the same seed.
 - Rows that are trained by a bound have a reward for the entropy of each choice, which falls to 0 from {ENTROPY:g}
   per nat. It was selected for `reinforce_leave_one_out` by the validation NLL of two epochs with seed 9, which is not
-  reported: 0.2852 from 0.1, 0.3005 from 0.3 and 0.5035 from 1; for `vimco_4` on the [enciphered strings](attention.md).
+  reported: 0.2852 from 0.1, 0.3005 from 0.3 and 0.5035 from 1. `vimco_4` has the same without a search of its own.
+- Of 15 runs 13 are older than a mend by which baselines do not see padding, and were not run again.
 - `minutes` of one run on one thread, on the wall clock of a busy machine.
 - Published, on other splits: 33.9% of words wrong for a weighted transducer and 30.2% for a transformer of 3 x 256
   (cmusphinx/g2p-seq2seq), about 34% for a small LSTM with attention.
@@ -85,8 +87,9 @@ def goals(record: Record) -> str:
     lines = [f"- `soft`, at most {GOAL:g}% of words wrong: {wrong:.2f}%. {goal_mark(wrong <= GOAL)}"]
     own, other = seeds_of(soft, WORDS), seeds_of(marginal, WORDS)
     fewer = [100 * (own[seed] - other[seed]) for seed in own if seed in other]
+    mark = verdict(fewer) if statistics.mean(fewer) >= FEWER else goal_mark(False)
     lines.append(
-        f"- `marginal` has fewer words wrong than `soft`: by {mean_and_error(fewer, 2)} points. {verdict(fewer)}"
+        f"- `marginal` has {FEWER:g} points of wrong words fewer than `soft`: {mean_and_error(fewer, 2)}. {mark}"
     )
     excess = [value - 100 for value in relative(soft, record)]
     lines.append(
@@ -97,8 +100,9 @@ def goals(record: Record) -> str:
     if above:
         best = min(above, key=lambda name: statistics.mean(above[name]))
         mark = goal_mark(statistics.mean(above[best]) <= 2)
-        difference = f"{mean_and_error(above[best], 2)}% above"
-        lines.append(f"- Best sampler within 2% of `marginal`: `{best}`, {difference}. {mark}")
+        lines.append(
+            f"- Best sampler within 2% of `marginal`: `{best}`, {mean_and_error(above[best], 2)}% above. {mark}"
+        )
     return "\n".join(lines)
 
 

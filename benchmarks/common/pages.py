@@ -17,6 +17,12 @@ def mean_and_error(values: Sequence[float], digits: int) -> str:
     return f"{statistics.mean(values):.{digits}f}{error}"
 
 
+def difference(values: Sequence[float], others: Sequence[float]) -> tuple[float, float]:
+    """Return the difference of two means, and its standard error; both have two values or more."""
+    error = sum(statistics.variance(found) / len(found) for found in (values, others)) ** 0.5
+    return statistics.mean(values) - statistics.mean(others), error
+
+
 def goal_mark(is_reached: bool) -> str:
     """Return the words after a goal that is reached, or not."""
     return "Reached." if is_reached else "**Not reached.**"

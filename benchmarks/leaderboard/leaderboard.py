@@ -1,4 +1,4 @@
-"""Leaderboard: every gradient estimator on one categorical VAE, with the same budget.
+"""Leaderboard: every gradient estimator on one categorical VAE, with as many steps.
 
     python benchmarks/leaderboard/leaderboard.py run --out runs/leaderboard   # hours; the same command resumes
     python benchmarks/leaderboard/leaderboard.py run --only rebar reinmax --workers 2   # some rows, two processes
@@ -51,8 +51,11 @@ steps of 100 images; AdamW with 500 warm-up steps and a cosine schedule, for eve
 - `bound`: bound on the negative log-likelihood in nats, on the whole test set, with discrete latents and m = 1000; mean
   and standard error over seeds; lower is better. `ELBO`: the negative ELBO, likewise.
 - `temperature` is selected from {TEMPERATURES}, then `learning rate` from {LEARNING_RATES}, by the validation ELBO
-  after {TUNING_STEPS:,} steps.
-- `step`: time of a training step relative to `gumbel_softmax` (one thread, medians of interleaved measurements).
+  after {TUNING_STEPS:,} steps with seed 0, which is one of those reported. So a row with a temperature has a larger
+  search than one without.
+- `step`: time of a training step relative to `gumbel_softmax` (one thread, medians of interleaved measurements). Rows
+  have as many steps, so those with more evaluations of the cost have more time. That of `arsm` is of an earlier
+  implementation.
 - `log-variance`: natural logarithm of the variance of the loss's gradient with respect to a logit of q(z | x), at the
   weights of `{REFERENCE}`, which is seed 0 of `gumbel_softmax`.
 - `published`: Jang et al. 2017, table 1, the same protocol with another network and optimizer (DARN: 128.8).

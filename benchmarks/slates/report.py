@@ -55,6 +55,7 @@ of their own.
 - `learning rate` and `temperature` are selected from {LEARNING_RATES} and {TEMPERATURES} by the validation share in
   environment 0 after {TUNING_STEPS} steps, with seed {TUNING_SEED}, which is not reported.
 - `minutes` of one run on one thread, on the wall clock of a busy machine.
+- Rows with a learned baseline are older than a mend of its loss, and were not run again.
 - White box: the gradient of the known reward. Black box: purchases 0 or 1, drawn once for every slate; other estimators
   than REINFORCE ascend the reward that a critic predicts.
 - `concrete` draws as `gumbel_softmax` does, and differs only in a KL that is not used here. `vimco` is for multi-sample

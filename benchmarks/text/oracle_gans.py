@@ -82,8 +82,8 @@ held-out sentences against samples of the generator; chance is 0.5. `python benc
 page."""
 
 TRIED_HEAD = f"""\
-Each row changes one thing in the Gumbel GAN (relativistic loss, straight-through Gumbel-Softmax samples, temperature 1
-to 0.3, learning rates of 1e-3, 200 steps); seed {SEEDS[0]}, learned reward, alpha 1."""
+Each row changes one or two things in the Gumbel GAN (relativistic loss, straight-through Gumbel-Softmax samples,
+temperature 1 to 0.3, learning rates of 1e-3, 200 steps); seed {SEEDS[0]}, learned reward, alpha 1."""
 
 
 def main() -> None:

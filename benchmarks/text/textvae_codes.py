@@ -17,7 +17,7 @@ DRAWS = 8  # of the code of each validation caption, of which there are few
 def code_figures(run: Path, seed: int) -> dict[str, float]:
     """Return what fresh critics tell of the codes of a run's best model; 0.5 is chance.
 
-    - ``held_out_accuracy``: codes of validation captions from draws of the prior, by a critic that has learned from
+    - ``validation_accuracy``: codes of validation captions from draws of the prior, by a critic that has learned from
       codes of training captions. Both are of one file.
     - ``files_accuracy``: codes of test captions from codes of training captions, by a critic on codes of captions that
       it has not seen. Codes that follow the prior on one file cannot follow it on the other where this is high.
@@ -32,7 +32,7 @@ def code_figures(run: Path, seed: int) -> dict[str, float]:
     held_out = codes(model, data.splits.valid, DRAWS)
     critic = fresh_critic(train, prior(model, len(train)))
     return {
-        "held_out_accuracy": accuracy(critic, held_out, prior(model, len(held_out))),
+        "validation_accuracy": accuracy(critic, held_out, prior(model, len(held_out))),
         "files_accuracy": two_sample_accuracy(codes(model, data.splits.test, 1), train),
     }
 

@@ -31,17 +31,17 @@ COLUMNS = {  # metric and decimals
     "active_latents": 0,
     "perplexity": 2,
     "critic_accuracy": 3,
-    "held_out_accuracy": 3,
+    "validation_accuracy": 3,
     "files_accuracy": 3,
     "bleu_4": 3,
     "self_bleu_4": 3,
 }
 EXCESS, LEAST_KL, LEAST_SHUFFLE, LEAST_INFORMATION, NEAR, FOOLED = 0.5, 3.0, 2.0, 2.0, 1.0, 0.55
 HEAD = f"""\
-Image captions, 10,000 for training and 10,000 for test, by the configuration `textvae_captions`: an LSTM of 128 that is
-given z at every input, and a GRU encoder. 3 latents of 16 categories and {FREE_BITS:g} free bits (in nats) where
-nothing else is said. The language model is the same LSTM without z, with its own dropout, weight decay and number of
-epochs, selected before by validation NLL; `best.ckpt` is that of the validation ELBO, or NLL.
+Image captions, 9,000 for training, 1,000 for validation and 10,000 for test, by the configuration `textvae_captions`:
+an LSTM of 128 that is given z at every input, and a GRU encoder. 3 latents of 16 categories and {FREE_BITS:g} free bits
+(in nats) where nothing else is said. The language model is the same LSTM without z, with its own dropout, weight decay
+and number of epochs, selected before by validation NLL; `best.ckpt` is that of the validation ELBO, or NLL.
 
 - All figures are in nats per test sentence with its EOS. `bound`: importance-weighted bound on -log p(x), 500 exact
   draws, on 1,000 test sentences that are always the same; lower is better. `above`: by how much it exceeds the NLL of
@@ -50,10 +50,11 @@ epochs, selected before by validation NLL; `best.ckpt` is that of the validation
 - `mutual_information` of z and the sentence, among the 1,000: at most log 1000 = 6.91, and never negative.
 - `shuffle_cost`: what -log p(x | z) loses if z is that of another sentence. A model that ignores z loses nothing.
 - Only for the adversarial row, accuracies of fresh critics on codes that they have not seen; 0.5 is chance.
-  `critic_accuracy`: codes of test captions from the prior. `held_out_accuracy`: codes of captions of the file of
-  training, but held out, from the prior. `files_accuracy`: codes of test captions from those of training captions. The
-  two files have other captions: codes that follow the prior on one do not on the other. The set-up of this row was
-  selected with seed 3, which is not reported.
+  `critic_accuracy`: codes of test captions from the prior. `validation_accuracy`: codes of validation captions, which
+  are of the file of training, from the prior; they also select `best.ckpt`. `files_accuracy`: codes of test captions
+  from those of training captions. The two files have other captions: codes that follow the prior on one do not on the
+  other. The set-up of this row was selected by about 22 trials with seed 3, which is not reported; the other rows had
+  none, and the minutes of these trials are not counted.
 - Seeds {", ".join(map(str, SEEDS))}, mean and standard error; rows of the curve over free bits, and two controls,
   have one. With 8 free bits the KL of categories is never paid: `categorical_8` is the autoencoder.
 - `minutes` of one run on one thread, on the wall clock of a busy machine.
@@ -107,14 +108,17 @@ def goals(record: Record) -> str:
     if MODEL not in record:
         return "Not measured yet."
     lines = []
-    for name in (name for name in record if ROWS[name].section == CATEGORICAL and len(ROWS[name].seeds) > 1):
-        found = [statistics.mean(above(record[name], record) or [0.0]), *means(record[name], "kl", "shuffle_cost")]
-        reached = found[0] <= EXCESS and found[1] >= LEAST_KL and found[2] >= LEAST_SHUFFLE
+    names = [name for name in record if ROWS[name].section == CATEGORICAL and len(ROWS[name].seeds) > 1]
+    for name in names:
+        excess = above(record[name], record)
+        kl, cost, information = means(record[name], "kl", "shuffle_cost", "mutual_information")
+        reached = bool(excess) and statistics.mean(excess) <= EXCESS and kl >= LEAST_KL and cost >= LEAST_SHUFFLE
         lines.append(
             f"- `{name}`: at most {EXCESS} above the language model, a KL of {LEAST_KL:g} or more, a shuffle cost of "
-            f"{LEAST_SHUFFLE:g} or more: {found[0]:.2f}, {found[1]:.2f}, {found[2]:.2f}. {goal_mark(reached)}"
+            f"{LEAST_SHUFFLE:g} or more: {mean_and_error(excess, 2)}, {kl:.2f}, {cost:.2f}. {goal_mark(reached)} With "
+            f"mutual information of {LEAST_INFORMATION:g} or more besides: {information:.2f}. "
+            f"{goal_mark(reached and information >= LEAST_INFORMATION)}"
         )
-    names = [name for name in record if ROWS[name].section == CATEGORICAL and len(ROWS[name].seeds) > 1]
     if names and "gaussian" in record:
         best = min(names, key=lambda name: means(record[name], "bound")[0])
         difference = means(record[best], "bound")[0] - means(record["gaussian"], "bound")[0]
@@ -123,14 +127,16 @@ def goals(record: Record) -> str:
             f"{difference:+.2f}. {goal_mark(difference <= NEAR)}"
         )
     if "adversarial" in record:
-        held, test, files = means(record["adversarial"], "held_out_accuracy", "critic_accuracy", "files_accuracy")
-        information, cost = means(record["adversarial"], "mutual_information", "shuffle_cost")
-        reached = held <= FOOLED and information >= LEAST_INFORMATION and cost >= LEAST_SHUFFLE
+        test, files, information, cost = means(
+            record["adversarial"], "critic_accuracy", "files_accuracy", "mutual_information", "shuffle_cost"
+        )
+        validation = list(values(record["adversarial"], "validation_accuracy").values())
+        reached = test <= FOOLED and information >= LEAST_INFORMATION and cost >= LEAST_SHUFFLE
         lines.append(
-            f"- `adversarial`: a fresh critic's accuracy at most {FOOLED} on held-out captions of training's file, "
-            f"with mutual information of {LEAST_INFORMATION:g} and a shuffle cost of {LEAST_SHUFFLE:g} or more: "
-            f"{held:.3f}, {information:.2f}, {cost:.2f}. {goal_mark(reached)} It is on those of the test file "
-            f"{test:.3f}, and between the captions of the two files {files:.3f}."
+            f"- `adversarial`: a fresh critic's accuracy on test captions at most {FOOLED}, with mutual information of "
+            f"{LEAST_INFORMATION:g} and a shuffle cost of {LEAST_SHUFFLE:g} or more: {test:.3f}, {information:.2f}, "
+            f"{cost:.2f}. {goal_mark(reached)} On validation captions it is {mean_and_error(validation, 3)}, and "
+            f"between the captions of the two files {files:.3f}."
         )
     return "\n".join(lines) or "Not measured yet."
 

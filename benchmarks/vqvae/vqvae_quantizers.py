@@ -53,9 +53,11 @@ Greyscale MNIST, test set, deterministic codes, seed 0. The network is that of `
 with 7 x 7 positions and 128 codes of width 16, or 121 pairs of two codebooks of 11; {EPOCHS} epochs of 391 steps of 128
 images, with the same learning rate for all. NMSE: squared error over the variance of the pixels. Usage and perplexity:
 of the codes over the test set, averaged over codebooks. Rate: nats per position in the objective, log(codes) for
-deterministic codes. Step: processor time of a training step relative to `nearest, moving averages`, medians of {TURNS}
-turns. MiB: peak memory of a training step, without the model. Gumbel rows: kl_weight 0.05, no resets of dead codes,
-temperature from 2 to 0.3; ReinMax at 1. `python benchmarks/vqvae/vqvae_quantizers.py` writes this page."""
+deterministic codes; that of a Gumbel row is of drawn codes, which reconstruct worse than the most probable ones, whose
+NMSE it is (releases: [drawn codes](reconstruction.md)). Step: processor time of a training step relative to `nearest,
+moving averages`, medians of {TURNS} turns. MiB: peak memory of a training step, without the model. Gumbel rows:
+kl_weight 0.05, no resets of dead codes, temperature from 2 to 0.3; ReinMax at 1.
+`python benchmarks/vqvae/vqvae_quantizers.py` writes this page."""
 
 
 def main() -> None:

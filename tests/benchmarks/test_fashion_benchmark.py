@@ -76,6 +76,7 @@ def test_fashion_command_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def record(**accuracy: float) -> dict[str, Any]:
     """Runs with these accuracies in percent; sets of later numbers are better in the network of all sets."""
     opened = {"simple_4": [12, 13, 14, 15], "random": [0, 1, 2, 3], "all": list(range(16)), "simple_8": list(range(8))}
+    opened["relaxed_top_4"] = opened["simple_4"]
     shared = {"flops": 1000, "minutes": 1.0}
     rows = {
         name: {"runs": {"0": {"metrics": {"test/accuracy": value / 100}, "open": opened[name], **shared}}}
@@ -85,10 +86,10 @@ def record(**accuracy: float) -> dict[str, Any]:
 
 
 def test_fashion_goals_are_judged() -> None:
-    """Within a point of all channels, the rank among all sets, and the smallest k within half a point."""
-    good = fashion_report.goals(record(all=90.0, simple_4=89.2, simple_8=89.8, random=80.0))
-    assert "0.80 points below. Reached." in good and "all sets: 100.0. Reached." in good
-    assert "+9.20 points; one seed" in good and "of 4, 8: 8 of 16" in good
+    """Within half a point of all channels, the rank among all sets, and the smallest k of which a row is that near."""
+    good = fashion_report.goals(record(all=90.0, simple_4=89.6, simple_8=89.8, random=80.0, relaxed_top_4=80.0))
+    assert "0.40 points below. Reached." in good and "the lowest is 100.0, the mean 100.0. Reached." in good
+    assert "standard errors: one seed" in good and "of 4, 8: 4 of 16" in good
     bad = fashion_report.goals(record(all=90.0, simple_4=88.0))
     assert "2.00 points below. **Not" in bad and "of 4: none" in bad
     ((own, percentile),) = fashion_report.places(record(random=80.0)["random"], record())

@@ -103,12 +103,15 @@ def test_sparsify_goal_is_judged() -> None:
     """An error or units above the goal do not reach it, and a control that is better is printed."""
 
     def entry(error: float, units: list[int]) -> dict[str, Any]:
-        return {"runs": {"0": {"metrics": {"test/accuracy": 1 - error / 100}, "units": units}}}
+        found = (error - 0.1, error, error + 0.1)
+        return {
+            "runs": {str(i): {"metrics": {"test/accuracy": 1 - e / 100}, "units": units} for i, e in enumerate(found)}
+        }
 
-    for error, units, reached in ((1.79, [266, 88, 33], True), (1.9, [9, 9, 9], False), (1.5, [267, 9, 9], False)):
-        text = sparsify_report.goal({LAYERS: entry(error, units), "magnitude_layers": entry(1.6, units)})
+    for error, units, reached in ((1.7, [266, 88, 33], True), (1.9, [9, 9, 9], False), (1.6, [267, 9, 9], False)):
+        text = sparsify_report.goal({LAYERS: entry(error, units), "magnitude_layers": entry(1.7, units)})
         assert ("**Not" not in text) == reached
-        assert "1.60%, a tie" in text
+        assert ("1.70%, a tie" in text) == (error != 1.9)
     text = sparsify_report.goal({LAYERS: entry(2.5, [9, 9, 9]), "magnitude_layers": entry(1.6, [9, 9, 9])})
     assert "1.60%, which is better" in text
     assert "Not measured yet" in sparsify_report.goal({})

@@ -36,9 +36,11 @@ def test_goals_are_of_paired_seeds() -> None:
     soft = entry([0.33, 0.34, 0.35], [0.20, 0.21, 0.22])
     better = {"soft": soft, "marginal": entry([0.32, 0.33, 0.341], [0.19, 0.20, 0.21])}
     text = spelling_report.goals(better)
-    assert "34.00%. Reached." in text and "by 0.97 ± 0.03 points. Reached." in text
+    assert "34.00%. Reached." in text and "`soft`: 0.97 ± 0.03. Reached." in text
     tied = {"soft": soft, "marginal": entry([0.34, 0.32, 0.35], [0.20, 0.21, 0.22])}
-    assert "by 0.33 ± 0.88 points. A tie." in spelling_report.goals(tied)
+    assert "`soft`: 0.33 ± 0.88. A tie." in spelling_report.goals(tied)
+    less = {"soft": soft, "marginal": entry([0.329, 0.339, 0.348], [0.20, 0.21, 0.22])}
+    assert "`soft`: 0.13 ± 0.03. **Not reached.**" in spelling_report.goals(less)
     worse = {**tied, "reinforce_leave_one_out": entry([0.4] * 3, [math.log(1.03) + n for n in (0.20, 0.21, 0.22)])}
     assert "`reinforce_leave_one_out`, 3.00 ± 0.00% above. **Not reached.**" in spelling_report.goals(worse)
     near = {**worse, "vimco_4": entry([0.4] * 3, [math.log(1.01) + n for n in (0.20, 0.21, 0.22)])}
