@@ -108,11 +108,16 @@ def _balanced(mask: Tensor) -> Tensor:
 
 
 def late_distance(samples: Corpus, real: Corpus) -> float:
-    """Return the total variation, in [0, 1], between the n-grams of late places of samples and of real sentences."""
+    """Return the total variation, in [0, 1], between the n-grams of late places of samples and of real sentences.
+
+    It is 1 where one of them has none: samples that have ended by then are no nearer.
+    """
     numbers = ngrams(concatenate(samples, real), ORDER)[-1][:, LATE:]
     parts = [part[part >= 0] for part in (numbers[: len(samples)], numbers[len(samples) :])]
-    size = 1 + max(part.max(initial=0) for part in parts)
-    shares = [np.bincount(part, minlength=size) / max(part.size, 1) for part in parts]
+    if not parts[0].size or not parts[1].size:
+        return float(parts[0].size != parts[1].size)
+    size = 1 + max(part.max() for part in parts)
+    shares = [np.bincount(part, minlength=size) / part.size for part in parts]
     return float(np.abs(shares[0] - shares[1]).sum() / 2)
 
 

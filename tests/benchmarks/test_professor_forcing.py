@@ -101,7 +101,7 @@ def test_late_distance_by_hand() -> None:
     one, two = Corpus(rows[:2], lengths[:2]), Corpus(rows[2:], lengths[2:])
     assert late_distance(one, one) == 0 and late_distance(one, two) == pytest.approx(0.25)
     ended = Corpus(rows[2:], np.full(2, LATE))
-    assert late_distance(ended, ended) == 0
+    assert late_distance(ended, ended) == 0 and late_distance(ended, one) == late_distance(one, ended) == 1
 
 
 def recorded(**metrics: float) -> dict[str, Any]:
@@ -123,6 +123,9 @@ def test_forcing_goals() -> None:
     line = professor_forcing_report.goals(record)
     assert "One seed decides nothing." in line and line.endswith("0.050. **Not reached.**")
     assert "| 0.8 |" not in professor_forcing_report.rows_table(record)
+    silent = {"0": recorded(nll=0.9, probe_accuracy=0.5, distinct=0.01), "1": recorded(nll=1.0, probe_accuracy=0.5)}
+    record["detached"] = {"runs": silent, "choice": choice}
+    assert professor_forcing_report.goals(record).endswith("less accurate by 0.300 ± 0.000. **Not reached.**")
     assert professor_forcing_report.page({})[-1] == "Not run yet."
 
 
