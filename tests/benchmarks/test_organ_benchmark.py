@@ -50,18 +50,19 @@ def arms(apart: float) -> dict[str, Any]:
 
 def test_distance_is_interpolated_at_the_first_crossing() -> None:
     points = [(0.2, 0.0), (0.4, 4.0), (0.6, 8.0), (0.5, 9.0), (0.7, 10.0)]
-    assert distance_at(points, 0.5) == pytest.approx(6.0)
+    assert distance_at(points, 0.5) == pytest.approx(((4**0.5 + 8**0.5) / 2) ** 2)
+    assert distance_at(points, 0.3) == pytest.approx(1.0)
     assert distance_at(points, 0.8) is None
 
 
 def test_discriminator_must_help_by_two_errors() -> None:
     """A gain that is the same in all seeds is one; a gain that seeds make is none, and one seed decides nothing."""
-    assert "at logP 0.50, interpolated along each arm's steps: 6.00 ± 0.00 without" in claim(arms(1.0))
+    assert "at logP 0.50, interpolated in its root along each arm's steps: 5.83 ± 0.00 without" in claim(arms(1.0))
     assert "keeps samples closer to the data" in claim(arms(1.0))
     assert "adds nothing" in claim(arms(0.01))
     single = {name: entry({k: r for k, r in row["runs"].items() if k[0] == "0"}) for name, row in arms(1.0).items()}
     assert "One seed decides nothing." in claim(single)
-    assert claim({}).count("not both arms reach it") == 2
+    assert claim({}).count("not both arms reach it") == 3
 
 
 def test_goal_needs_all_of_it() -> None:
