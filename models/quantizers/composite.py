@@ -41,6 +41,7 @@ class Composite(Quantizer):
         super().__init__(dim, built[0].codebook_size, codebooks * built[0].codebooks, positions)
         self.quantizers = nn.ModuleList(built)
         self.has_commitment_loss, self.unit_length = built[0].has_commitment_loss, built[0].unit_length
+        self.gradient = built[0].gradient
 
     def members(self) -> list[Quantizer]:
         """Return the quantizers in the order of their codes."""

@@ -17,6 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from ...registry import Registry
 from ..relaxed.checks import check_code_range, readable, refuse_recomputation
 from .codebook import Codebook
+from .gradients import Gradient, straight_through
 
 Cost = Callable[[Tensor], Tensor]
 
@@ -72,6 +73,7 @@ class Quantizer(nn.Module):
                 f"{codebook_size}"
             )
         self.dim, self.codebook_size, self.codebooks = dim, codebook_size, codebooks
+        self.gradient: Gradient = straight_through  # from z to its codes, where a loss pulls them together
 
     # -- written by subclasses; called outside autocast, on float32 ----------------------------------------------------
 
