@@ -221,10 +221,18 @@ class ZooModel(L.LightningModule):
         """Steps until the learning-rate schedule ends; infinite for a constant one."""
         if self.optimizer_config.schedule == "constant":
             return math.inf
-        total = self.trainer.estimated_stepping_batches
+        total = self.run_length()
         if math.isinf(total):
-            raise ValueError("optimizer.schedule 'cosine' needs an end: set --trainer.max_steps or max_epochs")
-        return float(total)
+            raise ValueError(
+                "optimizer.schedule 'cosine' needs an end: set --trainer.max_steps, or max_epochs for data that have a "
+                "length"
+            )
+        return total
+
+    def run_length(self) -> float:
+        """Optimizer steps of the whole run; infinite for one without an end, or of data whose length is not known."""
+        total = self.trainer.estimated_stepping_batches
+        return math.inf if total < 0 else float(total)  # Lightning says -1 of a stream without max_steps
 
 
 MODELS: Registry[type[ZooModel]] = Registry("model", base=ZooModel)

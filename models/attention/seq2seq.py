@@ -154,7 +154,7 @@ class AttentionSeq2Seq(ZooModel):
         scores, values, log_prob, steps = self.network(batch)
         objective = self.network.attention.objective(scores, values, log_prob, steps)
         if self.entropy:
-            weight = decayed_entropy_weight(self.entropy, self.global_step, self.trainer.estimated_stepping_batches)
+            weight = decayed_entropy_weight(self.entropy, self.global_step, self.run_length())
             objective = objective + weight * entropy_of(scores)
         return {"loss": -(objective * steps).sum() / process_mean(steps.sum())}
 

@@ -128,8 +128,7 @@ class GlimpseClassifier(PartialViewClassifier):
         Of estimators that nest, ``nll`` has the rewarded entropy in it.
         """
         x, label = self.checked(batch)
-        total = self.trainer.estimated_stepping_batches if self.entropy else 1
-        weight = decayed_entropy_weight(self.entropy, self.global_step, total)
+        weight = decayed_entropy_weight(self.entropy, self.global_step, self.run_length()) if self.entropy else 0.0
         loss, value = self.objective(x, label, batch.get("centre"), weight)
         return {"loss": loss, "nll": value.detach()}
 

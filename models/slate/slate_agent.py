@@ -171,7 +171,7 @@ class SlateAgent(ZooModel):
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
         """Metrics of the objective; ``loss`` is what it descends."""
-        entropy = decayed_entropy_weight(self.entropy, self.global_step, self.trainer.estimated_stepping_batches)
+        entropy = decayed_entropy_weight(self.entropy, self.global_step, self.run_length())
         return self.objective.metrics(self.network, self.layer, batch["user"], self.source, entropy)
 
     # -- evaluation ---------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from gumbelzoo.models.relaxed import ESTIMATORS
 from gumbelzoo.models.slate.critic import Critic
 from gumbelzoo.models.slate.rollouts import draw_slates, expected_reward
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 QUIET = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
 HARD = [name for name in ESTIMATORS if ESTIMATORS[name].one_hot_forward and ESTIMATORS[name].categories is None]
@@ -28,6 +28,22 @@ def fit(agent: SlateAgent, data: SlateData, steps: int, **options: Any) -> L.Tra
     trainer = L.Trainer(accelerator="cpu", max_steps=steps, log_every_n_steps=1, **QUIET, **options)
     trainer.fit(agent, data)
     return trainer
+
+
+def test_entropy_of_a_stream_does_not_fall(make: Callable[..., SlateAgent], data: SlateData) -> None:
+    """A run whose length is not known has the initial weight throughout."""
+
+    class Stream(IterableDataset):
+        def __iter__(self) -> Iterator[dict[str, Tensor]]:
+            yield {"user": torch.randn(8, 13)}
+            yield {"user": torch.randn(8, 13)}
+
+    agent, weights = make(entropy=0.5), []
+    metrics = agent.objective.metrics
+    agent.objective.metrics = lambda *arguments: (weights.append(arguments[-1]), metrics(*arguments))[1]
+    data.train_dataloader = lambda: DataLoader(Stream(), batch_size=None)
+    L.Trainer(accelerator="cpu", max_epochs=2, limit_val_batches=0, **QUIET).fit(agent, data)
+    assert weights == [0.5] * 4
 
 
 def test_no_slate_repeats_an_item() -> None:
