@@ -114,6 +114,7 @@ class GlimpseClassifier(PartialViewClassifier):
         self.classes, self.glimpses, self.soft, self.entropy = classes, glimpses, soft, entropy
         self._options = window, scales, grid, hidden, places
         self.layer = RelaxedCategorical(estimator, temperature, event_shape=(grid**2,))
+        self.layer.requires_grad_(glimpses > 0 and not soft)  # else nothing is drawn
         if not soft:
             check_nesting(self.layer, grid**2, glimpses)
         self.take_shape(image_shape)
@@ -121,6 +122,10 @@ class GlimpseClassifier(PartialViewClassifier):
     def build_network(self, image_shape: tuple[int, int, int]) -> None:
         """Build the network for images ``c h w``."""
         self.network = GlimpseNetwork(image_shape, self.classes, *self._options)
+        if not self.glimpses:  # several processes would wait for gradients of what is not used
+            self.network.requires_grad_(False)
+            for used in (self.network.coarse, self.network.head):
+                used.requires_grad_()
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
         """``loss``, which the model descends, and ``nll``, the mean of -log p(y) in nats over the drawn paths.

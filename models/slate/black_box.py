@@ -52,7 +52,7 @@ class BlackBox(SlateObjective):
         super().__init__(items, slots, user_width)
         check_sizes(hidden=hidden)
         self.shuffled = shuffled
-        self.critic = Critic(items, user_width, hidden) if critic else None
+        self.critic = Critic(items, slots, user_width, hidden) if critic else None
 
     def check(self, layer: RelaxedCategorical) -> None:
         """Check that the estimator has a gradient or needs none.

@@ -121,7 +121,7 @@ class SlateAgent(ZooModel):
                 f"{MAX_WIDTH}, got {items}, {slots} and {user_width}"
             )
         objective, estimator, temperature, hidden, past = self._options
-        network = SlateNetwork(items, user_width, hidden, items, past)
+        network = SlateNetwork(items, slots, user_width, hidden, items, past)
         layer = RelaxedCategorical(estimator, temperature, event_shape=(items,))
         built = SLATE_OBJECTIVES.build(objective, items=items, slots=slots, user_width=user_width)
         built.check(layer)

@@ -60,13 +60,14 @@ def trainer(**options: Any) -> Trainer:
 
 @encoders
 @pytest.mark.parametrize("attention", ATTENTIONS.names())
-def test_every_used_parameter_gets_gradient(attention: str, encoder: str) -> None:
-    """Controls have the same parameters, but do not train those of the scores."""
+def test_every_trained_parameter_gets_gradient(attention: str, encoder: str) -> None:
+    """Controls have the same parameters, but do not train those of the scores: several processes would wait for it."""
     model = make(attention=attention, encoder=encoder)
     model.training_metrics(batch_of(model))["loss"].backward()
     without = {name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0}
     query = {"network.query.weight", "network.query.bias"}
     assert without == (query if attention in ("uniform", "fixed") else set())
+    assert without == {name for name, p in model.named_parameters() if not p.requires_grad}
 
 
 @encoders

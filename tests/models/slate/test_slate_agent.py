@@ -46,6 +46,16 @@ def test_entropy_of_a_stream_does_not_fall(make: Callable[..., SlateAgent], data
     assert weights == [0.5] * 4
 
 
+@pytest.mark.parametrize("slots", [1, 3])
+@pytest.mark.parametrize("options", [{}, {"past": False}, {"objective": CRITIC}], ids=["all", "no past", "critic"])
+def test_every_trained_parameter_gets_gradient(slots: int, options: dict[str, Any], make: Callable[..., Any]) -> None:
+    """What one slot or a control does not read is not trained: several processes would wait for it."""
+    agent, data = make(slots=slots, **options), SlateData(items=4, slots=slots)
+    agent.objective.metrics(agent.network, agent.layer, torch.randn(8, 13), data, 0.1)["loss"].backward()
+    assert not [name for name, p in agent.named_parameters() if p.requires_grad == (p.grad is None)]
+    assert agent.network.items.requires_grad == (slots > 1 and options != {"past": False})
+
+
 def test_no_slate_repeats_an_item() -> None:
     """A hundred thousand drawn slates of six items and five slots, and the most probable ones."""
     agent = SlateAgent(6, 5, 13, hidden=4).eval()
@@ -127,7 +137,7 @@ def test_slate_agent_learns(arguments: dict[str, Any], steps: int, least: float,
 
 def test_critic_is_linear_in_its_slot() -> None:
     """So its gradient compares the items of a slot exactly; values before a slot do not depend on it."""
-    critic, user = Critic(4, 13, 8), torch.randn(1, 13)
+    critic, user = Critic(4, 3, 13, 8), torch.randn(1, 13)
     points = torch.eye(4)[torch.tensor([[2, 1]])].requires_grad_()
     (gradient,) = torch.autograd.grad(critic.reward(user, points).sum(), points)
     rewards = torch.stack([critic.reward(user, torch.tensor([[2, item]])) for item in range(4)])[:, 0]
@@ -139,7 +149,7 @@ def test_critic_is_linear_in_its_slot() -> None:
 
 def test_critic_descends_the_cross_entropy() -> None:
     """In bfloat16 too, where a probability may be 1."""
-    critic, bought = Critic(4, 13, 8), torch.tensor([[0.0, 1.0]])
+    critic, bought = Critic(4, 2, 13, 8), torch.tensor([[0.0, 1.0]])
     chances = torch.tensor([[0.3, 0.9]])
     rest = (bought.sum() - 1) ** 2
     expected = torch.nn.functional.binary_cross_entropy(chances, bought)
