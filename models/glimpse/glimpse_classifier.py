@@ -21,6 +21,7 @@ from ..relaxed import ESTIMATORS, SCHEDULES, RelaxedCategorical
 from ..relaxed.densities import categorical_kl
 from ..relaxed.entropy_weight import decayed_entropy_weight
 from ..relaxed.policy_gradient import check_nesting, is_trajectory, trajectory_loss
+from ..relaxed.surrogate import upcast
 from .base import MAX_HIDDEN, MAX_SIDE, PartialViewClassifier
 from .network import GlimpseNetwork
 from .places import PLACES
@@ -166,7 +167,7 @@ class GlimpseClassifier(PartialViewClassifier):
         x, label = self.checked(batch)
         codes, logits = self.follow(x, batch.get("centre"))
         error = (logits.argmax(-1) != label).float().mean()
-        metrics = {"loss": F.cross_entropy(logits, label), "error": error, "accuracy": 1 - error}
+        metrics = {"loss": F.cross_entropy(upcast(logits), label), "error": error, "accuracy": 1 - error}
         if "digit" in batch and self.glimpses:
             ink = batch["digit"][:, 0]
             seen = self.network.masks[codes].any(1)  # b h w
