@@ -188,7 +188,7 @@ class GlimpseClassifier(PartialViewClassifier):
         if self.soft:
             logits, choices = soft_logits(self.network, x, self.glimpses, centre)
             return choices.argmax(-1), logits
-        choose = self.network.places.mode(self.layer.mode)
+        choose = self.network.places.mode(self.layer.mode, x)
         path = draw_path(self.network, x, self.glimpses, choose, centre)
         return path.codes, path.logits
 
