@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from ...ranges import check_sizes
 from ...registry import Spec
 from .quantizer import QUANTIZERS, Quantized, Quantizer
 
@@ -30,8 +31,7 @@ class Composite(Quantizer):
 
     def __init__(self, dim: int, part_dim: int, quantizer: Spec, codebooks: int, positions: int | None = None) -> None:
         name, _ = QUANTIZERS.read(quantizer)
-        if codebooks < 1:
-            raise ValueError(f"codebooks must be >= 1, got {codebooks}")
+        check_sizes(codebooks=codebooks)
         if QUANTIZERS[name].stochastic:
             raise ValueError(
                 f"quantizer '{name}' draws the codes of a position together: use it by itself, with its own "

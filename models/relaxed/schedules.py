@@ -7,6 +7,7 @@ A configuration gives a schedule as ``{name: exponential, initial: 1.0, minimum:
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -130,15 +131,20 @@ def read_temperature(temperature: float | Spec) -> tuple[str, dict[str, Any]]:
     """Split a temperature into the name of its schedule and the schedule's arguments; a number is constant.
 
     Raises:
-        ValueError: unknown name or argument (the nearest known one is named), an argument that is not > 0, or a minimum
-            above the initial temperature.
+        ValueError: unknown name or argument (the nearest known one is named), an argument that is not > 0, a list for
+            one number or the other way round, or a minimum above the initial temperature.
     """
     spec = temperature if isinstance(temperature, (str, dict)) else {"name": "constant", "initial": temperature}
     if isinstance(spec, dict) and "name" not in spec:
         raise ValueError("a temperature schedule needs a name, such as {name: exponential, initial: 1.0}")
     name, arguments = SCHEDULES.read(spec)
     for key, value in arguments.items():
-        for number in value if isinstance(value, Sequence) and not isinstance(value, str) else [value]:
+        several = isinstance(value, Sequence) and not isinstance(value, str)
+        default = inspect.signature(SCHEDULES[name]).parameters[key].default
+        if default is not inspect.Parameter.empty and several != isinstance(default, Sequence):
+            needed = "a list of plain numbers" if isinstance(default, Sequence) else "plain numbers"
+            raise ValueError(f"temperature schedule '{name}' needs {needed} for {key}, got {value!r}")
+        for number in value if several else [value]:
             if isinstance(number, bool) or not isinstance(number, int | float):
                 raise ValueError(f"temperature schedule '{name}' needs plain numbers for {key}, got {number!r}")
             if not 0 < number < math.inf:
