@@ -21,6 +21,7 @@ from ..relaxed import ESTIMATORS, SCHEDULES, RelaxedCategorical
 from ..relaxed.densities import categorical_kl
 from ..relaxed.entropy_weight import decayed_entropy_weight
 from ..relaxed.policy_gradient import check_nesting, is_trajectory, trajectory_loss
+from ..relaxed.run_length import run_length
 from ..relaxed.surrogate import upcast
 from .base import MAX_HIDDEN, MAX_SIDE, PartialViewClassifier
 from .network import GlimpseNetwork
@@ -134,7 +135,8 @@ class GlimpseClassifier(PartialViewClassifier):
         Of estimators that nest, ``nll`` has the rewarded entropy in it.
         """
         x, label = self.checked(batch)
-        weight = decayed_entropy_weight(self.entropy, self.global_step, self.run_length()) if self.entropy else 0.0
+        total = run_length(self.trainer) if self.entropy else 1
+        weight = decayed_entropy_weight(self.entropy, self.global_step, total)
         loss, value = self.objective(x, label, batch.get("centre"), weight)
         return {"loss": loss, "nll": value.detach()}
 

@@ -7,7 +7,6 @@ A configuration gives a schedule as ``{name: exponential, initial: 1.0, minimum:
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -139,17 +138,17 @@ def read_temperature(temperature: float | Spec) -> tuple[str, dict[str, Any]]:
         raise ValueError("a temperature schedule needs a name, such as {name: exponential, initial: 1.0}")
     name, arguments = SCHEDULES.read(spec)
     for key, value in arguments.items():
-        several = isinstance(value, Sequence) and not isinstance(value, str)
-        default = inspect.signature(SCHEDULES[name]).parameters[key].default
-        if default is not inspect.Parameter.empty and several != isinstance(default, Sequence):
-            needed = "a list of plain numbers" if isinstance(default, Sequence) else "plain numbers"
-            raise ValueError(f"temperature schedule '{name}' needs {needed} for {key}, got {value!r}")
-        for number in value if several else [value]:
+        for number in value if isinstance(value, Sequence) and not isinstance(value, str) else [value]:
             if isinstance(number, bool) or not isinstance(number, int | float):
                 raise ValueError(f"temperature schedule '{name}' needs plain numbers for {key}, got {number!r}")
             if not 0 < number < math.inf:
                 raise ValueError(f"temperature schedule '{name}' needs {key} > 0, got {number!r}")
-    SCHEDULES[name](torch.tensor(0), **arguments)  # a schedule checks how its arguments go together
+    try:
+        SCHEDULES[name](torch.tensor(0), **arguments)  # a schedule checks how its arguments go together
+    except TypeError as error:
+        raise ValueError(
+            f"temperature schedule '{name}' got a list for one number, or one number for a list: {arguments}"
+        ) from error
     return name, arguments
 
 

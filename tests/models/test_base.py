@@ -16,6 +16,7 @@ from gumbelzoo.data import ImageData
 from gumbelzoo.models import MODELS, Classifier
 from gumbelzoo.models.base import OptimizerConfig, ZooModel, learning_rate_factor, lerp_path, register_model
 from gumbelzoo.models.relaxed import RelaxedCategorical
+from gumbelzoo.models.relaxed.run_length import run_length
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -109,7 +110,7 @@ def test_cosine_of_a_stream(options: dict[str, Any], length: float) -> None:
     model = Classifier(image_shape=[1, 8, 8], optimizer={"schedule": "cosine"})
     with nullcontext() if length == 6 else pytest.raises(ValueError, match=r"set --trainer\.max_steps"):
         trainer.fit(model, *[DataLoader(Stream(), batch_size=None)] * 2)
-    assert model.run_length() == length
+    assert run_length(trainer) == length
 
 
 @pytest.mark.parametrize("given", [OptimizerConfig(0.02, 0.1), {"learning_rate": 0.02, "weight_decay": 0.1}])

@@ -208,5 +208,9 @@ def test_wrong_data_or_sources_raise(small: PairData, pictures: PairData) -> Non
         make().translate(torch.ones(1, 4, dtype=torch.int64))
     with pytest.raises(ValueError, match="temperature must be > 0"):
         make().translate(torch.ones(1, 4, dtype=torch.int64), temperature=0.0)
-    with pytest.raises(ValueError, match="sources must be token ids"):
-        make().translate(torch.zeros(1, 9, dtype=torch.int64))
+    for wrong in (torch.zeros(1, 9).long(), torch.zeros(0, 4).long(), torch.zeros(1, 4).bool()):
+        with pytest.raises(ValueError, match="sources must be token ids"):
+            make("bilstm").translate(wrong)
+    for outside in (-1, 4):
+        with pytest.raises(ValueError, match=r"token ids of sources must be in \[0, 4\)"):
+            make().translate(torch.tensor([[outside, 0]]))

@@ -219,6 +219,9 @@ def test_other_data_is_refused(make: Callable[..., SlateAgent]) -> None:
         trainer.fit(make(), SlateData(items=5, slots=2))
     with pytest.raises(ValueError, match="width 13"):
         make().recommend(torch.randn(2, 3))
+    with pytest.raises(ValueError, match=r"users must be floating point, got torch.int64; use users.float\(\)"):
+        make().recommend(torch.zeros(2, 13, dtype=torch.int64))
+    assert make().recommend(torch.randn(2, 13).double()).shape == (2, 2)
     with pytest.raises(ValueError, match="train it on slates"):
         SlateAgent().recommend(torch.randn(2, 13))
     with pytest.raises(ValueError, match="learns from images"):
