@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 LEAST_TEMPERATURE = 1e-30
@@ -22,8 +23,16 @@ def check_sizes(least: int = 1, /, **sizes: Any) -> None:
             raise ValueError(f"{name} must be {kind} >= {least}, got {list(size) if several else size}")
 
 
+def check_numbers(**numbers: Any) -> None:
+    """Check that values are numbers; ValueError that names the first that is not."""
+    for name, number in numbers.items():
+        if not isinstance(number, Real):  # YAML 1.1 reads 1e-3, without a point, as a text
+            raise ValueError(f"{name} must be a number, such as 0.5 or 1.0e-3, got {number!r}")
+
+
 def check_weights(**weights: float | int) -> None:
     """Check that numbers are finite and not negative; ValueError that names the first that is not."""
+    check_numbers(**weights)
     for name, weight in weights.items():
         if not 0 <= weight < math.inf:
             raise ValueError(f"{name} must be finite and >= 0, got {weight}")
@@ -31,6 +40,7 @@ def check_weights(**weights: float | int) -> None:
 
 def check_positive(**numbers: float | int) -> None:
     """Check that numbers are finite and above 0; ValueError that names the first that is not."""
+    check_numbers(**numbers)
     for name, number in numbers.items():
         if not 0 < number < math.inf:
             raise ValueError(f"{name} must be > 0 and finite, got {number}")
@@ -44,5 +54,6 @@ def check_temperature(temperature: float) -> None:
 
 def check_dropout(dropout: float) -> None:
     """Check that a dropout probability is in [0, 1), else ValueError."""
+    check_numbers(dropout=dropout)
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be in [0, 1), got {dropout}")

@@ -23,6 +23,8 @@ from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from ..ranges import check_numbers
+
 
 class AveragedWeights(Callback):
     """Averages the parameters of any LightningModule, and validates, saves and leaves it with the averages.
@@ -51,6 +53,7 @@ class AveragedWeights(Callback):
     """
 
     def __init__(self, decay: float = 0.999) -> None:
+        check_numbers(**{"the decay of averaged weights (--ema)": decay})
         if not 0 < decay < 1:
             raise ValueError(f"the decay of averaged weights (--ema) must be > 0 and < 1, such as 0.999, got {decay}")
         self.decay = float(decay)

@@ -8,7 +8,7 @@ QUANTITIES: dict[str, tuple[str, str]] = {  # name and unit by key, without trai
     "bound": ("bound on -log p", "nats"),
     "kl": ("KL to the prior", "nats"),
     "reconstruction": ("reconstruction, -log p(x | z)", "nats"),
-    "nll": ("negative log-likelihood", "nats per token"),
+    "nll": ("negative log-likelihood", "nats per token or image"),
     "nats_per_code": ("negative log-likelihood", "nats per code"),
     "nats_per_dim": ("reconstruction, -log p(x | z)", "nats per dimension"),
     "bits_per_dim": ("bound on -log p", "bits per dimension"),

@@ -10,6 +10,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from ..interfaces import Batch
+from ..ranges import check_sizes
 from ..registry import Registry
 from .keyed_random import Key
 from .licences import licence_of
@@ -39,13 +40,8 @@ class InMemoryData(LightningDataModule):
 
     def __init__(self, name: str, batch_size: int, eval_batch_size: int, root: str | None, seed: int) -> None:
         super().__init__()
-        for argument, value, least in (
-            ("batch_size", batch_size, 1),
-            ("eval_batch_size", eval_batch_size, 1),
-            ("seed", seed, 0),
-        ):
-            if value < least:
-                raise ValueError(f"{argument} must be >= {least}, got {value}")
+        check_sizes(batch_size=batch_size, eval_batch_size=eval_batch_size)
+        check_sizes(0, seed=seed)
         self.name: str = name
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size

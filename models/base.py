@@ -18,6 +18,7 @@ from ..ranges import check_positive, check_sizes, check_temperature, check_weigh
 from ..registry import Registry, from_options, plain
 from .inputs import check_batch, check_levels, check_source
 from .relaxed.annealed import Annealed
+from .relaxed.run_length import run_length
 
 # A registry, whose entries a spec chooses from, or a frozen dataclass.
 Part = Registry[Any] | type
@@ -31,9 +32,9 @@ class OptimizerConfig:
 
     Args:
         learning_rate: peak learning rate.
-        weight_decay: decoupled weight decay.
+        weight_decay: decoupled weight decay of all parameters, also of biases, codebooks and log-temperatures.
         schedule: ``constant``, or ``cosine``, which falls to 0 at the end of training.
-        warmup: optimizer steps over which the learning rate rises linearly from 0.
+        warmup: optimizer steps over which the learning rate rises linearly; the first has 1 / warmup of the peak.
 
     Raises:
         ValueError: an unknown schedule, a learning rate that is not > 0, a negative weight decay or warm-up.
@@ -221,10 +222,9 @@ class ZooModel(L.LightningModule):
         """Steps until the learning-rate schedule ends; infinite for a constant one."""
         if self.optimizer_config.schedule == "constant":
             return math.inf
-        total = self.trainer.estimated_stepping_batches
-        if math.isinf(total):
-            raise ValueError("optimizer.schedule 'cosine' needs an end: set --trainer.max_steps or max_epochs")
-        return float(total)
+        if math.isinf(total := run_length(self.trainer)):
+            raise ValueError("optimizer.schedule 'cosine' needs an end: set --trainer.max_steps")
+        return total
 
 
 MODELS: Registry[type[ZooModel]] = Registry("model", base=ZooModel)

@@ -25,6 +25,8 @@ class Attention(nn.Module):
         max_lengths: places s and steps t at most.
     """
 
+    reads_scores: ClassVar[bool] = True  # False of controls, whose network of scores is not trained
+
     def __init__(self, max_lengths: tuple[int, int]) -> None:
         super().__init__()
         self.layer = RelaxedCategorical("exact")
@@ -114,6 +116,8 @@ class MultiSample(Attention):
 class Uniform(Soft):
     """Mean of all values, a control: the scores are not used."""
 
+    reads_scores = False
+
     def scores(self, scores: Tensor, start: int = 0) -> Tensor:
         """Return equal scores of all places."""
         return torch.zeros_like(scores).masked_fill(scores.isneginf(), -torch.inf)
@@ -127,6 +131,7 @@ class Fixed(Attention):
         max_lengths: places s and steps t at most.
     """
 
+    reads_scores = False
     drawn: Tensor
 
     def __init__(self, max_lengths: tuple[int, int]) -> None:

@@ -38,7 +38,7 @@ class AttentionNetwork(nn.Module):
         self.embedding = nn.Embedding(self.vocab_size + 1, width)  # the last row is BOS
         self.start = nn.Linear(width, 2 * width)
         self.decoder = nn.LSTM(width, width, batch_first=True)
-        self.query = nn.Linear(width, width)
+        self.query = nn.Linear(width, width).requires_grad_(attention.reads_scores)
         self.of_state, self.of_value = nn.Linear(width, width), nn.Linear(width, width, bias=False)
         self.head = nn.Linear(width, self.vocab_size)
 

@@ -19,6 +19,7 @@ from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, regi
 from ..relaxed.densities import entropy as entropy_of
 from ..relaxed.distributed import process_mean
 from ..relaxed.entropy_weight import decayed_entropy_weight
+from ..relaxed.run_length import run_length
 from ..relaxed.sampling import categorical_sample, mode, tempered_softmax
 from . import attention as likelihoods
 from .attentions import ATTENTIONS
@@ -154,7 +155,7 @@ class AttentionSeq2Seq(ZooModel):
         scores, values, log_prob, steps = self.network(batch)
         objective = self.network.attention.objective(scores, values, log_prob, steps)
         if self.entropy:
-            weight = decayed_entropy_weight(self.entropy, self.global_step, self.trainer.estimated_stepping_batches)
+            weight = decayed_entropy_weight(self.entropy, self.global_step, run_length(self.trainer))
             objective = objective + weight * entropy_of(scores)
         return {"loss": -(objective * steps).sum() / process_mean(steps.sum())}
 
@@ -192,11 +193,11 @@ class AttentionSeq2Seq(ZooModel):
         self._log_totals("test")
 
     def _log_totals(self, stage: str) -> None:
-        metrics = self._totals.means(self.trainer.strategy)
+        metrics: dict[str, Any] = self._totals.means(self.trainer.strategy)
         if stage == "test":
             metrics["perplexity"] = metrics["nll"].exp()
             if (entropy := getattr(self.source, "entropy", None)) is not None:
-                metrics["entropy"] = torch.tensor(float(entropy))
+                metrics["entropy"] = float(entropy)  # Lightning puts numbers on the device, where processes are summed
             if score := getattr(self.source, "score", None):
                 metrics |= score(*(torch.cat(side) for side in zip(*self._written, strict=True)))
         self.log_dict({f"{stage}/{name}": value for name, value in metrics.items()}, sync_dist=True)

@@ -74,13 +74,19 @@ class Sides:
 
     def check_sources(self, sources: Tensor) -> None:
         """Check that sources are token ids ``b s`` that fit and end in EOS, or cells ``b s h w``, else ValueError."""
+        if not isinstance(sources, Tensor):
+            raise ValueError(f"sources must be a tensor, got {type(sources).__name__}; use torch.as_tensor(sources)")
         longest, found = self.max_lengths[0], f"got {sources.dtype} {tuple(sources.shape)}"
         if isinstance(self.source, Cells):
             if sources.dtype != torch.uint8 or sources.shape[1:] != self.source.shape:
                 sizes = " ".join(map(str, self.source.shape))
                 raise ValueError(f"sources must be uint8 levels b {sizes}, cells row by row and a blank one, {found}")
             return
-        if sources.ndim != 2 or sources.is_floating_point() or not 1 <= sources.shape[1] <= longest:
-            raise ValueError(f"sources must be token ids b s, s at most {longest}, {found}")
+        whole = sources.dtype in (torch.int32, torch.int64)
+        if not whole or sources.ndim != 2 or not len(sources) or not 1 <= sources.shape[1] <= longest:
+            raise ValueError(f"sources must be token ids b s, int64, b at least 1 and s at most {longest}, {found}")
+        least, most = (int(value) for value in sources.aminmax())
+        if least < 0 or most >= len(self.source):
+            raise ValueError(f"token ids of sources must be in [0, {len(self.source)}), got [{least}, {most}]")
         if not bool((sources == 0).any(1).all()):
             raise ValueError("a source must end in <eos>: append id 0 to the ids of its tokens")

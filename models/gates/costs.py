@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ...ranges import check_weights
+from ...ranges import check_numbers, check_weights
 from ...registry import Registry
 
 
@@ -83,6 +83,7 @@ class Budget(GateCost):
     def __init__(self, prices: Tensor, share: float = 0.25, weight: float = 1.0) -> None:
         super().__init__(prices)
         check_weights(weight=weight)
+        check_numbers(share=share)
         if not 0 < share <= 1:
             raise ValueError(f"share must be in (0, 1], got {share}")
         self.budget, self.weight = share, weight

@@ -22,6 +22,7 @@ from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, Part, register_model
 from ..inputs import check_image_shape, check_images, check_labels
 from ..networks.image_classifier import ImageClassifier
+from ..relaxed.surrogate import upcast
 from .base import GATES
 from .costs import GATE_COSTS
 from .dct import block_dct
@@ -173,7 +174,7 @@ class FrequencyGate(ImageClassifier):
         """Log loss, accuracy and openness with the gates of evaluation; of planted channels the share that is found."""
         label, channels = check_labels(batch["label"], self.classes), self.channels(batch["image"])
         gates = self.gates.mode(self.selector(channels)).expand(len(label), -1)
-        scores, opened = self.classify(channels, gates), gates != 0
+        scores, opened = upcast(self.classify(channels, gates)), gates != 0
         metrics = {
             "loss": F.cross_entropy(scores, label),
             "accuracy": (scores.argmax(-1) == label).float().mean(),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...interfaces import Batch
 from ..inputs import check_labels
+from ..relaxed.surrogate import upcast
 from .base import Gates
 from .costs import GateCost, NoCost
 
@@ -38,7 +39,7 @@ def gated_metrics(
     """
 
     def cross_entropy(drawn: Tensor) -> Tensor:
-        scores = classify(drawn)  # ... b y
+        scores = upcast(classify(drawn))  # ... b y
         nll = -scores.log_softmax(-1).gather(-1, label.expand(scores.shape[:-1])[..., None]).squeeze(-1)
         return nll if drawn.shape[-2] == len(label) else nll.mean(-1, keepdim=True)
 

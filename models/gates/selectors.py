@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from ...ranges import check_sizes
+from ...ranges import check_numbers, check_sizes
 from ...registry import Registry
 
 SPEED = 10.0  # of static logits: Adam moves all parameters alike, and a gate has to move from 0.7 to 0 or 1
@@ -33,6 +33,7 @@ class Selector(nn.Module):
     def __init__(self, channels: int, start: float) -> None:
         super().__init__()
         check_sizes(channels=channels)
+        check_numbers(start=start)
         if not 0 < start < 1:
             raise ValueError(f"start must be a probability in (0, 1), got {start}")
         self.start = math.log(start / (1 - start))

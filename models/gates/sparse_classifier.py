@@ -21,6 +21,7 @@ from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, register_model
 from ..inputs import check_image_shape, check_images
 from ..networks.image_classifier import ImageClassifier
+from ..relaxed.surrogate import upcast
 from .base import GATES
 from .costs import GATE_COSTS
 from .networks import GATED_NETWORKS, GatedNetwork
@@ -166,7 +167,7 @@ class SparseClassifier(ImageClassifier):
 
     def _evaluate(self, batch: Batch, stage: str) -> None:
         """Log loss, its cross-entropy ``nll``, accuracy and the share of open gates, with those of evaluation."""
-        label, scores = labels_of(batch, self.classes), self.logits(batch["image"])
+        label, scores = labels_of(batch, self.classes), upcast(self.logits(batch["image"]))
         nll = F.cross_entropy(scores, label)
         metrics = {
             "loss": nll + expected_cost(self.gates, self.cost, self.selector(label[:1])),

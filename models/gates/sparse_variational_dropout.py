@@ -20,6 +20,7 @@ from ...ranges import check_sizes
 from ..base import ModelCard, OptimizerConfig, register_model
 from ..inputs import check_image_shape, check_images
 from ..networks.image_classifier import ImageClassifier
+from ..relaxed.surrogate import upcast
 from .objective import labels_of
 from .pruning import flops, without_closed
 from .variational_linear import VariationalLinear, useful_inputs
@@ -101,7 +102,7 @@ class SparseVariationalDropout(ImageClassifier):
         Raises:
             ValueError: data without labels, or with labels outside [0, classes).
         """
-        label, scores, kl = labels_of(batch, self.classes), self.logits(batch["image"]), self.kl()
+        label, scores, kl = labels_of(batch, self.classes), upcast(self.logits(batch["image"])), self.kl()
         nll = F.cross_entropy(scores, label)
         weight = min(1.0, self.global_step / self.warmup) if self.warmup else 1.0
         accuracy = (scores.argmax(-1) == label).float().mean()
@@ -109,7 +110,7 @@ class SparseVariationalDropout(ImageClassifier):
 
     def _evaluate(self, batch: Batch, stage: str) -> None:
         """Log loss (with the full KL), its parts, accuracy and the share of weights that are left."""
-        label, scores, kl = labels_of(batch, self.classes), self.logits(batch["image"]), self.kl()
+        label, scores, kl = labels_of(batch, self.classes), upcast(self.logits(batch["image"])), self.kl()
         nll, kept = F.cross_entropy(scores, label), torch.cat([layer.kept().flatten() for layer in self.rows])
         metrics = {
             "loss": nll + kl,

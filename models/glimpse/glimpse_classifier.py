@@ -21,6 +21,8 @@ from ..relaxed import ESTIMATORS, SCHEDULES, RelaxedCategorical
 from ..relaxed.densities import categorical_kl
 from ..relaxed.entropy_weight import decayed_entropy_weight
 from ..relaxed.policy_gradient import check_nesting, is_trajectory, trajectory_loss
+from ..relaxed.run_length import run_length
+from ..relaxed.surrogate import upcast
 from .base import MAX_HIDDEN, MAX_SIDE, PartialViewClassifier
 from .network import GlimpseNetwork
 from .places import PLACES
@@ -114,6 +116,7 @@ class GlimpseClassifier(PartialViewClassifier):
         self.classes, self.glimpses, self.soft, self.entropy = classes, glimpses, soft, entropy
         self._options = window, scales, grid, hidden, places
         self.layer = RelaxedCategorical(estimator, temperature, event_shape=(grid**2,))
+        self.layer.requires_grad_(glimpses > 0 and not soft)  # else nothing is drawn
         if not soft:
             check_nesting(self.layer, grid**2, glimpses)
         self.take_shape(image_shape)
@@ -121,6 +124,10 @@ class GlimpseClassifier(PartialViewClassifier):
     def build_network(self, image_shape: tuple[int, int, int]) -> None:
         """Build the network for images ``c h w``."""
         self.network = GlimpseNetwork(image_shape, self.classes, *self._options)
+        if not self.glimpses:  # several processes would wait for gradients of what is not used
+            self.network.requires_grad_(False)
+            for used in (self.network.coarse, self.network.head):
+                used.requires_grad_()
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
         """``loss``, which the model descends, and ``nll``, the mean of -log p(y) in nats over the drawn paths.
@@ -128,7 +135,7 @@ class GlimpseClassifier(PartialViewClassifier):
         Of estimators that nest, ``nll`` has the rewarded entropy in it.
         """
         x, label = self.checked(batch)
-        total = self.trainer.estimated_stepping_batches if self.entropy else 1
+        total = run_length(self.trainer) if self.entropy else 1
         weight = decayed_entropy_weight(self.entropy, self.global_step, total)
         loss, value = self.objective(x, label, batch.get("centre"), weight)
         return {"loss": loss, "nll": value.detach()}
@@ -162,7 +169,7 @@ class GlimpseClassifier(PartialViewClassifier):
         x, label = self.checked(batch)
         codes, logits = self.follow(x, batch.get("centre"))
         error = (logits.argmax(-1) != label).float().mean()
-        metrics = {"loss": F.cross_entropy(logits, label), "error": error, "accuracy": 1 - error}
+        metrics = {"loss": F.cross_entropy(upcast(logits), label), "error": error, "accuracy": 1 - error}
         if "digit" in batch and self.glimpses:
             ink = batch["digit"][:, 0]
             seen = self.network.masks[codes].any(1)  # b h w
@@ -183,7 +190,7 @@ class GlimpseClassifier(PartialViewClassifier):
         if self.soft:
             logits, choices = soft_logits(self.network, x, self.glimpses, centre)
             return choices.argmax(-1), logits
-        choose = self.network.places.mode(self.layer.mode)
+        choose = self.network.places.mode(self.layer.mode, x)
         path = draw_path(self.network, x, self.glimpses, choose, centre)
         return path.codes, path.logits
 

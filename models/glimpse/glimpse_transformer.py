@@ -20,6 +20,7 @@ from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, register_model
 from ..networks.strided import dense, strided_convolutions
 from ..relaxed.sampling import categorical_sample
+from ..relaxed.surrogate import upcast
 from .base import MAX_HIDDEN, MAX_SIDE, PartialViewClassifier
 from .localizers import LOCALIZERS, Localizer
 from .transforms import TRANSFORMS, warp
@@ -117,7 +118,7 @@ class GlimpseTransformer(PartialViewClassifier):
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
         """``loss``, the mean of -log p(y) in nats, and the share of wrong classes as ``error``, and ``accuracy``."""
         x, label = self.checked(batch)
-        logits = self.class_logits(x, batch)
+        logits = upcast(self.class_logits(x, batch))
         error = (logits.argmax(-1) != label).float().mean()
         return {"loss": F.cross_entropy(logits, label), "error": error, "accuracy": 1 - error}
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ...registry import Spec
 from ..relaxed import select
 from .places import PLACES
-from .windows import grid_centres, pyramid, window_index, window_masks, windows, windows_at
+from .windows import check_windows, grid_centres, pyramid, window_index, window_masks, windows, windows_at
 
 WIDTHS = 16, 32  # channels of the convolutions over a window
 
@@ -104,6 +104,7 @@ class GlimpseNetwork(nn.Module):
     ) -> None:
         super().__init__()
         channels, height, width = image_shape
+        check_windows(height, width, side, scales, grid)
         self.side = side
         centres = grid_centres(height, width, side, grid)
         self.register_buffer("masks", window_masks(height, width, centres, side), persistent=False)

@@ -15,6 +15,7 @@ from ...registry import Registry
 
 Choose = Callable[[Tensor], Tensor]  # logits ``... n`` to codes ``...``
 KEY = 16  # width e of a key; of 32, the keys took half of all operations
+PRIME = 2**31 - 1  # of a hash; far above the places, and so small that no sum over pixels leaves int64
 
 
 class Places(nn.Module):
@@ -50,8 +51,8 @@ class Places(nn.Module):
         """
         return self.network(state)
 
-    def mode(self, most_probable: Choose) -> Choose:
-        """Return the choice of evaluation, which is deterministic, given that of the layer."""
+    def mode(self, most_probable: Choose, x: Tensor) -> Choose:
+        """Return the choice of evaluation for images ``b c h w``, which is deterministic, given that of the layer."""
         return most_probable
 
 
@@ -96,7 +97,7 @@ class SaliencyPlaces(Places):
 
 @PLACES.register("random")
 class RandomPlaces(Places):
-    """Uniform draws, a control. In evaluation they are the same in each pass."""
+    """Uniform draws, a control. In evaluation they depend on the image alone: the same in each pass and any batch."""
 
     learns = False
 
@@ -108,12 +109,14 @@ class RandomPlaces(Places):
         """Return equal logits, ``... n``."""
         return state.new_zeros(*state.shape[:-1], self.number)
 
-    def mode(self, most_probable: Choose) -> Choose:
-        """Return draws with a generator of their own, whatever the logits."""
+    def mode(self, most_probable: Choose, x: Tensor) -> Choose:
+        """Return universal hashes of the images, one after the other, whatever the logits (Carter & Wegman 1979)."""
         generator = torch.Generator().manual_seed(0)
+        levels = 1 + (255 * x.float().flatten(1)).round().long()  # b p
 
         def draw(logits: Tensor) -> Tensor:
-            return torch.randint(self.number, logits.shape[:-1], generator=generator).to(logits.device)
+            weights = torch.randint(PRIME, levels.shape[1:], generator=generator).to(levels.device)
+            return (weights * levels).sum(1) % PRIME % self.number
 
         return draw
 

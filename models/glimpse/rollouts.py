@@ -15,6 +15,7 @@ from torch import Tensor
 from ..relaxed import RelaxedCategorical
 from ..relaxed.densities import categorical_kl, log_prob
 from ..relaxed.sampling import tempered_softmax
+from ..relaxed.surrogate import upcast
 from .network import GlimpseNetwork
 from .places import Choose
 
@@ -126,4 +127,4 @@ def soft_logits(
 def nll(logits: Tensor, label: Tensor) -> Tensor:
     """Compute -log p(y) in nats, ``... b y`` and ``b -> ... b``."""
     index = label.expand(logits.shape[:-1])[..., None]
-    return -F.log_softmax(logits.float(), -1).gather(-1, index).squeeze(-1)
+    return -F.log_softmax(upcast(logits), -1).gather(-1, index).squeeze(-1)

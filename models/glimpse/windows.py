@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+MAX_NUMBERS = 2**28  # of the indices of all windows, of their masks, or of the pixels of one image: 2 GiB
+
 
 def grid_centres(height: int, width: int, side: int, grid: int) -> Tensor:
     """Return the centres of ``grid`` x ``grid`` windows that cover an image evenly, float32 ``n 2`` (row, column)."""
@@ -46,6 +48,24 @@ def window_index(height: int, width: int, centres: Tensor, side: int, scales: in
         index.append(first + (rows[:, :, None] * across + columns[:, None]).flatten(1))
         first += down * across
     return torch.cat(index, 1)
+
+
+def check_windows(height: int, width: int, side: int, scales: int, grid: int) -> None:
+    """Check that the windows of an image fit into memory together; ValueError otherwise.
+
+    Args:
+        height: of the image.
+        width: of the image.
+        side: s.
+        scales: number of scales j.
+        grid: places along each side of the image.
+    """
+    padded = (height + 2 * margin(side, scales)) * (width + 2 * margin(side, scales))
+    if max(grid**2 * scales * side**2, grid**2 * height * width, scales * padded) > MAX_NUMBERS:
+        raise ValueError(
+            f"grid {grid}, window {side} and scales {scales} need more than 2^28 numbers for images of {height} x "
+            f"{width}; make them smaller"
+        )
 
 
 def margin(side: int, scales: int) -> int:

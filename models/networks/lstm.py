@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...ranges import check_sizes
+from ...ranges import check_dropout, check_sizes
 
 WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 Mask = Tensor | None
@@ -41,9 +41,8 @@ class LSTMStack(nn.ModuleList):
     """
 
     def __init__(self, width: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> None:
-        if layers < 1 or not 0 <= dropout < 1:
-            raise ValueError(f"layers must be >= 1 and dropout in [0, 1), got {layers} and {dropout}")
-        check_sizes(width=width, hidden=hidden)
+        check_sizes(width=width, hidden=hidden, layers=layers)
+        check_dropout(dropout)
         widths = [width] + [hidden] * layers
         super().__init__(nn.LSTM(before, after, batch_first=True) for before, after in pairwise(widths))
         self.widths, self.dropout = widths, dropout

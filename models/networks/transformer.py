@@ -140,10 +140,8 @@ class Transformer(nn.Module):
         gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__()
-        check_sizes(width=width)
+        check_sizes(width=width, depth=depth, heads=heads)
         check_dropout(dropout)
-        if min(depth, heads) < 1:
-            raise ValueError(f"depth and heads must be >= 1, got {depth} and {heads}")
         if width % heads or (length is None and width // heads % 2):
             raise ValueError(f"width must be divisible by heads, into even parts if rotary, got {width} and {heads}")
         self.causal, self.head_width = causal, width // heads

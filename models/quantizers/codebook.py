@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...ranges import check_numbers, check_sizes
 from ..relaxed.distributed import draw_inputs
 from ..relaxed.shapes import Float, Int
 from .distances import nearest
@@ -59,10 +60,11 @@ class Codebook(nn.Module):
         dead_code_threshold: float = 0.03,
     ) -> None:
         super().__init__()
-        if not 0 <= decay < 1 or not 0 <= dead_code_threshold < 1 or kmeans_batches < 0:
+        check_sizes(0, kmeans_batches=kmeans_batches)
+        check_numbers(decay=decay, dead_code_threshold=dead_code_threshold)
+        if not 0 <= decay < 1 or not 0 <= dead_code_threshold < 1:
             raise ValueError(
-                f"a codebook needs decay in [0, 1), dead_code_threshold in [0, 1) and kmeans_batches >= 0, got {decay}"
-                f", {dead_code_threshold} and {kmeans_batches}"
+                f"a codebook needs decay and dead_code_threshold in [0, 1), got {decay} and {dead_code_threshold}"
             )
         self.ema, self.unit_length, self.has_commitment_loss = ema, unit_length, has_commitment_loss
         self.held = False  # moving averages have no ``requires_grad``; see ``Quantizer.requires_grad_``

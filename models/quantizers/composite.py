@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from ...ranges import check_sizes
 from ...registry import Spec
 from .quantizer import QUANTIZERS, Quantized, Quantizer
 
@@ -30,8 +31,7 @@ class Composite(Quantizer):
 
     def __init__(self, dim: int, part_dim: int, quantizer: Spec, codebooks: int, positions: int | None = None) -> None:
         name, _ = QUANTIZERS.read(quantizer)
-        if codebooks < 1:
-            raise ValueError(f"codebooks must be >= 1, got {codebooks}")
+        check_sizes(codebooks=codebooks)
         if QUANTIZERS[name].stochastic:
             raise ValueError(
                 f"quantizer '{name}' draws the codes of a position together: use it by itself, with its own "
@@ -41,6 +41,7 @@ class Composite(Quantizer):
         super().__init__(dim, built[0].codebook_size, codebooks * built[0].codebooks, positions)
         self.quantizers = nn.ModuleList(built)
         self.has_commitment_loss, self.unit_length = built[0].has_commitment_loss, built[0].unit_length
+        self.gradient = built[0].gradient
 
     def members(self) -> list[Quantizer]:
         """Return the quantizers in the order of their codes."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ...ranges import check_sizes
 from ..relaxed.shapes import Float
 from .quantizer import QUANTIZERS, Quantized, Quantizer
 
@@ -25,15 +26,16 @@ class FSQ(Quantizer):
         positions: positions of an example.
 
     Raises:
-        ValueError: no levels, fewer than 2 in one, or 2^63 codes or more.
+        ValueError: no levels, one that is not a whole number >= 2, or 2^63 codes or more.
     """
 
     levels: Tensor
     place: Tensor
 
     def __init__(self, dim: int, levels: Sequence[int] = (8, 5, 5, 5), positions: int | None = None) -> None:
-        if not levels or min(levels) < 2:
-            raise ValueError(f"levels must be one or more numbers >= 2, got {list(levels)}")
+        if not isinstance(levels, Sequence) or not levels:
+            raise ValueError(f"levels must be a list of one number or more, such as [8, 5, 5, 5], got {levels}")
+        check_sizes(2, levels=levels)
         if math.prod(levels) >= 2**63:
             raise ValueError(f"levels must make fewer than 2^63 codes, got {math.prod(levels)}")
         super().__init__(dim, math.prod(levels), positions=positions)

@@ -14,15 +14,16 @@ from torch import Tensor
 
 from ..relaxed.shapes import Float
 
+Gradient = Callable[[Tensor, Tensor], Tensor]
 ZERO = 1e-6  # relative length of a difference that is only rounding
 
 
-def straight_through(inputs: Float[Tensor, "n d"], codes: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+def straight_through(inputs: Float[Tensor, "*b d"], codes: Float[Tensor, "*b d"]) -> Float[Tensor, "*b d"]:
     """Return the exact value of ``codes`` with the identity as the gradient for ``inputs``."""
     return codes.detach() + (inputs - inputs.detach())
 
 
-def rotation(inputs: Float[Tensor, "n d"], codes: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+def rotation(inputs: Float[Tensor, "*b d"], codes: Float[Tensor, "*b d"]) -> Float[Tensor, "*b d"]:
     """Return the exact value of ``codes`` with the gradient of the rotation and scaling from input z to code e.
 
     With unit vectors u of z, v of e and h of u + v it is |e| / |z| (I - 2 h h' + 2 v u'), taken as constant. Where
@@ -37,4 +38,4 @@ def rotation(inputs: Float[Tensor, "n d"], codes: Float[Tensor, "n d"]) -> Float
     return codes + (rotated - rotated.detach())
 
 
-GRADIENTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"straight_through": straight_through, "rotation": rotation}
+GRADIENTS: dict[str, Gradient] = {"straight_through": straight_through, "rotation": rotation}

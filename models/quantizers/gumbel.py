@@ -198,5 +198,10 @@ def expected_counts(logits: Tensor) -> Tensor:
 
 
 def distance_logits(inputs: Tensor, table: Tensor, scale: Tensor) -> Tensor:
-    """Compute -scale |input - e|^2 up to a constant per row, for inputs ``n d`` and a table ``k d``, ``n k``."""
+    """Compute -scale |input - e|^2 up to a constant per row, for inputs ``n d`` and a table ``k d``, ``n k``.
+
+    Both are centred on the mean of the table, since far from 0 the product would round the distances away.
+    """
+    centre = table.detach().mean(0)
+    inputs, table = inputs - centre, table - centre
     return torch.addmm(-scale * table.square().sum(-1), 2 * scale * inputs, table.T)

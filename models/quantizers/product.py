@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ...ranges import check_sizes
 from ...registry import Spec
 from .composite import Composite
 from .quantizer import QUANTIZERS, Quantized
@@ -31,7 +32,8 @@ class ProductQuantizer(Composite):
     """
 
     def __init__(self, dim: int, quantizer: Spec = "vector", codebooks: int = 4, positions: int | None = None) -> None:
-        if codebooks < 1 or dim % codebooks:
+        check_sizes(codebooks=codebooks)
+        if dim % codebooks:
             raise ValueError(f"dim must be divisible by codebooks, got {dim} and {codebooks}")
         super().__init__(dim, dim // codebooks, quantizer, codebooks, positions)
 

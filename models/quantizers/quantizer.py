@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 
+from ...ranges import check_sizes
 from ...registry import Registry
 from ..relaxed.checks import check_code_range, readable, refuse_recomputation
 from .codebook import Codebook
+from .gradients import Gradient, straight_through
 
 Cost = Callable[[Tensor], Tensor]
 
@@ -66,12 +68,10 @@ class Quantizer(nn.Module):
 
     def __init__(self, dim: int, codebook_size: int, codebooks: int = 1, positions: int | None = None) -> None:
         super().__init__()
-        if dim < 1 or codebooks < 1 or codebook_size < 2:
-            raise ValueError(
-                f"a quantizer needs dim >= 1, codebooks >= 1 and codebook_size >= 2, got {dim}, {codebooks} and "
-                f"{codebook_size}"
-            )
+        check_sizes(dim=dim, codebooks=codebooks)
+        check_sizes(2, codebook_size=codebook_size)
         self.dim, self.codebook_size, self.codebooks = dim, codebook_size, codebooks
+        self.gradient: Gradient = straight_through  # from z to its codes, where a loss pulls them together
 
     # -- written by subclasses; called outside autocast, on float32 ----------------------------------------------------
 

@@ -19,9 +19,9 @@ class ResidualQuantizer(Composite):
     """A sequence of quantizers whose vectors add up to z; the loss is the sum of theirs.
 
     Quantizers with a commitment loss detach their vectors from the residual, so that every level's commitment reaches
-    z. Each of q straight-through vectors has the identity as its gradient; all but the first subtract it, so that
-    their sum has the identity as its gradient too. Quantizers without a commitment loss follow the chain rule. The
-    metric ``distortion`` is the mean of (z - vectors)^2.
+    z. Their ``gradient``, straight-through or the rotation, is that from z to the sum of the vectors: one for all
+    levels, since those of deep levels explain little of z. Quantizers without a commitment loss follow the chain rule.
+    The metric ``distortion`` is the mean of (z - vectors)^2.
 
     Args:
         dim: width d of the vectors.
@@ -42,18 +42,13 @@ class ResidualQuantizer(Composite):
     def quantize(self, z: Tensor) -> Quantized:
         """Quantize ``b ... d``."""
         outputs: list[Quantized] = []
-        terms: list[Tensor] = []
         residual = z
         for member in self.members():
             outputs.append(member.quantize(residual))
             vectors = outputs[-1].vectors
-            # Zero with the identity as its gradient, which the first term has already.
-            identity = (
-                residual - residual.detach() if member.has_commitment_loss and terms else torch.zeros_like(residual)
-            )
-            terms.append(vectors - identity)
-            residual = residual - (vectors.detach() if member.has_commitment_loss else vectors)
-        quantized = self.combine(total(terms), outputs)
+            residual = residual - (vectors.detach() if self.has_commitment_loss else vectors)
+        vectors = total([output.vectors for output in outputs])
+        quantized = self.combine(self.gradient(z, vectors) if self.has_commitment_loss else vectors, outputs)
         quantized.metrics["distortion"] = F.mse_loss(quantized.vectors.detach(), z.detach())
         return quantized
 

@@ -130,8 +130,8 @@ def read_temperature(temperature: float | Spec) -> tuple[str, dict[str, Any]]:
     """Split a temperature into the name of its schedule and the schedule's arguments; a number is constant.
 
     Raises:
-        ValueError: unknown name or argument (the nearest known one is named), an argument that is not > 0, or a minimum
-            above the initial temperature.
+        ValueError: unknown name or argument (the nearest known one is named), an argument that is not > 0, a list for
+            one number or the other way round, or a minimum above the initial temperature.
     """
     spec = temperature if isinstance(temperature, (str, dict)) else {"name": "constant", "initial": temperature}
     if isinstance(spec, dict) and "name" not in spec:
@@ -143,7 +143,12 @@ def read_temperature(temperature: float | Spec) -> tuple[str, dict[str, Any]]:
                 raise ValueError(f"temperature schedule '{name}' needs plain numbers for {key}, got {number!r}")
             if not 0 < number < math.inf:
                 raise ValueError(f"temperature schedule '{name}' needs {key} > 0, got {number!r}")
-    SCHEDULES[name](torch.tensor(0), **arguments)  # a schedule checks how its arguments go together
+    try:
+        SCHEDULES[name](torch.tensor(0), **arguments)  # a schedule checks how its arguments go together
+    except TypeError as error:
+        raise ValueError(
+            f"temperature schedule '{name}' got a list for one number, or one number for a list: {arguments}"
+        ) from error
     return name, arguments
 
 

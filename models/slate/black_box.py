@@ -52,7 +52,7 @@ class BlackBox(SlateObjective):
         super().__init__(items, slots, user_width)
         check_sizes(hidden=hidden)
         self.shuffled = shuffled
-        self.critic = Critic(items, user_width, hidden) if critic else None
+        self.critic = Critic(items, slots, user_width, hidden) if critic else None
 
     def check(self, layer: RelaxedCategorical) -> None:
         """Check that the estimator has a gradient or needs none.
@@ -72,7 +72,13 @@ class BlackBox(SlateObjective):
     def metrics(
         self, network: SlateNetwork, layer: RelaxedCategorical, user: Tensor, source: SlateSource, entropy: float
     ) -> dict[str, Tensor]:
-        """``loss``, the mean drawn ``reward``, and with a critic ``critic_loss``."""
+        """``loss``, the mean drawn ``reward``, and with a critic ``critic_loss``.
+
+        Raises:
+            ValueError: ``shuffled`` in a batch of one user, who would get the purchases of its own slate.
+        """
+        if self.shuffled and len(user) < 2:
+            raise ValueError("shuffled credits the purchases of another user: set --data.batch_size to 2 or more")
         trajectory = is_trajectory(layer)
         with torch.set_grad_enabled(trajectory):
             slates = self.draw(network, layer, user, layer.estimator.samples if trajectory else 1)

@@ -18,13 +18,14 @@ class Critic(nn.Module):
 
     Args:
         items: number of items n.
+        slots: items in a slate k.
         user_width: width d of a user vector.
         hidden: width of the network.
     """
 
-    def __init__(self, items: int, user_width: int, hidden: int) -> None:
+    def __init__(self, items: int, slots: int, user_width: int, hidden: int) -> None:
         super().__init__()
-        self.network = SlateNetwork(items, user_width, hidden, items + 1)
+        self.network = SlateNetwork(items, slots, user_width, hidden, items + 1)
 
     def forward(self, user: Tensor, slate: Tensor) -> tuple[Tensor, Tensor]:
         """Predict from users ``... d`` and slates, codes ``... k`` or points ``... k n``.

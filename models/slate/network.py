@@ -13,19 +13,23 @@ class SlateNetwork(nn.Module):
 
     Args:
         items: number of items n.
+        slots: items in a slate.
         user_width: width d of a user vector.
         hidden: width h of embeddings and states.
         outputs: numbers per slot.
         past: False blanks the earlier items, so that only the slot's position is known.
     """
 
-    def __init__(self, items: int, user_width: int, hidden: int, outputs: int, past: bool = True) -> None:
+    def __init__(self, items: int, slots: int, user_width: int, hidden: int, outputs: int, past: bool = True) -> None:
         super().__init__()
         self.past = past
         self.user = nn.Sequential(nn.Linear(user_width, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
         self.items = nn.Parameter(torch.randn(items, hidden) / hidden**0.5)
         self.cell = nn.GRUCell(hidden, hidden)
         self.head = nn.Linear(hidden, outputs)
+        # Several processes would wait for gradients of what no slot reads.
+        self.cell.requires_grad_(slots > 1)
+        self.items.requires_grad_(slots > 1 and past)
 
     def start(self, user: Tensor) -> Tensor:
         """Return the state before the first slot, ``... d -> ... h``."""

@@ -18,8 +18,10 @@ from ...ranges import check_sizes, check_weights
 from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, register_model
 from ..relaxed import ESTIMATORS, SCHEDULES, RelaxedCategorical
+from ..relaxed.checks import check_logits
 from ..relaxed.entropy_weight import decayed_entropy_weight
 from ..relaxed.policy_gradient import check_nesting
+from ..relaxed.run_length import run_length
 from .base import SLATE_OBJECTIVES, SlateObjective
 from .network import SlateNetwork
 from .rollouts import draw_slates
@@ -121,7 +123,7 @@ class SlateAgent(ZooModel):
                 f"{MAX_WIDTH}, got {items}, {slots} and {user_width}"
             )
         objective, estimator, temperature, hidden, past = self._options
-        network = SlateNetwork(items, user_width, hidden, items, past)
+        network = SlateNetwork(items, slots, user_width, hidden, items, past)
         layer = RelaxedCategorical(estimator, temperature, event_shape=(items,))
         built = SLATE_OBJECTIVES.build(objective, items=items, slots=slots, user_width=user_width)
         built.check(layer)
@@ -171,7 +173,7 @@ class SlateAgent(ZooModel):
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
         """Metrics of the objective; ``loss`` is what it descends."""
-        entropy = decayed_entropy_weight(self.entropy, self.global_step, self.trainer.estimated_stepping_batches)
+        entropy = decayed_entropy_weight(self.entropy, self.global_step, run_length(self.trainer))
         return self.objective.metrics(self.network, self.layer, batch["user"], self.source, entropy)
 
     # -- evaluation ---------------------------------------------------------------------------------------------------
@@ -218,12 +220,13 @@ class SlateAgent(ZooModel):
         """Return the most probable item of each slot given those before, different ones, ``b d -> b k`` (int64).
 
         Raises:
-            ValueError: users of another width.
+            ValueError: users that are no floating-point tensor, or of another width.
         """
         network, slots = self.require_network()
-        if user.ndim < 1 or user.shape[-1] != self.user_width:
+        user = check_logits(user, "users")
+        if user.shape[-1] != self.user_width:
             raise ValueError(f"users must be vectors of width {self.user_width}, got shape {tuple(user.shape)}")
-        return draw_slates(network, user, slots, self.layer.mode).codes
+        return draw_slates(network, user.to(network.items.dtype), slots, self.layer.mode).codes
 
     @torch.no_grad()
     def sample(self, n: int, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> list[str]:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from einops import reduce
 from torch import Tensor
 
+from ...ranges import check_sizes
 from ..base import OptimizerConfig, ZooModel
 from ..inputs import check_binary, check_image_shape, training_pixels
 from ..relaxed.surrogate import upcast
@@ -38,8 +39,7 @@ class BinaryImageModel(ZooModel):
 
     def __init__(self, image_shape: Sequence[int], optimizer: OptimizerConfig | dict, bound_samples: int) -> None:
         super().__init__()
-        if bound_samples < 1:
-            raise ValueError(f"bound_samples must be >= 1, got {bound_samples}")
+        check_sizes(bound_samples=bound_samples)
         self.image_shape, self.bound_samples = check_image_shape(image_shape), bound_samples
         self.use_optimizer(optimizer)
         self.register_buffer("base_rate", torch.full(self.image_shape, 0.5))

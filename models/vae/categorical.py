@@ -87,8 +87,8 @@ class CategoricalVAE(VAE):
     ) -> None:
         if prior not in ("uniform", "learned"):
             raise ValueError(f"prior must be one of uniform, learned, got '{prior}'")
-        if min(latents, training_samples) < 1 or categories < 2:
-            raise ValueError("latents and training_samples must be >= 1 and categories >= 2")
+        check_sizes(latents=latents, training_samples=training_samples)
+        check_sizes(2, categories=categories)
         check_sizes(0, beta_warmup=beta_warmup)
         if training_samples > 1 and beta_warmup:
             raise ValueError("beta_warmup weighs the KL of the ELBO: use it with training_samples=1")

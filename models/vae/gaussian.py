@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from ...interfaces import Batch
+from ...ranges import check_sizes
 from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, check_draws, lerp_path, register_model
 from ..relaxed.surrogate import upcast
@@ -62,8 +63,7 @@ class GaussianVAE(VAE):
         optimizer: OptimizerConfig | dict = VAE.optimizer_config,
         bound_samples: int = 1000,
     ) -> None:
-        if latents < 1:
-            raise ValueError(f"latents must be >= 1, got {latents}")
+        check_sizes(latents=latents)
         super().__init__(image_shape, 2 * latents, latents, encoder, decoder, optimizer, bound_samples)
         self.save_hyperparameters()
         self.latents = latents

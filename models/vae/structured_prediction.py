@@ -87,9 +87,8 @@ class StructuredPrediction(BinaryImageModel):
         c, h, w = check_image_shape(image_shape)
         if h % 2:
             raise ValueError(f"an image is split into two halves, so its height must be even, got {h} rows")
-        if min(latents, layers, val_samples) < 1 or categories < 2:
-            raise ValueError("latents, layers and val_samples must be >= 1 and categories >= 2")
-        check_sizes(hidden=hidden)
+        check_sizes(latents=latents, layers=layers, val_samples=val_samples, hidden=hidden)
+        check_sizes(2, categories=categories)
         super().__init__(image_shape, optimizer, bound_samples)
         self.save_hyperparameters()
         self.half_shape, self.val_samples = (c, h // 2, w), val_samples

@@ -15,7 +15,15 @@ import numpy as np
 import pytest
 import torch
 import wandb
-from gumbelzoo.callbacks import NanGuard, ProgressBar, RandomState, TrainingDiverged, loggers, run_loggers
+from gumbelzoo.callbacks import (
+    LastCheckpoint,
+    NanGuard,
+    ProgressBar,
+    RandomState,
+    TrainingDiverged,
+    loggers,
+    run_loggers,
+)
 from gumbelzoo.callbacks.curves import save_codebook_usage
 from gumbelzoo.callbacks.metrics_file import RunCSV
 from gumbelzoo.callbacks.random_state import capture, restore
@@ -25,9 +33,10 @@ from gumbelzoo.train import main
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
 from wandb.proto.wandb_internal_pb2 import Record
 
-MODULE = Mock(spec=ZooModel)
+MODULE = Mock(spec=ZooModel, parameters=list)
 
 
 def trainer_at(rank: int = 0, batch: int = 0, device: str = "cpu") -> Any:
@@ -129,6 +138,27 @@ def test_guard_checks_before_saving() -> None:
         guard.on_save_checkpoint(trainer, MODULE, {})
     with pytest.raises(TrainingDiverged, match="step 51"):
         guard.on_train_end(trainer, MODULE)
+
+
+@pytest.mark.parametrize("steps", [4, 9], ids=["at the last step", "before another"])
+def test_guard_checks_weights_before_saving(steps: int, tmp_path: Path) -> None:
+    """A finite loss may have a gradient that is not: sqrt at 0. The last checkpoint stays that of the step before."""
+
+    class Root(ZooModel):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
+        def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+            return self.weight.square().sum() + (self.weight.sqrt().sum() if batch_idx == 3 else 0)
+
+    quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
+    callbacks = [NanGuard(), LastCheckpoint(tmp_path / "last.ckpt", 1)]
+    trainer = Trainer(max_steps=steps, accelerator="cpu", callbacks=callbacks, **quiet)
+    with pytest.raises(TrainingDiverged, match="weights are not finite at training step 3"):
+        trainer.fit(Root(), DataLoader(torch.arange(20.0)))
+    last = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert last["global_step"] == 3 and last["state_dict"]["weight"].isfinite()
 
 
 def test_tensorboard_if_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from gumbelzoo.data import ImageData
 from gumbelzoo.models import MODELS, Classifier
 from gumbelzoo.models.base import OptimizerConfig, ZooModel, learning_rate_factor, lerp_path, register_model
 from gumbelzoo.models.relaxed import RelaxedCategorical
+from gumbelzoo.models.relaxed.run_length import run_length
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
 
 QUIET = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
 
@@ -90,6 +94,23 @@ def test_cosine_without_end_raises() -> None:
     trainer = L.Trainer(max_epochs=-1, accelerator="cpu", **QUIET)
     with pytest.raises(ValueError, match="'cosine' needs an end"):
         trainer.fit(model, datamodule=ImageData("digits", "none"))
+
+
+class Stream(IterableDataset):
+    """Four batches, a number that no loader knows."""
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        yield from ({"image": torch.rand(2, 1, 8, 8), "label": torch.tensor([0, 1])} for _ in range(4))
+
+
+@pytest.mark.parametrize(("options", "length"), [({"max_epochs": 2}, math.inf), ({"max_steps": 6}, 6.0)])
+def test_cosine_of_a_stream(options: dict[str, Any], length: float) -> None:
+    """Lightning estimates -1 steps without max_steps: the rate would be 0 from the second step on."""
+    trainer = L.Trainer(accelerator="cpu", limit_val_batches=0, **options, **QUIET)
+    model = Classifier(image_shape=[1, 8, 8], optimizer={"schedule": "cosine"})
+    with nullcontext() if length == 6 else pytest.raises(ValueError, match=r"set --trainer\.max_steps"):
+        trainer.fit(model, *[DataLoader(Stream(), batch_size=None)] * 2)
+    assert run_length(trainer) == length
 
 
 @pytest.mark.parametrize("given", [OptimizerConfig(0.02, 0.1), {"learning_rate": 0.02, "weight_decay": 0.1}])

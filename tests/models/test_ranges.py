@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, get_type_hints
 
+import jaxtyping
 import pytest
 import torch
 from gumbelzoo.models import MODELS
@@ -108,7 +109,7 @@ def schedule(name: str, **arguments: Any) -> RelaxedCategorical:
     return RelaxedCategorical(temperature={"name": name, **arguments})
 
 
-def bad_values(name: str, argument: str, hint: Any, default: Any) -> list[Any]:
+def out_of_range(name: str, argument: str, hint: Any, default: Any) -> list[Any]:
     """Values of an argument that no constructor takes."""
     numbers = [value for value in (default if isinstance(default, tuple) else [default]) if not isinstance(value, bool)]
     text = str(hint)
@@ -121,14 +122,25 @@ def bad_values(name: str, argument: str, hint: Any, default: Any) -> list[Any]:
     return [-1.0, float("nan"), float("inf")] if "float" in text else []
 
 
-def cases(name: str, kind: Callable[..., Any], context: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Arguments of a part or a model, with values out of their range."""
+def of_another_type(name: str, argument: str, hint: Any, default: Any) -> list[Any]:
+    """Numbers as some readers of YAML give them: 1e-3 is a text, and 8.0 no size."""
+    found = {int: 2.5, list: [8, 2.5], float: "1e-3"}
+    return [found[kind] for kind in dict.fromkeys(map(type, out_of_range(name, argument, hint, default)))]
+
+
+Values = Callable[[str, str, Any, Any], list[Any]]
+
+
+def cases(
+    name: str, kind: Callable[..., Any], context: dict[str, Any], values: Values = out_of_range
+) -> Iterator[tuple[str, Any]]:
+    """Arguments of a part or a model, with bad values."""
     entry: Any = SCHEDULES[name] if isinstance(kind, partial) else kind
     hints = get_type_hints(entry if inspect.isfunction(entry) else entry.__init__)
     for argument, parameter in inspect.signature(entry).parameters.items():
         # What the caller fills in, its own arguments decide.
         if argument not in context or name in MODELS:
-            for bad in bad_values(name, argument, hints.get(argument), parameter.default):
+            for bad in values(name, argument, hints.get(argument), parameter.default):
                 yield argument, bad
 
 
@@ -139,6 +151,22 @@ OWNERS = list(owners())
 def test_numbers_out_of_range_are_named(name: str, kind: Callable[..., Any], context: dict[str, Any]) -> None:
     """Nothing is built that trains a dead network, or that fails later in another library's words."""
     for argument, bad in cases(name, kind, context):
+        with pytest.raises(ValueError, match=rf"\b{argument}\b") as caught:
+            kind(**{**context, argument: bad})
+        assert "\n" not in str(caught.value)
+
+
+# Steps of a schedule may be 1e4, a float; sizes of text models are checked where they are used.
+TYPED = [owner for owner in OWNERS if not isinstance(owner[1], partial) and ".text" not in owner[1].__module__]
+
+
+@pytest.mark.parametrize(("name", "kind", "context"), TYPED, ids=[owner[0] for owner in TYPED])
+def test_numbers_of_another_type_are_named(
+    name: str, kind: Callable[..., Any], context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a user, whose annotations are not checked."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    for argument, bad in cases(name, kind, context, of_another_type):
         with pytest.raises(ValueError, match=rf"\b{argument}\b") as caught:
             kind(**{**context, argument: bad})
         assert "\n" not in str(caught.value)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ....ranges import check_numbers
 from ..densities import concrete_log_prob
 from ..estimator import ESTIMATORS
 from ..noise import NoiseFn
@@ -44,6 +45,7 @@ class Concrete(GumbelSoftmax):
         self, samples: int = 1, prior_temperature: float = 0.4, event_shape: Sequence[int] | None = None
     ) -> None:
         super().__init__(samples, event_shape)
+        check_numbers(prior_temperature=prior_temperature)
         if not 0 < prior_temperature < math.inf:
             raise ValueError(f"prior_temperature must be > 0 and finite, got {prior_temperature}; 0.4 is a good start")
         self.prior_temperature = prior_temperature

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from ....ranges import check_numbers
 from ..estimator import ESTIMATORS, Estimator
 from ..noise import NoiseFn
 from ..sampling import gumbel_max, one_hot, tempered_softmax
@@ -35,6 +36,7 @@ class GappedStraightThrough(Estimator):
 
     def __init__(self, samples: int = 1, gap: float = 1.0, event_shape: Sequence[int] | None = None) -> None:
         super().__init__(samples, event_shape)
+        check_numbers(gap=gap)
         if not 0 <= gap < math.inf:
             raise ValueError(f"estimator 'gapped_straight_through' needs a finite gap >= 0, got {gap}")
         self.gap = gap

@@ -8,6 +8,7 @@ import torch
 from einops import reduce
 from torch import Tensor, nn
 
+from ....ranges import check_positive
 from ...relaxed.surrogate import upcast
 from .base import LIKELIHOODS, Likelihood
 
@@ -26,8 +27,8 @@ class Gaussian(Likelihood):
 
     def __init__(self, channels: int, noise: float | None = None) -> None:
         super().__init__(channels)
-        if noise is not None and not 0 < noise < math.inf:
-            raise ValueError(f"noise must be > 0 and finite, got {noise}; leave it out to learn it")
+        if noise is not None:
+            check_positive(noise=noise)
         initial = torch.tensor(math.log(noise or 1.0))
         self.log_noise = nn.Parameter(initial, requires_grad=noise is None)
 

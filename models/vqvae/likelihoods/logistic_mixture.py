@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from einops import rearrange, reduce
 from torch import Tensor
 
+from ....ranges import check_sizes
 from ...relaxed.surrogate import upcast
 from .base import LEVELS, LIKELIHOODS, Likelihood
 
@@ -35,8 +36,7 @@ class LogisticMixture(Likelihood):
 
     def __init__(self, channels: int, components: int = 10) -> None:
         super().__init__(channels)
-        if components < 1:
-            raise ValueError(f"components must be >= 1, got {components}")
+        check_sizes(components=components)
         self.components = components
 
     @property

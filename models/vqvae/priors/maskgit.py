@@ -61,10 +61,8 @@ class MaskGIT(CodeNetwork):
         gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__(shape, codebook_size, classes)
-        check_sizes(width=width)
+        check_sizes(width=width, steps=steps)
         check_weights(choice_temperature=choice_temperature)
-        if steps < 1:
-            raise ValueError(f"steps must be >= 1, got {steps}")
         self.steps, self.choice_temperature = min(steps, self.num_codes), choice_temperature
         self.mask_token = self.shape[-1] * codebook_size
         self.label = nn.Embedding(classes, width)

@@ -152,7 +152,8 @@ def test_invalid_samples_raise(samples, message):
 @pytest.mark.parametrize(("argument", "value"), [("batch_size", 0), ("eval_batch_size", -1), ("seed", -1)])
 def test_size_that_is_out_of_range_is_named(argument, value):
     """When the data module is made, not after an epoch of training."""
-    with pytest.raises(ValueError, match=f"^{argument} must be >= {int(argument != 'seed')}, got {value}"):
+    least = int(argument != "seed")
+    with pytest.raises(ValueError, match=f"^{argument} must be a whole number >= {least}, got {value}"):
         TextData("grammar", **{argument: value})
 
 

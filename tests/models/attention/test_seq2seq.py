@@ -60,13 +60,14 @@ def trainer(**options: Any) -> Trainer:
 
 @encoders
 @pytest.mark.parametrize("attention", ATTENTIONS.names())
-def test_every_used_parameter_gets_gradient(attention: str, encoder: str) -> None:
-    """Controls have the same parameters, but do not train those of the scores."""
+def test_every_trained_parameter_gets_gradient(attention: str, encoder: str) -> None:
+    """Controls have the same parameters, but do not train those of the scores: several processes would wait for it."""
     model = make(attention=attention, encoder=encoder)
     model.training_metrics(batch_of(model))["loss"].backward()
     without = {name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0}
     query = {"network.query.weight", "network.query.bias"}
     assert without == (query if attention in ("uniform", "fixed") else set())
+    assert without == {name for name, p in model.named_parameters() if not p.requires_grad}
 
 
 @encoders
@@ -207,5 +208,9 @@ def test_wrong_data_or_sources_raise(small: PairData, pictures: PairData) -> Non
         make().translate(torch.ones(1, 4, dtype=torch.int64))
     with pytest.raises(ValueError, match="temperature must be > 0"):
         make().translate(torch.ones(1, 4, dtype=torch.int64), temperature=0.0)
-    with pytest.raises(ValueError, match="sources must be token ids"):
-        make().translate(torch.zeros(1, 9, dtype=torch.int64))
+    for wrong in (torch.zeros(1, 9).long(), torch.zeros(0, 4).long(), torch.zeros(1, 4).bool()):
+        with pytest.raises(ValueError, match="sources must be token ids"):
+            make("bilstm").translate(wrong)
+    for outside in (-1, 4):
+        with pytest.raises(ValueError, match=r"token ids of sources must be in \[0, 4\)"):
+            make().translate(torch.tensor([[outside, 0]]))

@@ -60,6 +60,24 @@ def test_evaluation_is_deterministic(places: str, make: Make, scene: Scene) -> N
     assert model.paths(x, centre).shape == (2, model.glimpses)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"places": name} for name in PLACES),
+        {"glimpses": 0},
+        {"glimpses": 0, "estimator": "relax"},
+        {"soft": True, "temperature": "learned"},
+        {"soft": True, "estimator": "relax"},
+    ],
+    ids=str,
+)
+def test_every_trained_parameter_gets_gradient(options: dict[str, Any], make: Make, scene: Scene) -> None:
+    """What a control does not read is not trained: several processes would wait for it."""
+    model = make(**options)
+    model.objective(*scene, 0.1)[0].backward()
+    assert not [name for name, p in model.named_parameters() if p.requires_grad == (p.grad is None)]
+
+
 def test_controls_look_where_they_should(make: Make) -> None:
     """The centre at the middle, the oracle at the nearest places in their order, random places everywhere."""
     x = torch.rand(50, 1, 6, 6)
@@ -172,6 +190,9 @@ def test_paths_are_drawn(make: Make) -> None:
         ({"estimator": "reinforced"}, "unknown estimator"),
         ({"grid": 100}, "grid must be at most 64"),
         ({"image_shape": (1, 2000, 6)}, "sides of at most"),
+        ({"grid": 64, "window": 1000}, "more than 2\\^28 numbers for images of 6 x 6"),
+        ({"scales": 6, "window": 1000}, "more than 2\\^28 numbers"),
+        ({"grid": 64, "image_shape": (1, 1000, 1000)}, "more than 2\\^28 numbers"),
         ({"entropy": -1.0}, "entropy"),
         ({"glimpses": 10, "estimator": "exact", "image_shape": None}, r"needs 5 evaluations .* 5\^10 in all"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from gumbelzoo.models import GlimpseClassifier
 from gumbelzoo.models.glimpse.network import GlimpseNetwork
 from gumbelzoo.models.glimpse.places import PLACES, SaliencyPlaces
 from gumbelzoo.models.glimpse.windows import grid_centres
@@ -50,3 +51,16 @@ def test_logits_depend_on_state_and_view() -> None:
     assert logits.shape == (4, 2, 9)
     torch.testing.assert_close(logits[1], places.logits(state[1], keys, 0, None))
     assert not torch.allclose(logits[:, 0], places.logits(state, keys.flip(0), 0, None)[:, 0])
+
+
+def test_random_places_are_those_of_the_image() -> None:
+    """They depend on no other image, differ between images and glimpses, and are uniform."""
+    model = GlimpseClassifier((1, 12, 12), grid=5, window=4, glimpses=2, hidden=4, places="random").eval()
+    x = torch.randint(2, (2000, 1, 12, 12), generator=torch.Generator().manual_seed(0)).float()
+    paths = model.paths(x)
+    assert torch.equal(torch.cat([model.paths(part) for part in x[:50].split(7)]), paths[:50])
+    assert torch.equal(model.paths(x.flip(0)), paths.flip(0))
+    counts = torch.zeros(25, 25).index_put_(tuple(paths.T), torch.ones(2000), accumulate=True)
+    for observed, expected in ((counts, 3.2), (counts.sum(0), 80.0), (counts.sum(1), 80.0)):
+        chi_square, freedom = float((observed - expected).square().sum() / expected), observed.numel() - 1
+        assert abs(chi_square - freedom) < 4 * (2 * freedom) ** 0.5

@@ -63,5 +63,5 @@ def test_every_lstm_weight_gets_gradient() -> None:
 
 @pytest.mark.parametrize("options", [{"layers": 0}, {"dropout": 1.0}, {"dropout": -0.1}])
 def test_lstm_mistakes_name_the_fix(options: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"layers must be >= 1 and dropout in \[0, 1\)"):
+    with pytest.raises(ValueError, match=r"layers must be a whole number >= 1|dropout must be in \[0, 1\)"):
         LSTMStack(3, 5, **options)  # type: ignore[arg-type]

@@ -224,26 +224,26 @@ def test_bad_vectors_raise(make: Make) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("vector", {"codebook_size": 1}, "codebook_size >= 2"),
+        ("vector", {"codebook_size": 1}, "codebook_size must be a whole number >= 2"),
         ("vector", {"gradient": "identity"}, "gradient must be one of straight_through, rotation"),
         ("vector", {"update": "adam"}, "update must be one of ema, loss"),
-        ("vector", {"decay": 1.0}, r"decay in \[0, 1\)"),
+        ("vector", {"decay": 1.0}, r"decay and dead_code_threshold in \[0, 1\)"),
         ("vector", {"dead_code_threshold": 1.0}, r"dead_code_threshold in \[0, 1\)"),
-        ("vector", {"kmeans_batches": -1}, "kmeans_batches >= 0"),
+        ("vector", {"kmeans_batches": -1}, "kmeans_batches must be a whole number >= 0"),
         ("vector", {"positions": 3}, "unknown argument of quantizer 'vector': 'positions'"),
         ("gumbel", {"logits": "dot"}, "logits must be one of distance, linear"),
         ("gumbel", {"codebooks": 3}, "dim must be divisible by codebooks, got 4 and 3"),
         ("gumbel", {"estimator": "gumbel"}, "unknown estimator"),
         ("gumbel", {"estimator": {"name": "reinforce", "sample": 3}}, "did you mean 'samples'"),
         ("fsq", {"levels": (3, 1)}, "levels must be"),
-        ("fsq", {"levels": ()}, "levels must be"),
+        ("fsq", {"levels": ()}, "levels must be a list"),
         ("fsq", {"levels": [2] * 63}, r"fewer than 2\^63 codes"),
         ("product", {"codebooks": 3}, "dim must be divisible by codebooks, got 4 and 3"),
-        ("product", {"codebooks": 0}, "dim must be divisible by codebooks, got 4 and 0"),
+        ("product", {"codebooks": 0}, "codebooks must be a whole number >= 1"),
         ("product", {"quantizer": "gumbel", "codebooks": 2}, "with its own codebooks=2"),
         ("product", {"quantizer": {"name": "vector", "codebook": 3}}, "did you mean 'codebook_size'"),
         ("residual", {"quantizer": "vectors"}, "did you mean 'vector'"),
-        ("residual", {"codebooks": 0}, "codebooks must be >= 1"),
+        ("residual", {"codebooks": 0}, "codebooks must be a whole number >= 1"),
     ],
 )
 def test_bad_arguments_raise(name: str, options: dict[str, Any], message: str) -> None:
@@ -252,7 +252,7 @@ def test_bad_arguments_raise(name: str, options: dict[str, Any], message: str) -
 
 
 def test_bad_width_raises() -> None:
-    with pytest.raises(ValueError, match="dim >= 1"):
+    with pytest.raises(ValueError, match="dim must be a whole number >= 1"):
         QUANTIZERS.build("vector", dim=0, positions=6)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from gumbelzoo.models.quantizers import QUANTIZERS
-from gumbelzoo.models.quantizers.gumbel import GumbelQuantizer
+from gumbelzoo.models.quantizers.gumbel import GumbelQuantizer, distance_logits
 from gumbelzoo.models.relaxed import ESTIMATORS, RelaxedCategorical
 from torch import Tensor
 
@@ -48,6 +48,18 @@ def exact(quantizer: GumbelQuantizer, z: Tensor) -> Tensor:
 
 def gradients(value: Tensor, quantizer: GumbelQuantizer, z: Tensor) -> list[Tensor]:
     return list(torch.autograd.grad(value, [z, quantizer.tables[0].weight, quantizer.log_scale]))
+
+
+@pytest.mark.parametrize("offset", [0.0, 10.0, 1000.0])
+def test_logits_are_exact_far_from_zero(offset: float) -> None:
+    """The scale of close vectors is large, and multiplies the rounding of their distances."""
+    rows, table, scale = 0.1 * torch.randn(500, 16) + offset, 0.1 * torch.randn(32, 16) + offset, torch.tensor(50.0)
+    rows.requires_grad_()
+    found = distance_logits(rows, table, scale).softmax(-1)
+    expected = (-scale * (rows.double()[:, None] - table.double()).square().sum(-1)).softmax(-1)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-6)
+    of_found, of_expected = (torch.autograd.grad(q.square().sum(), rows)[0] for q in (found, expected))
+    torch.testing.assert_close(of_found, of_expected, rtol=1e-3, atol=1e-4)
 
 
 def test_exact_estimator_equals_enumeration() -> None:

@@ -198,6 +198,22 @@ def test_residual_passes_the_gradient_once() -> None:
     assert z.grad is not None and torch.allclose(z.grad, weight)
 
 
+@pytest.mark.parametrize("levels", [4, 8])
+@pytest.mark.parametrize("nested", [False, True], ids=["vector", "residual"])
+def test_residual_rotation_points_along_the_gradient(levels: int, nested: bool) -> None:
+    """It is the rotation from z to the sum; rotations of the levels would add up to a reversed gradient."""
+    vector = {"name": "vector", "codebook_size": 32, "gradient": "rotation"}
+    member = {"name": "residual", "quantizer": vector, "codebooks": 2} if nested else vector
+    quantizer = QUANTIZERS["residual"](8, member, codebooks=levels // 2 if nested else levels)
+    quantizer(torch.randn(1000, 8))  # k-means
+    z, weight = torch.randn(500, 8, requires_grad=True), torch.randn(500, 8)
+    quantized = quantizer.eval()(z)
+    (quantized.vectors * weight).sum().backward()
+    expected = torch.autograd.grad((rotation(z, quantized.vectors) * weight).sum(), z)[0]
+    assert z.grad is not None and torch.allclose(z.grad, expected)
+    assert torch.cosine_similarity(z.grad, weight).mean() > 0.5
+
+
 def test_residual_commitment_of_every_level() -> None:
     """The loss has the gradient of the mean squares of all residuals, in NumPy."""
     quantizer = QUANTIZERS["residual"](6, {**VECTOR, "commitment": 0.5}, codebooks=4)

@@ -119,6 +119,8 @@ def test_shuffled_reward_has_no_gradient(make: Callable[..., SlateAgent], data: 
     along = torch.stack([gradient(agent, user.repeat(100, 1), data, 0.0) for _ in range(40)]) @ truth / truth.norm()
     assert abs(float(along.mean() / (along.std() / len(along) ** 0.5))) < 4
     assert float(along.mean()) < 0.5 * float(truth.norm())
+    with pytest.raises(ValueError, match="batch_size to 2 or more"):
+        gradient(agent, user[:1], data, 0.0)
 
 
 def test_mask_of_relaxed_picks_is_shared(make: Callable[..., SlateAgent]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from gumbelzoo.models.relaxed import ESTIMATORS
 from gumbelzoo.models.slate.critic import Critic
 from gumbelzoo.models.slate.rollouts import draw_slates, expected_reward
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 QUIET = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
 HARD = [name for name in ESTIMATORS if ESTIMATORS[name].one_hot_forward and ESTIMATORS[name].categories is None]
@@ -28,6 +28,32 @@ def fit(agent: SlateAgent, data: SlateData, steps: int, **options: Any) -> L.Tra
     trainer = L.Trainer(accelerator="cpu", max_steps=steps, log_every_n_steps=1, **QUIET, **options)
     trainer.fit(agent, data)
     return trainer
+
+
+def test_entropy_of_a_stream_does_not_fall(make: Callable[..., SlateAgent], data: SlateData) -> None:
+    """A run whose length is not known has the initial weight throughout."""
+
+    class Stream(IterableDataset):
+        def __iter__(self) -> Iterator[dict[str, Tensor]]:
+            yield {"user": torch.randn(8, 13)}
+            yield {"user": torch.randn(8, 13)}
+
+    agent, weights = make(entropy=0.5), []
+    metrics = agent.objective.metrics
+    agent.objective.metrics = lambda *arguments: (weights.append(arguments[-1]), metrics(*arguments))[1]
+    data.train_dataloader = lambda: DataLoader(Stream(), batch_size=None)
+    L.Trainer(accelerator="cpu", max_epochs=2, limit_val_batches=0, **QUIET).fit(agent, data)
+    assert weights == [0.5] * 4
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+@pytest.mark.parametrize("options", [{}, {"past": False}, {"objective": CRITIC}], ids=["all", "no past", "critic"])
+def test_every_trained_parameter_gets_gradient(slots: int, options: dict[str, Any], make: Callable[..., Any]) -> None:
+    """What one slot or a control does not read is not trained: several processes would wait for it."""
+    agent, data = make(slots=slots, **options), SlateData(items=4, slots=slots)
+    agent.objective.metrics(agent.network, agent.layer, torch.randn(8, 13), data, 0.1)["loss"].backward()
+    assert not [name for name, p in agent.named_parameters() if p.requires_grad == (p.grad is None)]
+    assert agent.network.items.requires_grad == (slots > 1 and options != {"past": False})
 
 
 def test_no_slate_repeats_an_item() -> None:
@@ -111,7 +137,7 @@ def test_slate_agent_learns(arguments: dict[str, Any], steps: int, least: float,
 
 def test_critic_is_linear_in_its_slot() -> None:
     """So its gradient compares the items of a slot exactly; values before a slot do not depend on it."""
-    critic, user = Critic(4, 13, 8), torch.randn(1, 13)
+    critic, user = Critic(4, 3, 13, 8), torch.randn(1, 13)
     points = torch.eye(4)[torch.tensor([[2, 1]])].requires_grad_()
     (gradient,) = torch.autograd.grad(critic.reward(user, points).sum(), points)
     rewards = torch.stack([critic.reward(user, torch.tensor([[2, item]])) for item in range(4)])[:, 0]
@@ -123,7 +149,7 @@ def test_critic_is_linear_in_its_slot() -> None:
 
 def test_critic_descends_the_cross_entropy() -> None:
     """In bfloat16 too, where a probability may be 1."""
-    critic, bought = Critic(4, 13, 8), torch.tensor([[0.0, 1.0]])
+    critic, bought = Critic(4, 2, 13, 8), torch.tensor([[0.0, 1.0]])
     chances = torch.tensor([[0.3, 0.9]])
     rest = (bought.sum() - 1) ** 2
     expected = torch.nn.functional.binary_cross_entropy(chances, bought)
@@ -193,6 +219,9 @@ def test_other_data_is_refused(make: Callable[..., SlateAgent]) -> None:
         trainer.fit(make(), SlateData(items=5, slots=2))
     with pytest.raises(ValueError, match="width 13"):
         make().recommend(torch.randn(2, 3))
+    with pytest.raises(ValueError, match=r"users must be floating point, got torch.int64; use users.float\(\)"):
+        make().recommend(torch.zeros(2, 13, dtype=torch.int64))
+    assert make().recommend(torch.randn(2, 13).double()).shape == (2, 2)
     with pytest.raises(ValueError, match="train it on slates"):
         SlateAgent().recommend(torch.randn(2, 13))
     with pytest.raises(ValueError, match="learns from images"):

@@ -146,7 +146,7 @@ def test_generator_mistakes_name_the_fix() -> None:
         make("lstm").rollout(2, RelaxedCategorical(), "sft")
     with pytest.raises(ValueError, match="has no pathwise gradient"):
         make("lstm").rollout(2, RelaxedCategorical("reinforce"))
-    with pytest.raises(ValueError, match="layers must be >= 1"):
+    with pytest.raises(ValueError, match="layers must be a whole number >= 1"):
         GENERATORS.build({"name": "lstm", "layers": 0}, vocabulary=WITHOUT_EOS, max_length=3)
     with pytest.raises(ValueError, match="unknown argument of generator 'lstm': 'max_length'; known: dropout, hidden"):
         GENERATORS.read({"name": "lstm", "max_length": 3})

@@ -224,7 +224,7 @@ def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest
         ({"temperature": 0.0}, "> 0"),
         ({"layers": 0}, "layers"),
         ({"bound_samples": 0}, "bound_samples"),
-        ({"categories": 1}, "categories >= 2"),
+        ({"categories": 1}, "categories must be a whole number >= 2"),
     ],
 )
 def test_bad_argument_raises(arguments: dict[str, object], message: str) -> None:
