@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 LEAST_TEMPERATURE = 1e-30
@@ -18,9 +18,13 @@ def check_sizes(least: int = 1, /, **sizes: Any) -> None:
     """
     for name, size in sizes.items():
         several = isinstance(size, Sequence) and not isinstance(size, str)
-        if not all(type(number) is int and number >= least for number in (size if several else [size])):
+        if not all(_is_whole(number) and number >= least for number in (size if several else [size])):
             kind = "whole numbers" if several else "a whole number"
-            raise ValueError(f"{name} must be {kind} >= {least}, got {list(size) if several else size}")
+            raise ValueError(f"{name} must be {kind} >= {least}, got {list(size) if several else size!r}")
+
+
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)
 
 
 def check_numbers(**numbers: Any) -> None:
