@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Sequence
 from functools import partial
 from io import BufferedIOBase
 from pathlib import Path
@@ -26,6 +27,7 @@ from .tokenization import MAX_STORED
 SUFFIXES = (".npy", ".npz")
 TOKENS, LABEL = "tokens", "label"  # arrays of an .npz file, named like those of a batch
 FEWEST = 11  # rows
+MAX_IDS = MAX_STORED // 13  # bytes of the shortest token
 
 
 class Ids(NamedTuple):
@@ -93,9 +95,9 @@ def ids_splits(train: Ids, test: Ids | None, rules: Rules) -> TextSplits:
     parts = [train, *([test] if test else [])]
     for part in parts:
         _check(part, train, None if given is None else len(given))
-    tokens = list(map(str, range(max(int(part.tokens.max()) for part in parts) + 1))) if given is None else list(given)
+    tokens = [str(number) for number in range(_number_of_ids(parts))] if given is None else list(given)
     if sum(len(json.dumps(token)) + 10 for token in tokens) > MAX_STORED:
-        raise ValueError(f"{train.source} has {len(tokens):,} different ids, too many for a release; merge rare ones")
+        raise ValueError(f"{train.source} has a vocabulary of {len(tokens):,} ids, too many for a release; merge rare ones")
     vocabulary = Vocabulary(tokens, rules.level)
     classes = 0 if train.labels is None else int(train.labels.max()) + 1
     rest = train
@@ -139,6 +141,19 @@ def _check(part: Ids, train: Ids, size: int | None) -> None:
         )
     if labels is not None and train.labels is not None and labels.max() > train.labels.max():
         raise ValueError(f"{part.source} has the label {labels.max()}, which no row of {train.source} has")
+
+
+def _number_of_ids(parts: Sequence[Ids]) -> int:
+    """One more than the largest id; ValueError if no release could name so many."""
+    part = max(parts, key=lambda part: int(part.tokens.max()))
+    largest = int(part.tokens.max())
+    if largest >= MAX_IDS:
+        row = int(part.tokens.max(axis=1).argmax())
+        raise ValueError(
+            f"{part.source} has the id {largest:,} in row {row}, and ids are below {MAX_IDS:,}; pad with a small id of "
+            "its own, and merge rare ids"
+        )
+    return largest + 1
 
 
 def _sequences(part: Ids, vocabulary: Vocabulary) -> Sequences:

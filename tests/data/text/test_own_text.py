@@ -249,6 +249,14 @@ def test_size_of_an_array_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyP
     refused("is an array of ids, which has no use for min_count", path=str(tmp_path / "a.npy"), min_count=3)
 
 
+def test_one_large_id_takes_no_memory(tmp_path: Path) -> None:
+    """-1 as padding, saved as an unsigned number, would be the largest of 2^32 tokens."""
+    tokens = np.zeros((40, 6), np.uint32)
+    tokens[7, 5] = 2**32 - 1
+    np.save(tmp_path / "a.npy", tokens)
+    refused("a.npy has the id 4,294,967,295 in row 7, and ids are below 241,979; pad", path=str(tmp_path / "a.npy"))
+
+
 # -- data sets and lists ----------------------------------------------------------------------------------------------
 
 
