@@ -89,9 +89,12 @@ def text(
     kind = kind_of(place)
     check_used(given, path, kind)
     options = {name: given[name] for name in (*FILE_OPTIONS, JOINED) if name in given}
+    left_out: list[str] = []
     if kind == "an array of ids":
-        arrays = [read_ids(_user_path(name)) for name in (path, test_path) if name]
-        return ids_splits(arrays[0], arrays[1] if test_path else None, Rules(**{"level": "word", **options}))
+        arrays = [read_ids(_user_path(name), left_out) for name in (path, test_path) if name]
+        _tell(left_out, "tokens and label are read")
+        facts = {"left out": f"{len(left_out):,} other arrays: {some(left_out)}"} if left_out else {}
+        return ids_splits(arrays[0], arrays[1] if test_path else None, Rules(**{"level": "word", **options}), facts)
     rules = Rules(**options, normal_form=NORMAL_FORM)
     if kind == "a saved data set":
         train, valid, test, facts = read_dataset(place, column, labels, rules)
@@ -104,10 +107,9 @@ def text(
         raise ValueError(
             "labels_path has labels for path only; with a test_path, use lines of label<TAB>text, labels=tab"
         )
-    left_out: list[str] = []
     train = _sentences(place, labels, labels_path, rules, left_out)
     test = _sentences(_user_path(test_path), labels, None, rules, left_out) if test_path else None
-    _tell(left_out)
+    _tell(left_out, "no .txt file")
     facts = {"left out": f"{len(left_out):,} other than .txt files: {some(left_out)}"} if left_out else {}
     return text_splits(train, test, rules.vocabulary_of, facts=facts)
 
@@ -128,10 +130,10 @@ def _is_folder(path: Path) -> bool:
 
 
 @rank_zero_only
-def _tell(left_out: Sequence[str]) -> None:
-    """Name the files that are not read on the terminal, each in a line, up to a bound."""
+def _tell(left_out: Sequence[str], why: str) -> None:
+    """Name the files or arrays that are not read on the terminal, each in a line, up to a bound."""
     for name in left_out[:SHOWN]:
-        print(f"left out: {name} (no .txt file)", file=sys.stderr)
+        print(f"left out: {name} ({why})", file=sys.stderr)
     if len(left_out) > SHOWN:
         print(f"left out: {len(left_out) - SHOWN:,} more", file=sys.stderr)
 

@@ -241,6 +241,33 @@ def test_other_arrays_raise(array: np.ndarray, message: str, tmp_path: Path) -> 
     refused(message, path=str(tmp_path / "a.npy"))
 
 
+def test_arrays_of_other_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``labels`` are labels, as of images, and what is neither is told."""
+    tokens = np.random.default_rng(0).integers(0, 4, (40, 6))
+    np.savez(tmp_path / "a.npz", tokens=tokens, labels=tokens[:, 0], lengths=tokens[:, 1])
+    data = TextData("text", path=str(tmp_path / "a.npz"))
+    assert data.classes == 4 and data.metadata()["left out"] == "1 other arrays: lengths"
+    assert capsys.readouterr().err == "left out: lengths (tokens and label are read)\n"
+    np.savez(tmp_path / "a.npz", tokens=tokens, labels=tokens[:, 0], label=tokens[:, 0])
+    refused("it has 'label' and 'labels'", path=str(tmp_path / "a.npz"))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "labels", "message"),
+    [
+        ([[1, 2], [3]] * 20, None, "ids in memory have rows of several lengths; pad them to one length"),
+        (
+            [[1, 2]] * 20,
+            [10**12] * 20,
+            r"has labels from 1000000000000 to 1000000000000; they are classes in \[0, 1,000",
+        ),
+    ],
+)
+def test_other_ids_in_memory_raise(tokens: list[list[int]], labels: list[int] | None, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TextData.from_ids(tokens, labels)
+
+
 def test_size_of_an_array_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By what its header says, before memory is taken."""
     np.save(tmp_path / "a.npy", np.zeros((40, 6), int))
