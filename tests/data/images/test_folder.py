@@ -220,6 +220,15 @@ def test_unfit_labels_file_raises(content: str, message: str, pets: Path) -> Non
         read_tree(pets)
 
 
+def test_cache_that_cannot_be_written(pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(
+        ValueError, match=r"not written to [^\n]*/file/gumbelzoo/pictures: Not a directory; set XDG_CACHE"
+    ):
+        read(pets)
+
+
 # -- what is left out -------------------------------------------------------------------------------------------------
 
 
