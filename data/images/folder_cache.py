@@ -35,7 +35,7 @@ try:
 except ImportError:  # Windows: two processes must not decode the same pictures at once there
     fcntl = None  # type: ignore[assignment]
 
-VERSION = 1  # of the layout, and of the rule that makes levels
+VERSION = 2  # of the layout, and of the rule that makes levels
 THREADS = 8
 PART_BYTES, PART_FILES = 1 << 25, 256  # levels and pictures between two notes of how far it is
 Decode = Callable[[PictureFile], np.ndarray]

@@ -84,6 +84,13 @@ def test_shorter_side_fits_and_the_centre_is_kept(tmp_path: Path) -> None:
     assert folder.decode(tmp_path / "point.png", 5, 3).reshape(3, 25).T.tolist() == [[1, 2, 3]] * 25
 
 
+def test_transparent_level_of_16_bits_is_black(tmp_path: Path) -> None:
+    levels = np.full((8, 8), 60_000, np.uint16)
+    levels[:4] = 30_000
+    Image.fromarray(levels).save(tmp_path / "a.png", transparency=60_000)
+    assert folder.decode(tmp_path / "a.png", 8, 1)[0, ::7, 0].tolist() == [117, 0]
+
+
 def test_large_jpeg_is_reduced_while_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("RGB", (640, 480), (200, 100, 50)).save(tmp_path / "a.jpg")
     Image.new("RGB", (640, 480), (200, 100, 50)).save(tmp_path / "a.png")
