@@ -1,7 +1,7 @@
 """Pictures of a folder tree: which files they are, in which split, of which class. No pixel is read.
 
-Splits are the first folders ``train``, ``valid`` and ``test``, of any spelling in ``FOLDERS``, if ``train`` and another
-of them are there, or ``train`` and nothing else. A split without a folder is a tenth of the other pictures, those whose
+Splits are the first folders ``train``, ``valid`` and ``test``, spelt as in ``split_names``, if ``train`` and another of
+them are there, or ``train`` and nothing else. A split without a folder is a tenth of the other pictures, those whose
 paths have the lowest hashes. So a picture keeps its split when others are added, and on every machine.
 
 Classes are those of ``labels.csv``, else the names of the first folders, below those of the splits.
@@ -19,12 +19,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..split_names import split_of
 from .decoding import SUFFIXES, is_picture
 from .folder_labels import LABELS, number_classes, read_labels
 
 PARTS = ("train", "valid", "test")
-FOLDERS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
-FOLDERS |= dict.fromkeys(("valid", "val", "validation"), "valid")
 MAX_ENTRIES = 10**7  # files and folders
 MAX_BYTES = 1 << 28  # of a picture
 
@@ -178,7 +177,7 @@ def split_folders(folder: Path, names: Collection[str]) -> dict[str, str]:
 def _split_at(name: str, depth: int) -> str | None:
     """Split that the folder at a depth of a path is named for, if any."""
     folders = name.split("/")[:-1]
-    return FOLDERS.get(folders[depth].casefold()) if len(folders) > depth else None
+    return split_of(folders[depth]) if len(folders) > depth else None
 
 
 def hold_out_by_hash(names: Sequence[str], parts: Sequence[str]) -> dict[str, str]:

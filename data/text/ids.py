@@ -44,12 +44,12 @@ class Ids(NamedTuple):
         return Ids(self.source, self.tokens[rows], None if self.labels is None else self.labels[rows])
 
 
-def read_ids(path: Path, left_out: list[str]) -> Ids:
+def read_ids(path: Path, left_out: dict[str, str]) -> Ids:
     """Read an .npy file of ids, or an .npz file with the array ``tokens`` and, if there are classes, ``label``.
 
     Args:
         path: the file.
-        left_out: gets the names of the arrays that are not read.
+        left_out: gets the reason for each array that is not read.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -67,7 +67,7 @@ def read_ids(path: Path, left_out: list[str]) -> Ids:
                 labels = [name for name in LABELS if name in members]
                 if len(labels) > 1:
                     raise ValueError("it has 'label' and 'labels'")
-                left_out += sorted(members.keys() - {TOKENS, *labels})
+                left_out |= dict.fromkeys(sorted(members.keys() - {TOKENS, *labels}), "neither tokens nor label")
                 arrays = []
                 for name in (TOKENS, *labels):
                     with open_array(archive, members[name]) as array:

@@ -54,8 +54,28 @@ def test_folder_of_files(write: Any, tmp_path: Path, capsys: pytest.CaptureFixtu
     data = TextData("text", path=str(tmp_path / "text"), level="character")
     assert lines_of(data) == set(LINES)
     assert capsys.readouterr().err == "left out: a/notes.md (no .txt file)\n"
-    assert data.metadata()["left out"] == "1 other than .txt files: a/notes.md"
+    assert data.metadata()["left out"] == "1 files: a/notes.md (no .txt file)"
     assert data.metadata()["source"] == "text"
+
+
+def test_links_in_a_folder(write: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Are followed, each folder once; a class has the name of the folder, not of a link to it."""
+    write("elsewhere/c.txt", LINES[20:])
+    write("text/b/b.txt", LINES[:20])
+    for link, target in {"linked": tmp_path / "elsewhere", "a": "b", "b/up": "..", "x.txt": "nothing"}.items():
+        (tmp_path / "text" / link).symlink_to(target)
+    data = TextData("text", path=str(tmp_path / "text"), labels="files", level="character")
+    assert lines_of(data) == set(LINES) and data.class_names == ("b", "linked")
+    assert capsys.readouterr().err == "left out: x.txt (a link to nothing)\n"
+
+
+@pytest.mark.parametrize(("train", "test"), [("Train.txt", "test.txt"), ("train/a.txt", "validation/a.txt")])
+def test_splits_in_a_folder_raise(train: str, test: str, write: Any, tmp_path: Path) -> None:
+    """Else training would read the test text."""
+    write(f"text/{train}", LINES)
+    write(f"text/{test}", LINES)
+    first, second = (tmp_path / "text" / name.partition("/")[0] for name in (train, test))
+    refused(f"would be joined: give path {first} and test_path {second}, or rename", path=str(tmp_path / "text"))
 
 
 def test_folder_without_text_raises(write: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,8 +266,8 @@ def test_arrays_of_other_names(tmp_path: Path, capsys: pytest.CaptureFixture[str
     tokens = np.random.default_rng(0).integers(0, 4, (40, 6))
     np.savez(tmp_path / "a.npz", tokens=tokens, labels=tokens[:, 0], lengths=tokens[:, 1])
     data = TextData("text", path=str(tmp_path / "a.npz"))
-    assert data.classes == 4 and data.metadata()["left out"] == "1 other arrays: lengths"
-    assert capsys.readouterr().err == "left out: lengths (tokens and label are read)\n"
+    assert data.classes == 4 and data.metadata()["left out"] == "1 arrays: lengths (neither tokens nor label)"
+    assert capsys.readouterr().err == "left out: lengths (neither tokens nor label)\n"
     np.savez(tmp_path / "a.npz", tokens=tokens, labels=tokens[:, 0], label=tokens[:, 0])
     refused("it has 'label' and 'labels'", path=str(tmp_path / "a.npz"))
 
