@@ -94,5 +94,5 @@ def check_first(data: LightningDataModule, loader: Any, model: Any) -> None:
         check_images(batch["image"], getattr(model, "image_shape", batch["image"].shape[1:]))
         if batch["image"].dtype != torch.float32:
             raise ValueError(f"images must be float32, got {batch['image'].dtype}; give images.float()")
-    if "label" in batch and getattr(model, "classes", 0):
+    if "label" in batch and getattr(model, "classes", None):
         check_labels(batch["label"], model.classes)
