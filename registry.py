@@ -211,7 +211,7 @@ def import_installed() -> None:
             _met.add(plugin.value)
             try:
                 plugin.load()
-            except Exception as error:  # whatever the code of others raises
+            except (Exception, SystemExit) as error:  # whatever the code of others raises
                 said = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
                 warnings.warn(f"the installed plugin '{plugin.name}' is left out: {said}", stacklevel=2)
 

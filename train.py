@@ -164,7 +164,9 @@ def _stopped(arguments: list[str], error: KeyboardInterrupt | SystemExit) -> int
     # Lightning's own ends a run that was stopped by a signal; its code is 0 where another process says so.
     if type(error) is not SystemExit and error.code != 0:
         return _interrupted(arguments, error, 143 if error.code is None else int(error.code))
-    return error.code if isinstance(error.code, int) else 0
+    if isinstance(error.code, str):
+        print(error.code, file=sys.stderr)
+    return error.code if isinstance(error.code, int) else int(error.code is not None)
 
 
 def _interrupted(arguments: list[str], error: BaseException, code: int = 130) -> int:

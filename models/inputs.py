@@ -83,7 +83,10 @@ def check_classes(source: Any, classes: int) -> None:
 
 
 def check_labels(labels: Tensor, classes: int) -> Tensor:
-    """Return labels that are whole numbers in [0, classes), else ValueError."""
+    """Return labels ``b`` that are whole numbers in [0, classes), else ValueError."""
+    if labels.ndim != 1:
+        fix = "squeeze(1)" if labels.shape[1:] == (1,) else "argmax(1), if they are one-hot"
+        raise ValueError(f"labels must be one number for each row, 'b', got {tuple(labels.shape)}; use labels.{fix}")
     if labels.is_floating_point():
         raise ValueError(f"labels must be whole numbers, got {labels.dtype}")
     # On an accelerator the check would wait for the device.

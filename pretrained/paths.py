@@ -52,20 +52,28 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     """
     target = path.resolve()
     scratch = target.with_name(SCRATCH.format(secrets.token_hex(4)))
+    with _named_in_errors(path):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with scratch.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            if target.exists():
+                shutil.copymode(target, scratch)
+            scratch.replace(target)
+        finally:
+            with suppress(OSError):
+                scratch.unlink()
+
+
+@contextmanager
+def _named_in_errors(path: Path) -> Iterator[None]:
+    """Name what is being written in an error of the system: that of a full disk names no file."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with scratch.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, scratch)
-        scratch.replace(target)
+        yield
     except OSError as error:
         raise type(error)(f"{path} is not written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            scratch.unlink()
 
 
 def check_new(folder: Path) -> None:
@@ -79,16 +87,18 @@ def write_new_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
 
     Raises:
         ValueError: the folder exists.
+        OSError: it cannot be written; the error names ``folder``.
     """
     check_new(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        written = Path(scratch) / folder.name
-        written.mkdir()
-        for name, content in contents.items():
-            (written / name).write_bytes(content)
-        check_new(folder)
-        written.rename(folder)
+    with _named_in_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+            written = Path(scratch) / folder.name
+            written.mkdir()
+            for name, content in contents.items():
+                (written / name).write_bytes(content)
+            check_new(folder)
+            written.rename(folder)
 
 
 def remove_scratch(folder: Path) -> None:

@@ -44,10 +44,12 @@ def import_plugins(given: Iterable[str]) -> None:
             import_module(module_name(plugin))
         except (_Unusable, FileNotFoundError):
             raise
-        except Exception as error:  # whatever the code of users raises
+        except (Exception, SystemExit) as error:  # whatever the code of users raises
             for registry in Registry.everyone:
                 registry.forget(set(registry.plugins) - before.get(registry, set()))
             said = f"{type(error).__name__}: {first_line(error)}{_place_in(error, plugin)}"
+            if isinstance(error, SystemExit):
+                said = f'it ends the program{_place_in(error, plugin)}; put that under `if __name__ == "__main__":`'
             raise ValueError(f"the plugin '{plugin}' cannot be imported: {said}") from error
 
 
@@ -55,6 +57,8 @@ def module_name(plugin: str) -> str:
     """Return the name under which a plugin is imported; ValueError if no module can have it."""
     name = Path(plugin).name.removesuffix(".py") if _is_file(plugin) else plugin
     if not NAME.fullmatch(name) or len(name) > MAX_NAME or (_is_file(plugin) and "." in name):
+        if plugin.endswith(".py"):
+            raise _Unusable(f"the plugin '{plugin[:MAX_NAME]}' has a name that Python cannot import; rename it")
         raise _Unusable(f"a plugin is the name of a module or the path of a .py file, got '{plugin[:MAX_NAME]}'")
     return name
 

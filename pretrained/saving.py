@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from ..models.base import ZooModel
 from .config import CONFIG, FORMAT, parse_config
 from .markdown import escape_markdown
 from .metadata import card_metadata
-from .paths import user_path
+from .paths import check_new, user_path, write_new_folder
 from .plugins import plugins_of
 from .release import CARD
 from .weights import WEIGHTS, check_finite, check_types
@@ -52,6 +51,7 @@ def save_pretrained(
     Raises:
         ValueError: the folder exists, a value is not plain, a weight is not finite, a picture's name leads out of the
             folder; or ``load`` could not read the release.
+        OSError: it cannot be written; the error names the folder.
 
     Example:
         >>> import gumbelzoo, tempfile
@@ -60,23 +60,17 @@ def save_pretrained(
         ...     release = gumbelzoo.save_pretrained(model, f"{folder}/catvae-30", card="# A VAE with 30 latents")
     """
     folder = user_path(folder)
-    if folder.exists() or folder.is_symlink():
-        raise ValueError(f"{folder} exists already and is not overwritten; choose another name or remove it")
+    check_new(folder)
     for name in pictures or {}:
         if Path(name).name != name or name in (CONFIG, WEIGHTS, CARD):
             raise ValueError(f"a picture of a release lies in its folder under a name of its own, not '{name}'")
-    config = _config_text(model, data, test, half, ema)
-    weights = _stored_weights(model, half)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        release = Path(scratch) / folder.name
-        release.mkdir()
-        (release / CONFIG).write_text(config, encoding="utf-8")
-        (release / CARD).write_text(card or _short_card(model, folder.name, data, test), encoding="utf-8")
-        (release / WEIGHTS).write_bytes(save(weights))
-        for name, picture in (pictures or {}).items():
-            (release / name).write_bytes(Path(picture).read_bytes())
-        release.rename(folder)
+    contents = {
+        CONFIG: _config_text(model, data, test, half, ema).encode(),
+        CARD: (card or _short_card(model, folder.name, data, test)).encode(),
+        WEIGHTS: save(_stored_weights(model, half)),
+        **{name: Path(picture).read_bytes() for name, picture in (pictures or {}).items()},
+    }
+    write_new_folder(folder, contents)
     return folder
 
 

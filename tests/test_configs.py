@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,8 @@ def test_config_by_name_or_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert find_config(name) == Path(name)
     with pytest.raises(ValueError, match=r"no file 'configs/catvae_digits.yaml' here; `--config catvae_digits`"):
         find_config("configs/catvae_digits.yaml")
+    os.mkfifo("pipe")
+    with pytest.raises(ValueError, match=r"^'pipe' is no regular file; --config takes a YAML file$"):
+        find_config("pipe")
+    with pytest.raises(ValueError, match=r"^unknown configuration: 'zzz'; `list configs` names all$"):
+        find_config("zzz")

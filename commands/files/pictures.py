@@ -31,10 +31,13 @@ class Images:
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: no pictures, unreadable ones, another shape, too many, or values that are no levels.
+        ValueError: one picture in the place of a folder, no pictures, unreadable ones, another shape, too many, or
+            values that are no levels.
     """
 
     def __init__(self, path: Path, shape: Sequence[int], limit: int | None = None) -> None:
+        if path.is_file() and (path.suffix.lower() in SUFFIXES or is_picture(path)):
+            raise ValueError(f"{path} is one picture; give the folder it is in, '{path.parent}'")
         self._path, self._shape, self._limit = path, shape, limit
         self._files = _picture_files(path, shape, limit) if path.is_dir() else None
         self._check = LevelCheck(str(path), shape)

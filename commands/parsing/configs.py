@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 from itertools import takewhile
 from pathlib import Path
 
 from ...pretrained.paths import user_path
-from ...registry import unknown_name
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs"
 CONFIG_KINDS = ("config", "configs")  # words of ``list`` for them
@@ -24,7 +24,7 @@ def config_header(name: str) -> list[str]:
         ValueError: an unknown name; the nearest one is given.
     """
     if name not in config_names():
-        raise ValueError(unknown_name("configuration", name, config_names()))
+        raise ValueError(_unknown(name))
     lines = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
     return [line.removeprefix("#").removeprefix(" ") for line in takewhile(lambda line: line.startswith("#"), lines)]
 
@@ -34,17 +34,28 @@ def find_config(value: str) -> Path:
 
     Raises:
         FileNotFoundError: a path at which there is no file.
-        ValueError: neither a file nor a name; the nearest name is given.
+        ValueError: a folder or a pipe, or neither a file nor a name; the nearest name is given.
     """
     path = user_path(value)
     if path.is_file():
         return path
+    if path.exists() and value not in config_names():
+        raise ValueError(
+            f"'{value}' is {'a folder' if path.is_dir() else 'no regular file'}; --config takes a YAML file"
+        )
     if path.name != value and path.stem not in config_names():
         raise FileNotFoundError(f"there is no file '{value}'; `list configs` names what comes with gumbelzoo")
     if path.stem not in config_names():
-        raise ValueError(unknown_name("configuration", value, config_names()))
+        raise ValueError(_unknown(value))
     if value != path.stem:
         raise ValueError(
             f"there is no file '{value}' here; `--config {path.stem}` takes the one that comes with gumbelzoo"
         )
     return FOLDER / f"{value}.yaml"
+
+
+def _unknown(name: str) -> str:
+    """Return the message for an unknown name: the nearest known one, and where all are. They would fill a page."""
+    near = difflib.get_close_matches(name, config_names(), n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return f"unknown configuration: '{name}'; {hint}`list configs` names all"

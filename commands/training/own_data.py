@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from ...data.base import InMemoryData
 from ...models import ZooModel
-from ...models.inputs import check_batch, check_images, check_levels, transferred
+from ...models.inputs import check_batch, check_images, check_labels, check_levels, transferred
 
 LOADERS = {  # what each is for
     "train_dataloader": "nothing could be trained",
     "val_dataloader": "nothing would select best.ckpt; give --trainer.limit_val_batches=0 to train without one",
     "test_dataloader": "`test` and `export` need one; for want of a test set return what val_dataloader does",
+}
+USED = {  # by Lightning's name of a stage
+    "fit": ("train_dataloader", "val_dataloader"),
+    "validate": ("val_dataloader",),
+    "test": ("test_dataloader",),
 }
 TEXT = ("vocabulary", "max_length", "score", "test_sequences")  # a data module of text must have them
 
@@ -49,18 +55,19 @@ def unused_labels(data: Mapping[str, Any], model: ZooModel) -> str:
 
 
 class FirstBatches(Callback):
-    """Checks the first batch for training and for validation, of data modules that are not ours."""
+    """Checks the first batch for training, validation or test, of data modules that are not ours."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Check them before the model measures them; random states stay as they are.
 
         Raises:
-            ValueError: no batch, one of another form, or images of another shape or range; the loader is named.
+            ValueError: several loaders, no batch, one of another form, or images or labels of another shape, type or
+                range; the loader is named.
         """
         data = trainer.datamodule  # type: ignore[attr-defined]
-        if stage != "fit" or data is None or isinstance(data, InMemoryData):
+        if data is None or isinstance(data, InMemoryData):
             return
-        for loader in ("train_dataloader", "val_dataloader"):
+        for loader in USED.get(stage, ()):
             if loader == "val_dataloader" and trainer.limit_val_batches == 0:
                 continue
             with isolate_rng():
@@ -71,8 +78,11 @@ class FirstBatches(Callback):
 
 
 def check_first(data: LightningDataModule, loader: Any, model: Any) -> None:
-    """Check the first batch of a loader, or of the first of several; errors are those of ``FirstBatches``."""
-    loader = next(iter(loader), None) if isinstance(loader, (list, tuple)) else loader
+    """Check the first batch of a loader, or of the only one of a list; errors are those of ``FirstBatches``."""
+    if isinstance(loader, (list, tuple, dict)):
+        if len(loader) > 1:
+            raise ValueError(f"it gives {len(loader)} loaders; give one, such as of a ConcatDataset")
+        loader = next(iter(loader.values() if isinstance(loader, dict) else loader), None)
     batch = next(iter(loader), None) if loader is not None else None
     if batch is None:
         raise ValueError("it has no batch; is its batch size larger than the data set?")
@@ -82,3 +92,7 @@ def check_first(data: LightningDataModule, loader: Any, model: Any) -> None:
     if model.batch_key == "image":
         check_levels(batch["image"])
         check_images(batch["image"], getattr(model, "image_shape", batch["image"].shape[1:]))
+        if batch["image"].dtype != torch.float32:
+            raise ValueError(f"images must be float32, got {batch['image'].dtype}; give images.float()")
+    if "label" in batch and getattr(model, "classes", None):
+        check_labels(batch["label"], model.classes)

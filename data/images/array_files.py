@@ -6,6 +6,7 @@ Names are those of common data sets: ``x_train``, ``y_train``, ``x_valid``, ...,
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,19 +28,21 @@ NAMES = {
 }
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, left_out: dict[str, str]) -> dict[str, np.ndarray]:
     """Read arrays by their names in ``NAMES``, some of them mapped into memory.
 
     Args:
         path: an .npz file, a folder of .npy files, or an .npy file, which has training images.
+        left_out: gets the reason for each array that is not read.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: no training images, a damaged file, too large an array, or other than real numbers.
+        ValueError: no training images, two names of one array, a damaged file, too large an array, or other than real
+            numbers.
     """
     if path.is_dir():
         files = {file.stem: file for file in sorted(path.glob("*.npy"))}
-        return {name: map_array(files[given]) for name, given in _find(files, path).items()}
+        return {name: map_array(files[given]) for name, given in _find(files, path, left_out).items()}
     if not path.is_file():
         raise FileNotFoundError(f"{'no regular file' if path.exists() else 'there is no'} '{path}'; give an .npz file")
     if path.suffix == ".npy":
@@ -47,7 +50,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     with _one_line(path, ".npz file of plain arrays"), path.open("rb") as stream, open_zip(stream) as archive:
         members = array_names(archive)
         arrays = {}
-        for name, given in _find(members, path).items():
+        for name, given in _find(members, path, left_out).items():
             with open_array(archive, members[given]) as file:
                 header = read_header(file, members[given].file_size, given)
                 if members[given].file_size > MAX_BYTES:
@@ -69,13 +72,18 @@ def map_array(path: Path) -> np.ndarray:
         return np.memmap(path, header.dtype, "c", start, header.shape, "F" if header.by_columns else "C")
 
 
-def _find(found: Collection[str], path: Path) -> dict[str, str]:
-    """The name that each array has in a file; ValueError if there are no training images."""
-    names = {name: next((form for form in forms if form in found), None) for name, forms in NAMES.items()}
-    if names["x_train"] is None:
+def _find(found: Collection[str], path: Path, left_out: dict[str, str]) -> dict[str, str]:
+    """The name that each array has in a file; arguments and errors are those of ``read_arrays``."""
+    names = {name: [form for form in forms if form in found] for name, forms in NAMES.items()}
+    if not names["x_train"]:
         shown = ", ".join(list(found)[:10]) or "nothing"
         raise ValueError(f"{path} has no training images, named {', '.join(NAMES['x_train'])}; it has {shown}")
-    return {name: given for name, given in names.items() if given is not None}
+    if twice := next((given for given in names.values() if len(given) > 1), None):
+        raise ValueError(f"{path} has {' and '.join(twice)}, which are names of one array; remove one")
+    for given in sorted(set(found) - {form for forms in NAMES.values() for form in forms}):
+        near = difflib.get_close_matches(given.lower(), NAMES, n=1)
+        left_out[given] = "no name of images or labels" + (f"; did you mean {near[0]}?" if near else "")
+    return {name: given[0] for name, given in names.items() if given}
 
 
 @contextmanager

@@ -11,11 +11,13 @@ from torch import Tensor
 
 from ..keyed_random import SPLIT, permutation
 from .array_files import NAMES
+from .folder_labels import MAX_CLASSES
 from .levels import Levels, channels_first, layout_of
 from .splits import Split, Splits
 
 PARTS = ("train", "valid", "test")
 NO_LABELS = torch.zeros(0, dtype=torch.int64)
+NUMBERED = "`np.unique(labels, return_inverse=True)[1]`"
 PART = 1 << 24  # bytes that are checked or converted at a time
 
 
@@ -23,7 +25,7 @@ def as_array(value: Any) -> np.ndarray:
     """Convert a tensor, or what NumPy takes, to an array that may be written to; it shares memory if it can."""
     if isinstance(value, Tensor):
         value = value.detach().cpu()
-        value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+        value = (value.float() if value.dtype == torch.bfloat16 else value).to_dense().numpy()
     array = np.asarray(value)
     negative = any(stride < 0 for stride in array.strides)  # torch has none
     return array if array.flags.writeable and not negative else array.copy()
@@ -98,8 +100,11 @@ def _labels(array: np.ndarray, n: int, place: str) -> Tensor:
     if labels.shape != (n,):
         fix = "; of one-hot labels give `labels.argmax(1)`" if array.ndim == 2 and len(array) == n else ""
         raise ValueError(f"{place} has the shape {array.shape}, and there are {n} images{fix}")
-    if labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise ValueError(f"{place} must be whole numbers from 0, got {labels.dtype} from {labels.min()}")
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"{place} must be whole numbers from 0, got {labels.dtype}; number them: {NUMBERED}")
+    if labels.min() < 0 or labels.max() >= MAX_CLASSES:
+        found = f"{labels.dtype} from {labels.min()} to {labels.max()}"
+        raise ValueError(f"{place} must be whole numbers from 0, below {MAX_CLASSES:,}, got {found}: {NUMBERED}")
     return torch.from_numpy(labels.astype(np.int64))
 
 

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from .array_splits import as_array, as_levels
 from .decoding import upright
+from .folder import tell
 
 ITEMS = 256  # images that are converted at a time
 IMAGE_KEYS = ("image", "img", "images", "pixel_values")
@@ -79,6 +80,8 @@ def _batches(dataset: Any, part: str, image: Key, label: Key, labels: list[np.nd
     while chunk := list(islice(items, 1 if batched else ITEMS)):
         found = [_pick(item, image, IMAGE_KEYS, 0, place) for item in chunk]
         classes = [None] if label is False else [_pick(item, label, LABEL_KEYS, 1, place) for item in chunk]
+        if label is None and classes[0] is None and not number:
+            _tell_unread(chunk[0], image, place)
         mode = mode or ("L" if getattr(found[0], "mode", None) in GREY else "RGB")
         arrays = [_pixels(value, mode, f"{place}, image {number + i}") for i, value in enumerate(found)]
         shape = shape or (arrays[0].shape[1:] if batched else arrays[0].shape)
@@ -121,6 +124,14 @@ def _pick(item: Any, key: Key, names: tuple[str, ...], index: int, place: str) -
     name = "label" if index else "image"
     said = name if key is None else f"{name} {key!r}"
     raise ValueError(f"{place} has no {said}, its items have {has}; say which, as in {name}='{names[0]}'")
+
+
+def _tell_unread(item: Any, image: Key, place: str) -> None:
+    """Name on the terminal what an item without a known label has beside its image."""
+    if isinstance(item, Mapping):
+        used = next(name for name in (image, *IMAGE_KEYS) if name in item)
+        others = [str(name) for name in item if name != used]
+        tell(place, {name: f"of {place}; are these labels? label='{name}' reads them" for name in others})
 
 
 def _pixels(value: Any, mode: str, place: str) -> np.ndarray:

@@ -105,9 +105,12 @@ def reason(error: Exception) -> str:
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Levels of 16 bits, rounded; the one that a PNG makes transparent is black."""
     from PIL import Image
 
-    return Image.fromarray(np.rint(np.asarray(picture) / 257).clip(0, 255).astype(np.uint8))
+    levels, clear = np.asarray(picture), picture.info.get("transparency")
+    levels = levels if clear is None else np.where(levels == clear, 0, levels)
+    return Image.fromarray(np.rint(levels / 257).clip(0, 255).astype(np.uint8))
 
 
 def _load(picture: Image.Image) -> None:

@@ -145,19 +145,19 @@ def _split(root: Path, tree: PictureTree, levels: Decoded) -> list[Split]:
 
 
 @rank_zero_only
-def tell(root: Path, left_out: Mapping[str, str]) -> None:
-    """Name the files that are left out on the terminal, each in a line, up to a bound."""
+def tell(root: Path | str, left_out: Mapping[str, str]) -> None:
+    """Name the files or arrays that are left out on the terminal, each in a line, up to a bound."""
     lines = [f"left out: {name or root} ({why})" for name, why in left_out.items()]
     more = [f"left out: {len(lines) - SHOWN} more in {root}"] if len(lines) > SHOWN else []
     for line in [*lines[:SHOWN], *more]:
         print(_printable(line), file=sys.stderr)
 
 
-def summary(left_out: Mapping[str, str]) -> str:
-    """Return a line of the number of files left out and the first of them; empty if there are none."""
+def summary(left_out: Mapping[str, str], kind: str = "files") -> str:
+    """Return a line of the number of files, or of another kind, left out and the first of them; empty without any."""
     named = [f"{name} ({why})" for name, why in list(left_out.items())[:NAMED]]
     more = ", ..." if len(left_out) > NAMED else ""
-    return _printable(f"{len(left_out):,} files: {', '.join(named)}{more}") if left_out else ""
+    return _printable(f"{len(left_out):,} {kind}: {', '.join(named)}{more}") if left_out else ""
 
 
 def _classes(tree: PictureTree) -> str:

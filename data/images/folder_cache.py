@@ -35,7 +35,7 @@ try:
 except ImportError:  # Windows: two processes must not decode the same pictures at once there
     fcntl = None  # type: ignore[assignment]
 
-VERSION = 1  # of the layout, and of the rule that makes levels
+VERSION = 2  # of the layout, and of the rule that makes levels
 THREADS = 8
 PART_BYTES, PART_FILES = 1 << 25, 256  # levels and pictures between two notes of how far it is
 Decode = Callable[[PictureFile], np.ndarray]
@@ -59,15 +59,20 @@ def decode_once(path: Path, files: Sequence[PictureFile], shape: tuple[int, int,
         decode: reads a picture as uint8 of that shape; what it raises is a refusal.
 
     Raises:
-        ValueError: no picture can be read, or the disk has too little room.
-        OSError: the levels cannot be written.
+        ValueError: no picture can be read, or the levels cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(_at(path, ".lock")):
-        index = _read_index(path, shape)
-        if index is None or index["files"] != _listed(files):
-            index = _decode_all(path, files, shape, decode, index)
-        return Decoded(_mapped(path, shape, len(files) - len(index["refused"])), index["refused"])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(_at(path, ".lock")):
+            index = _read_index(path, shape)
+            if index is None or index["files"] != _listed(files):
+                index = _decode_all(path, files, shape, decode, index)
+            return Decoded(_mapped(path, shape, len(files) - len(index["refused"])), index["refused"])
+    except OSError as error:
+        said = error.strerror or error
+        raise ValueError(
+            f"the decoded pictures are not written to {path.parent}: {said}; set XDG_CACHE_HOME to another folder"
+        ) from None
 
 
 def _mapped(path: Path, shape: tuple[int, int, int], rows: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import unicodedata
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 
@@ -30,29 +31,37 @@ def read_labels(path: Path, pictures: Collection[str], left_out: dict[str, str])
         raise ValueError(f"{path} is not UTF-8; save it as UTF-8") from None
     except (OSError, csv.Error, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
-    known = set(pictures)
-    left_out |= dict.fromkeys(known - labels.keys(), f"no line in {LABELS}")
-    left_out |= dict.fromkeys(labels.keys() - known - left_out.keys(), f"in {LABELS}, and no such file")
-    found = {name: label for name, label in labels.items() if name in known}
+    names = {picture: _composed(picture) for picture in pictures}
+    found = {picture: labels[name] for picture, name in names.items() if name in labels}
+    nowhere = labels.keys() - set(names.values()) - set(map(_composed, left_out))
+    left_out |= dict.fromkeys(names.keys() - found.keys(), f"no line in {LABELS}")
+    left_out |= dict.fromkeys(nowhere, f"in {LABELS}, and no such file")
     if not found:
         raise ValueError(f"{path} names none of the pictures; give their paths below the folder")
     return found
 
 
+def _composed(name: str) -> str:
+    """A path in the normal form NFC: a Mac may have split its accents from their letters."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _lines(path: Path) -> Iterable[tuple[str, str]]:
-    """Yield file and label of each line."""
+    """Yield file, in the normal form NFC, and label of each line."""
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
     seen = set()
     with path.open(encoding="utf-8-sig", newline="") as stream:
         rows = csv.DictReader(stream, strict=True)
-        if not {"file", "label"} <= set(rows.fieldnames or ()):
-            raise ValueError("its first line must name the columns file,label")
+        given = list(rows.fieldnames or ())
+        rows.fieldnames = [column.strip().lower() for column in given]
+        if not {"file", "label"} <= set(rows.fieldnames):
+            raise ValueError(f"its first line must name the columns file,label, and is {','.join(given)[:80]!r}")
         for row in rows:
             file, label = (str(row[column] or "").strip() for column in ("file", "label"))
             if not file or not label:
                 raise ValueError(f"line {rows.line_num} has no file or no label; fill it in, or remove the line")
-            name = str(PurePosixPath(file.replace("\\", "/")))
+            name = _composed(str(PurePosixPath(file.replace("\\", "/"))))
             if name in seen:
                 raise ValueError(f"line {rows.line_num} names {name} again; give each file one label")
             seen.add(name)

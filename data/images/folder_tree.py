@@ -1,8 +1,8 @@
 """Pictures of a folder tree: which files they are, in which split, of which class. No pixel is read.
 
-Splits are the folders ``train``, ``valid`` (or ``val``, ``validation``) and ``test``, if ``train`` and another of them
-are there. A split without a folder is a tenth of the other pictures, those whose paths have the lowest hashes. So a
-picture keeps its split when others are added, and on every machine.
+Splits are the first folders ``train``, ``valid`` and ``test``, spelt as in ``split_names``, if ``train`` and another of
+them are there, or ``train`` and nothing else. A split without a folder is a tenth of the other pictures, those whose
+paths have the lowest hashes. So a picture keeps its split when others are added, and on every machine.
 
 Classes are those of ``labels.csv``, else the names of the first folders, below those of the splits.
 """
@@ -19,11 +19,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..split_names import split_of
 from .decoding import SUFFIXES, is_picture
 from .folder_labels import LABELS, number_classes, read_labels
 
 PARTS = ("train", "valid", "test")
-FOLDERS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
 MAX_ENTRIES = 10**7  # files and folders
 MAX_BYTES = 1 << 28  # of a picture
 
@@ -60,14 +60,15 @@ def read_tree(folder: Path) -> PictureTree:
     """Find the pictures of a folder, their splits and their classes.
 
     Raises:
-        ValueError: too few pictures, too many files, or a ``labels.csv`` that is not one.
+        ValueError: too few pictures, too many files, folders that may be splits and are not, or a ``labels.csv`` that
+            is not one.
     """
     left_out: dict[str, str] = {}
     files = {file.name: file for file in find_pictures(folder, left_out)}
     labels = read_labels(folder / LABELS, files.keys(), left_out)
     if labels:
         files = {name: file for name, file in files.items() if name in labels}
-    given = split_folders(files)
+    given = split_folders(folder, files)
     if given:
         left_out |= dict.fromkeys(files.keys() - given.keys(), "outside the folders of the splits")
         files = {name: file for name, file in files.items() if name in given}
@@ -149,11 +150,34 @@ def _unfit(entry: os.DirEntry[str], status: os.stat_result) -> str:
 # -- splits and classes -----------------------------------------------------------------------------------------------
 
 
-def split_folders(names: Collection[str]) -> dict[str, str]:
-    """Return the split of each picture in a split's folder; empty without ``train`` and another such folder."""
-    first = {name: FOLDERS.get(name.partition("/")[0]) for name in names if "/" in name}
-    found = {name: part for name, part in first.items() if part is not None}
-    return found if len({"train", *found.values()}) > 1 and "train" in found.values() else {}
+def split_folders(folder: Path, names: Collection[str]) -> dict[str, str]:
+    """Return the split of each picture in a split's folder; empty if the folders are none of splits.
+
+    Raises:
+        ValueError: a folder of validation or test pictures would be a class, or a part of one.
+    """
+    found = {name: part for name in names if (part := _split_at(name, 0))}
+    parts = set(found.values())
+    if "train" in parts and (len(parts) > 1 or len(found) == len(names)):
+        return found
+    if held_out := sorted({name.partition("/")[0] for name, part in found.items() if part != "train"}):
+        raise ValueError(
+            f"{folder} has the folder {held_out[0]} and none of training pictures: name that train, or, if it is a "
+            f"class, rename {held_out[0]}"
+        )
+    inner = sorted({name.rpartition("/")[0] for name in names if _split_at(name, 1) not in (None, "train")})
+    if inner and any(_split_at(name, 1) == "train" for name in names):
+        raise ValueError(
+            f"{folder} has a split in {inner[0]}, one folder too deep: give {folder / inner[0].partition('/')[0]}, or "
+            "make train and test the first folders, with the classes in them"
+        )
+    return {}
+
+
+def _split_at(name: str, depth: int) -> str | None:
+    """Split that the folder at a depth of a path is named for, if any."""
+    folders = name.split("/")[:-1]
+    return split_of(folders[depth]) if len(folders) > depth else None
 
 
 def hold_out_by_hash(names: Sequence[str], parts: Sequence[str]) -> dict[str, str]:

@@ -47,7 +47,8 @@ class Levels:
                 "or store them as floats"
             )
         if self.whole and (least < 0 or most > 255):
-            raise ValueError(f"{place} has values outside [0, 1]; integers are levels 0 to 255")
+            remedy = "; of 16 bits store images // 257" if least >= 0 and most < 1 << 16 else ""
+            raise ValueError(f"{place} has values outside [0, 1]; integers are levels 0 to 255{remedy}")
         if not self.whole and (least < 0 or most > 1):
             remedy = "(images + 1) / 2" if -1 <= least < 0 and most <= 1 else "images / 255"
             raise ValueError(

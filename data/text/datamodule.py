@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,12 +13,10 @@ from ...vocabulary import Vocabulary
 from ..base import InMemoryData, register_data
 from ..storage import Folders
 from . import corpora, grammar, oracle  # noqa: F401  (importing a reader registers its text sets)
-from .ids import Ids, ids_splits
+from .ids import MEMORY, ids_in_memory, ids_splits
 from .own_text import check_used, dataset_in_memory, text_in_memory
 from .rules import Rules
 from .splits import TEXT_SETS, TextSplits
-
-IDS = "ids in memory"
 
 
 @register_data("text")
@@ -171,9 +168,9 @@ class TextData(InMemoryData):
             options: arguments of the constructor.
         """
         data = cls("text", **options)
-        check_used(data._options, IDS, "an array in memory")
-        ids = Ids(IDS, np.asarray(tokens), None if labels is None else np.asarray(labels))
-        data.splits = ids_splits(ids, None, Rules(level, vocabulary=vocabulary, **data._options))
+        check_used(data._options, MEMORY, "an array in memory")
+        rules = Rules(level, vocabulary=vocabulary, **data._options)
+        data.splits = ids_splits(ids_in_memory(tokens, labels), None, rules)
         return data
 
     @cached_property

@@ -9,6 +9,7 @@ from itertools import groupby, islice, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..split_names import split_of
 from .lines import MAX_BYTES, MAX_LINE_BYTES, clean_line, read_lines, regular_file
 
 MEMORY = "text in memory"
@@ -74,24 +75,54 @@ def split_label(line: Line) -> Line:
     return line._replace(text=text.strip(), label=label.strip())
 
 
-def text_files(folder: Path) -> tuple[list[Path], list[str]]:
-    """Return the .txt files in a folder and below it, sorted, and the names of all others but hidden ones.
+def text_files(folder: Path, left_out: dict[str, str]) -> list[Path]:
+    """Return the .txt files in a folder and below it, sorted. Links are followed, each folder is read once.
+
+    Args:
+        folder: where to look.
+        left_out: gets the reason for each other file that is not hidden, by its name.
 
     Raises:
-        ValueError: none, too many, or too large ones.
+        ValueError: none, too many, or too large ones; or files of several splits.
     """
-    walk = os.walk(folder, onerror=_unreadable)
-    files = sorted(Path(place, name) for place, _, names in walk for name in names if not name.startswith("."))
-    texts = [file for file in files if file.suffix.lower() == SUFFIX]
-    others = [_printable(str(file.relative_to(folder))) for file in files if file.suffix.lower() != SUFFIX]
+    texts: list[Path] = []
+    others: dict[str, str] = {}
+    for file in sorted(_files(folder)):
+        if file.suffix.lower() == SUFFIX and file.exists():
+            texts.append(file)
+        else:
+            name = _printable(str(file.relative_to(folder)))
+            others[name] = f"no {SUFFIX} file" if file.exists() else "a link to nothing"
+    left_out |= others
     if not texts:
-        found = f"; it has {some(others)}" if others else ""
+        found = f"; it has {some(list(others))}" if others else ""
         raise ValueError(f"{folder} has no {SUFFIX} file in it{found}; give UTF-8 text files of one sentence a line")
     if len(texts) > MAX_FILES:
         raise ValueError(f"{folder} has {len(texts):,} {SUFFIX} files, more than {MAX_FILES:,}; join them")
     if (size := sum(regular_file(file).stat().st_size for file in texts)) > MAX_BYTES:
         raise ValueError(f"the {SUFFIX} files of {folder} have {size:,} bytes, more than {MAX_BYTES:,}; give a part")
-    return texts, others
+    first = sorted({file.relative_to(folder).parts[0] for file in texts})
+    named = {split: name for name in first if (split := split_of(name.lower().removesuffix(SUFFIX)))}
+    if "train" in named and len(named) > 1:
+        train, other = named.pop("train"), named.get("test") or named["valid"]
+        raise ValueError(
+            f"{folder} has {train} and {other}, which would be joined: give path {folder / train} and test_path "
+            f"{folder / other}, or rename them"
+        )
+    return texts
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Files in a folder and below it that are not hidden."""
+    seen: set[tuple[int, int]] = set()
+    for place, inside, names in os.walk(folder, onerror=_unreadable, followlinks=True):
+        status = Path(place).stat()
+        if (status.st_dev, status.st_ino) in seen:  # through a link
+            inside.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        inside.sort(key=lambda name: (Path(place, name).is_symlink(), name))  # a folder has its own name then
+        yield from (Path(place, name) for name in names if not name.startswith("."))
 
 
 def _unreadable(error: OSError) -> None:

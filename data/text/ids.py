@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Mapping, Sequence
 from functools import partial
 from io import BufferedIOBase
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from ...archives import open_zip
 from ...vocabulary import Vocabulary
 from ..npy import array_names, open_array, read_header, read_values
 from ..storage import READ_ERRORS
+from .labels import MAX_CLASSES
 from .lines import regular_file
 from .rules import Rules
 from .scores import reference_samples, score
@@ -24,8 +26,10 @@ from .text_file import MAX_CELLS, held_out_rows
 from .tokenization import MAX_STORED
 
 SUFFIXES = (".npy", ".npz")
-TOKENS, LABEL = "tokens", "label"  # arrays of an .npz file, named like those of a batch
+TOKENS, LABELS = "tokens", ("label", "labels")  # arrays of an .npz file
+MEMORY = "ids in memory"
 FEWEST = 11  # rows
+MAX_IDS = MAX_STORED // 13  # bytes of the shortest token
 
 
 class Ids(NamedTuple):
@@ -40,8 +44,12 @@ class Ids(NamedTuple):
         return Ids(self.source, self.tokens[rows], None if self.labels is None else self.labels[rows])
 
 
-def read_ids(path: Path) -> Ids:
+def read_ids(path: Path, left_out: dict[str, str]) -> Ids:
     """Read an .npy file of ids, or an .npz file with the array ``tokens`` and, if there are classes, ``label``.
+
+    Args:
+        path: the file.
+        left_out: gets the reason for each array that is not read.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -56,11 +64,15 @@ def read_ids(path: Path) -> Ids:
                 members = array_names(archive)
                 if TOKENS not in members:
                     raise ValueError(f"it has no array '{TOKENS}'")
-                arrays = {}
-                for name in {TOKENS, LABEL} & set(members):
+                labels = [name for name in LABELS if name in members]
+                if len(labels) > 1:
+                    raise ValueError("it has 'label' and 'labels'")
+                left_out |= dict.fromkeys(sorted(members.keys() - {TOKENS, *labels}), "neither tokens nor label")
+                arrays = []
+                for name in (TOKENS, *labels):
                     with open_array(archive, members[name]) as array:
-                        arrays[name] = _read(array, members[name].file_size, name)
-            return Ids(str(path), arrays[TOKENS], arrays.get(LABEL))
+                        arrays.append(_read(array, members[name].file_size, name))
+            return Ids(str(path), *arrays)
     except (*READ_ERRORS, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is no array of ids ({error}); give whole numbers 'n t'") from None
 
@@ -75,7 +87,15 @@ def _read(file: BufferedIOBase, size: int, name: str) -> np.ndarray:
     return read_values(file, header)
 
 
-def ids_splits(train: Ids, test: Ids | None, rules: Rules) -> TextSplits:
+def ids_in_memory(tokens: Any, labels: Any) -> Ids:
+    """Return the ids of arrays, tensors or lists; ValueError for rows of several lengths."""
+    try:
+        return Ids(MEMORY, np.asarray(tokens), None if labels is None else np.asarray(labels))
+    except ValueError:
+        raise ValueError(f"{MEMORY} have rows of several lengths; pad them to one length") from None
+
+
+def ids_splits(train: Ids, test: Ids | None, rules: Rules, facts: Mapping[str, str] | None = None) -> TextSplits:
     """Split arrays of ids.
 
     Without tokens that are given, each id stands for itself. A vocabulary with ``<eos>`` has it at the ends of
@@ -85,6 +105,7 @@ def ids_splits(train: Ids, test: Ids | None, rules: Rules) -> TextSplits:
         train: ids of training, and of the splits that are not given.
         test: ids of the test split.
         rules: vocabulary and level of its tokens.
+        facts: further metadata.
 
     Raises:
         ValueError: too few rows, ids outside the vocabulary, another width or labels that do not fit.
@@ -93,9 +114,9 @@ def ids_splits(train: Ids, test: Ids | None, rules: Rules) -> TextSplits:
     parts = [train, *([test] if test else [])]
     for part in parts:
         _check(part, train, None if given is None else len(given))
-    tokens = list(map(str, range(max(int(part.tokens.max()) for part in parts) + 1))) if given is None else list(given)
+    tokens = [str(number) for number in range(_number_of_ids(parts))] if given is None else list(given)
     if sum(len(json.dumps(token)) + 10 for token in tokens) > MAX_STORED:
-        raise ValueError(f"{train.source} has {len(tokens):,} different ids, too many for a release; merge rare ones")
+        raise ValueError(f"{train.source} has {len(tokens):,} ids, too many for a release; merge rare ones")
     vocabulary = Vocabulary(tokens, rules.level)
     classes = 0 if train.labels is None else int(train.labels.max()) + 1
     rest = train
@@ -111,6 +132,7 @@ def ids_splits(train: Ids, test: Ids | None, rules: Rules) -> TextSplits:
         "level": f"ids of {len(tokens):,} tokens, at most {width} in a sequence",
         **({"labels": f"{classes:,} classes"} if classes else {}),
         "BLEU": f"mean over the samples, each against all {len(test.tokens):,} test sequences",
+        **(facts or {}),
     }
     source = " and ".join(Path(part.source).name for part in parts)
     scores = partial(score, vocabulary, train_ids, test_ids)
@@ -133,12 +155,29 @@ def _check(part: Ids, train: Ids, size: int | None) -> None:
         raise ValueError(f"{part.source} has ids from {low} to {high}; they are in [0, {size or 'number of tokens'})")
     if (labels is None) != (train.labels is None):
         raise ValueError(f"only one of {train.source} and {part.source} has labels; label both or neither")
-    if labels is not None and (labels.shape != tokens.shape[:1] or labels.dtype.kind not in "iu" or labels.min() < 0):
+    if labels is not None and (labels.shape != tokens.shape[:1] or labels.dtype.kind not in "iu"):
         raise ValueError(
             f"the labels of {part.source} are {labels.dtype} {labels.shape}; give one number >= 0 for each row"
         )
+    if labels is not None and (labels.min() < 0 or labels.max() >= MAX_CLASSES):
+        raise ValueError(
+            f"{part.source} has labels from {labels.min()} to {labels.max()}; they are classes in [0, {MAX_CLASSES:,})"
+        )
     if labels is not None and train.labels is not None and labels.max() > train.labels.max():
         raise ValueError(f"{part.source} has the label {labels.max()}, which no row of {train.source} has")
+
+
+def _number_of_ids(parts: Sequence[Ids]) -> int:
+    """One more than the largest id; ValueError if no release could name so many."""
+    part = max(parts, key=lambda part: int(part.tokens.max()))
+    largest = int(part.tokens.max())
+    if largest >= MAX_IDS:
+        row = int(part.tokens.max(axis=1).argmax())
+        raise ValueError(
+            f"{part.source} has the id {largest:,} in row {row}, and ids are below {MAX_IDS:,}; pad with a small id of "
+            "its own, and merge rare ids"
+        )
+    return largest + 1
 
 
 def _sequences(part: Ids, vocabulary: Vocabulary) -> Sequences:

@@ -6,7 +6,7 @@ Text is read in the normal form NFC. ``<unk>`` in it is the unknown token, but o
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +89,11 @@ def text(
     kind = kind_of(place)
     check_used(given, path, kind)
     options = {name: given[name] for name in (*FILE_OPTIONS, JOINED) if name in given}
+    left_out: dict[str, str] = {}
     if kind == "an array of ids":
-        arrays = [read_ids(_user_path(name)) for name in (path, test_path) if name]
-        return ids_splits(arrays[0], arrays[1] if test_path else None, Rules(**{"level": "word", **options}))
+        arrays = [read_ids(_user_path(name), left_out) for name in (path, test_path) if name]
+        facts = _tell(left_out, "arrays")
+        return ids_splits(arrays[0], arrays[1] if test_path else None, Rules(**{"level": "word", **options}), facts)
     rules = Rules(**options, normal_form=NORMAL_FORM)
     if kind == "a saved data set":
         train, valid, test, facts = read_dataset(place, column, labels, rules)
@@ -104,12 +106,9 @@ def text(
         raise ValueError(
             "labels_path has labels for path only; with a test_path, use lines of label<TAB>text, labels=tab"
         )
-    left_out: list[str] = []
     train = _sentences(place, labels, labels_path, rules, left_out)
     test = _sentences(_user_path(test_path), labels, None, rules, left_out) if test_path else None
-    _tell(left_out)
-    facts = {"left out": f"{len(left_out):,} other than .txt files: {some(left_out)}"} if left_out else {}
-    return text_splits(train, test, rules.vocabulary_of, facts=facts)
+    return text_splits(train, test, rules.vocabulary_of, facts=_tell(left_out, "files"))
 
 
 def _user_path(path: str) -> Path:
@@ -127,22 +126,22 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-@rank_zero_only
-def _tell(left_out: Sequence[str]) -> None:
-    """Name the files that are not read on the terminal, each in a line, up to a bound."""
-    for name in left_out[:SHOWN]:
-        print(f"left out: {name} (no .txt file)", file=sys.stderr)
-    if len(left_out) > SHOWN:
-        print(f"left out: {len(left_out) - SHOWN:,} more", file=sys.stderr)
+def _tell(left_out: Mapping[str, str], kind: str) -> dict[str, str]:
+    """Name the files, or arrays, that are not read on the terminal, each in a line, up to a bound; and as metadata."""
+    lines = [f"{name} ({why})" for name, why in left_out.items()]
+    more = [f"{len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
+    for line in [*lines[:SHOWN], *more]:
+        rank_zero_only(print)(f"left out: {line}", file=sys.stderr)
+    return {"left out": f"{len(lines):,} {kind}: {some(lines)}"} if lines else {}
 
 
-def _sentences(path: Path, labels: str | None, labels_path: str | None, rules: Rules, left_out: list[str]) -> Sentences:
-    """Read a file or folder; the names of files in it that are no text are added to ``left_out``."""
+def _sentences(
+    path: Path, labels: str | None, labels_path: str | None, rules: Rules, left_out: dict[str, str]
+) -> Sentences:
+    """Read a file or folder; files in it that are no text are added to ``left_out`` with the reason."""
     if not _is_folder(path):
         return rules.sentences(file_lines(regular_file(path), labels, labels_path), str(path))
-    files, others = text_files(path)
-    left_out += others
-    return rules.sentences(folder_lines(path, files, labels), str(path))
+    return rules.sentences(folder_lines(path, text_files(path, left_out), labels), str(path))
 
 
 def text_in_memory(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import ArgumentError
 from collections.abc import Callable
 from pathlib import Path
@@ -79,3 +80,13 @@ def test_unexpected_error_of_a_command(monkeypatch: pytest.MonkeyPatch, capfd: p
     assert capfd.readouterr().err.endswith(" list: unexpected KeyError: 'x'; --debug shows where\n")
     with pytest.raises(KeyError):
         main(["list", "--debug"])
+
+
+@pytest.mark.parametrize(("code", "status", "said"), [("bye", 1, "bye\n"), (3, 3, ""), (None, 0, "")])
+def test_program_that_ends_itself(
+    code: Any, status: int, said: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """With the status that Python itself gives to it: a text is said, and is a failure."""
+    monkeypatch.setattr(listing, "run", lambda options: sys.exit(code))
+    assert main(["list"]) == status
+    assert capfd.readouterr().err == said

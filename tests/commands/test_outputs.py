@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import gumbelzoo
 import numpy as np
 import pytest
 import torch
@@ -70,6 +71,17 @@ def test_full_disk_leaves_what_was_there(command: str, inputs: Path, capfd: Any)
     error = capfd.readouterr().err
     assert f"{out} is not written: " in error and error.count("\n") == 1
     assert out.read_bytes() == b"what was there"
+    assert entries() == before
+
+
+def test_full_disk_leaves_no_folder(inputs: Path, capfd: Any) -> None:
+    """Nor a release, nor a page; the error names it."""
+    model, before = gumbelzoo.load("vae"), entries()
+    with full_disk(100):
+        assert main(["explore", "vae", "--static", "out"]) == 1
+        with pytest.raises(OSError, match=r"^release is not written: File too large$"):
+            gumbelzoo.save_pretrained(model, "release")
+    assert "out is not written: File too large\n" in capfd.readouterr().err
     assert entries() == before
 
 

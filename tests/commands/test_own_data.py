@@ -224,6 +224,14 @@ REFUSED = {
         DATA.replace("[0.0, 1.0]", "[0.0, 255.0]"),
         "Pairs.train_dataloader: training images must be floating point in [0, 1]",
     ),
+    "images of 64 bits": (
+        DATA.replace("TensorDataset(images,", "TensorDataset(images.double(),"),
+        "Pairs.train_dataloader: images must be float32, got torch.float64; give images.float()",
+    ),
+    "two validation loaders": (
+        DATA.replace("return DataLoader(self.split, batch_size=8)", "return [DataLoader(self.split)] * 2"),
+        "Pairs.val_dataloader: it gives 2 loaders; give one",
+    ),
     "images of another shape": (
         DATA.replace("1, 8, 8", "1, 9, 9"),
         "Pairs.train_dataloader: this model takes images of shape (1, 8, 8), got (1, 9, 9)",
@@ -256,6 +264,29 @@ def test_data_that_cannot_work(case: str, forget: Callable[[], None]) -> None:
 
     with pytest.raises(ValueError, match=rf"^[^\n]*{re.escape(message)}[^\n]*$"):
         begin()
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ("[:, None]", "labels must be one number for each row, 'b', got (8, 1)"),
+        (".add(9)", "labels must lie in [0, 3)"),
+    ],
+)
+def test_labels_of_a_model_of_classes(labels: str, message: str, forget: Callable[[], None]) -> None:
+    """Those of a model without classes may have any form."""
+    data = scope_of(DATA.replace("% 3)", f"% 3){labels})").replace("torch.arange", "(torch.arange"))["Pairs"]
+    classifier = gumbelzoo.create_model("classifier", image_shape=[1, 8, 8], classes=3)
+    with pytest.raises(ValueError, match=re.escape(f"Pairs.train_dataloader: {message}")):
+        short(FirstBatches(), limit_val_batches=1).fit(classifier, datamodule=data())
+    short(FirstBatches(), limit_val_batches=1).fit(gumbelzoo.create_model("vq_vae", image_shape=[1, 8, 8]), data())
+
+
+def test_test_loader_without_a_batch(forget: Callable[[], None]) -> None:
+    source = DATA.replace("    test_dataloader = val_dataloader", "    def test_dataloader(self):\n        return []")
+    model = gumbelzoo.create_model("vq_vae", image_shape=[1, 8, 8], dim=4)
+    with pytest.raises(ValueError, match=r"^Pairs\.test_dataloader: it has no batch"):
+        short(FirstBatches()).test(model, datamodule=scope_of(source)["Pairs"]())
 
 
 def test_looking_draws_nothing(forget: Callable[[], None]) -> None:

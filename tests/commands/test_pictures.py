@@ -37,6 +37,12 @@ def levels(images: Tensor) -> np.ndarray:
     return (255 * images[0, 0]).round().byte().numpy()
 
 
+def test_one_picture_is_no_folder(folder: Path) -> None:
+    DIGIT.save(folder / "a.png")
+    with pytest.raises(ValueError, match=r"a\.png is one picture; give the folder it is in, '[^\n]*/folder'"):
+        read_images(folder / "a.png", GREY)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("ending", ["png", "webp", "tif", "jpg"])
 def test_orientation_is_respected(orientation: int, ending: str, folder: Path) -> None:

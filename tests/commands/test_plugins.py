@@ -341,6 +341,10 @@ def test_sweep_takes_a_plugin(plugin: Callable[..., str], capfd: pytest.CaptureF
 
 BROKEN = {
     "raises": ("1 / 0", r"cannot be imported: ZeroDivisionError: division by zero \(line 1\)"),
+    "ends the program": (
+        "import sys\nsys.exit('bye')",
+        r"cannot be imported: it ends the program \(line 2\); put that under `if __name__",
+    ),
     "no Python": ("a = (", "cannot be imported: SyntaxError"),
     "no argument for the context": (
         ESTIMATOR.replace(", event_shape=None", ""),
@@ -377,6 +381,7 @@ def test_broken_plugin_raises(case: str, plugin: Callable[..., str]) -> None:
         ("code/json.py", "has the name of another module, .*json.*: rename the file"),
         ("two words", "a plugin is the name of a module or the path of a .py file, got 'two words'"),
         ("", "a plugin is the name of a module"),
+        ("code/my plug-in.py", "'code/my plug-in.py' has a name that Python cannot import; rename it"),
     ],
 )
 def test_no_plugin_of_that_name(given: str, message: str, plugin: Callable[..., str]) -> None:
@@ -442,11 +447,12 @@ def test_installed_plugin_is_found(
     assert type(gumbelzoo.load("release").quantizer).__name__ == "Sign"
 
 
-def test_broken_installed_plugin_is_a_warning(install: Callable[[str, str], None]) -> None:
+@pytest.mark.parametrize(("source", "said"), [("1 / 0", "ZeroDivisionError"), ("raise SystemExit(0)", "SystemExit")])
+def test_broken_installed_plugin_is_a_warning(source: str, said: str, install: Callable[[str, str], None]) -> None:
     """The others still work."""
-    install("acme_broken", "1 / 0")
+    install("acme_broken", source)
     install("acme_parts", QUANTIZER)
-    with pytest.warns(UserWarning, match="the installed plugin 'acme_broken' is left out: ZeroDivisionError"):
+    with pytest.warns(UserWarning, match=f"the installed plugin 'acme_broken' is left out: {said}"):
         gumbelzoo.create_model("vq_vae", image_shape=[1, 8, 8], quantizer="own_sign")
 
 

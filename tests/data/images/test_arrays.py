@@ -83,7 +83,14 @@ UNFIT: dict[str, tuple[dict[str, Any], str]] = {
     "few labels": ({"x_train": LEVELS, "y_train": LABELS[1:]}, r"has the shape \(59,\), and there are 60 images"),
     "one-hot": ({"x_train": LEVELS, "y_train": np.eye(60, dtype=int)}, r"one-hot labels give `labels.argmax\(1\)`"),
     "float labels": ({"x_train": LEVELS, "y_train": LABELS / 2}, "must be whole numbers from 0, got float64"),
-    "negative labels": ({"x_train": LEVELS, "y_train": LABELS - 1}, "must be whole numbers from 0, got int64 from -1"),
+    "negative labels": (
+        {"x_train": LEVELS, "y_train": LABELS - 1},
+        r"whole numbers from 0, below 10,000, got int64 from -1",
+    ),
+    "text labels": ({"x_train": LEVELS, "y_train": ["cat", "dog"] * 30}, r"got <U3; number them: `np.unique\(labels"),
+    "hashes as labels": ({"x_train": LEVELS, "y_train": LABELS + 10**12}, r"below 10,000, got int64 from 10{12} to"),
+    "labels beyond int64": ({"x_train": LEVELS, "y_train": LABELS.astype(np.uint64) + 2**63}, "got uint64 from 922337"),
+    "levels of 16 bits": ({"x_train": LEVELS.astype(np.uint16) * 257}, "of 16 bits store images // 257"),
     "labels of some": ({"x_train": LEVELS, "y_train": LABELS, "x_test": LEVELS}, "give y_test with x_test for every"),
     "labels alone": ({"x_train": LEVELS, "y_test": LABELS}, "labels go with images: give y_test with x_test"),
 }
@@ -94,6 +101,11 @@ def test_unfit_array_is_named(name: str) -> None:
     arrays, said = UNFIT[name]
     with pytest.raises(ValueError, match=rf"^arrays in memory: [^\n]*{said}[^\n]*$"):
         ImageData.from_arrays(**arrays)
+
+
+def test_sparse_tensor_is_taken() -> None:
+    data = ImageData.from_arrays(torch.from_numpy(GREY / 255).to_sparse())
+    assert torch.equal(data.stored.train.own_images(), ImageData.from_arrays(GREY).stored.train.own_images())
 
 
 def test_splits_are_drawn_once_and_not_copied() -> None:
@@ -151,6 +163,22 @@ def test_names_of_others_in_files(form: tuple[str, str], tmp_path: Path) -> None
         assert data.metadata()["source"] == path.name
         assert torch.equal(data.splits.test.labels, torch.from_numpy(LABELS[:5]))
         assert torch.equal(data.splits.test.images, torch.from_numpy(LEVELS[:5]).byte())
+
+
+def test_array_of_no_known_name_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Else a misspelt test set would be left out in silence, and another one be drawn."""
+    np.savez(tmp_path / "a.npz", x_train=LEVELS, x_tset=LEVELS, X_test=LEVELS, notes=LABELS)
+    data = ImageData("arrays", path=str(tmp_path / "a.npz"))
+    data.setup()
+    assert capsys.readouterr().err.splitlines() == [
+        "left out: X_test (no name of images or labels; did you mean x_test?)",
+        "left out: notes (no name of images or labels)",
+        "left out: x_tset (no name of images or labels; did you mean x_test?)",
+    ]
+    assert data.metadata()["left out"].startswith("3 arrays: X_test (")
+    np.savez(tmp_path / "a.npz", x_train=LEVELS, train_images=LEVELS)
+    with pytest.raises(ValueError, match="has x_train and train_images, which are names of one array; remove one"):
+        ImageData("arrays", path=str(tmp_path / "a.npz")).setup()
 
 
 def test_npy_file_is_mapped_not_read(tmp_path: Path) -> None:

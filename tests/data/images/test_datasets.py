@@ -88,10 +88,13 @@ def test_data_set_of_torch_is_read(name: str) -> None:
     is_read(ImageData.from_dataset(dataset, **options))
 
 
-def test_data_set_without_labels_is_read() -> None:
+def test_data_set_without_labels_is_read(capsys: pytest.CaptureFixture[str]) -> None:
     is_read(ImageData.from_dataset(Own("picture")), labelled=False)
     is_read(ImageData.from_dataset(Own("caption"), label=False), labelled=False)
     is_read(ImageData.from_dataset(Own("other names"), image="pixels"), labelled=False)
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "left out: kind (of the train data set; are these labels? label='kind' reads them)"
+    assert [line[:14] for line in told] == ["left out: kind", "left out: text"]
 
 
 def test_splits_of_data_sets_are_kept() -> None:

@@ -84,6 +84,13 @@ def test_shorter_side_fits_and_the_centre_is_kept(tmp_path: Path) -> None:
     assert folder.decode(tmp_path / "point.png", 5, 3).reshape(3, 25).T.tolist() == [[1, 2, 3]] * 25
 
 
+def test_transparent_level_of_16_bits_is_black(tmp_path: Path) -> None:
+    levels = np.full((8, 8), 60_000, np.uint16)
+    levels[:4] = 30_000
+    Image.fromarray(levels).save(tmp_path / "a.png", transparency=60_000)
+    assert folder.decode(tmp_path / "a.png", 8, 1)[0, ::7, 0].tolist() == [117, 0]
+
+
 def test_large_jpeg_is_reduced_while_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("RGB", (640, 480), (200, 100, 50)).save(tmp_path / "a.jpg")
     Image.new("RGB", (640, 480), (200, 100, 50)).save(tmp_path / "a.png")
@@ -132,12 +139,13 @@ def test_few_pictures_are_in_every_split() -> None:
         assert set(chosen.values()) == {"valid", "test"} and len(chosen) < n
 
 
-@pytest.mark.parametrize("valid", ["valid", "val", "validation", None])
-def test_split_folders_are_the_splits(valid: str | None, tmp_path: Path) -> None:
-    for part in filter(None, ("train", valid, "test", "other")):
+@pytest.mark.parametrize("names", [("train", "valid", "test"), ("Train", "VAL", "Testing"), ("training", None, "test")])
+def test_split_folders_are_the_splits(names: tuple[str, str | None, str], tmp_path: Path) -> None:
+    train, valid, test = names
+    for part in filter(None, (*names, "other")):
         write_photographs(tmp_path / "pets" / part, 12, 10, 20)
     tree = read_tree(tmp_path / "pets")
-    for part, files in zip(("train", valid or "train", "test"), tree.parts, strict=True):
+    for part, files in zip((train, valid or train, test), tree.parts, strict=True):
         assert files and all(file.name.startswith(f"{part}/") for file in files)
     assert sum(map(len, tree.parts)) == (36 if valid else 24)
     assert tree.classes == CLASSES
@@ -147,6 +155,34 @@ def test_split_folders_are_the_splits(valid: str | None, tmp_path: Path) -> None
 def test_folder_train_alone_is_a_class(pets: Path) -> None:
     (pets / "circles").rename(pets / "train")
     assert read_tree(pets).classes == ("squares", "stripes", "train")
+
+
+def test_folder_train_with_all_pictures_is_no_class(pets: Path, tmp_path: Path) -> None:
+    pets.rename(tmp_path / "train")
+    (tmp_path / "pets").mkdir()
+    (tmp_path / "train").rename(tmp_path / "pets/train")
+    tree = read_tree(tmp_path / "pets")
+    assert tree.classes == CLASSES and all(tree.parts)
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (("valid", "test"), "has the folder test and none of training pictures: name that train, or"),
+        (("circles", "Test"), "if it is a class, rename Test"),
+        (
+            ("data/train", "data/test"),
+            r"has a split in data/test[^\n]*: give [^\n]*pets/data, or make train and test the",
+        ),
+        (("a/train", "a/val", "b/train", "b/val"), "has a split in a/val[^\n]* the first folders"),
+    ],
+)
+def test_split_that_would_be_a_class_raises(folders: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    """Else training would see the pictures of the test folder."""
+    for place in folders:
+        write_photographs(tmp_path / "pets" / place, 12, 10, 20)
+    with pytest.raises(ValueError, match=message):
+        read_tree(tmp_path / "pets")
 
 
 def test_whole_numbers_are_classes_in_their_order(tmp_path: Path) -> None:
@@ -165,10 +201,18 @@ def test_labels_file_gives_the_classes(pets: Path) -> None:
     assert tree.left_out == {files[-1]: "no line in labels.csv", "nothing.png": "in labels.csv, and no such file"}
 
 
+def test_labels_file_of_another_spelling(pets: Path) -> None:
+    """Columns with spaces and capitals, and the composed name of a file whose accent is a letter of its own."""
+    shutil.copy(pets / "circles/0003.png", pets / "e\u0301.png")
+    others = "".join(f"stripes/{file.name}, b\n" for file in (pets / "stripes").iterdir())
+    (pets / "labels.csv").write_text(f"File, Label\n\u00e9.png, a\n{others}", encoding="utf-8")
+    assert read_tree(pets).class_of["e\u0301.png"] == 0
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("name,label\na.png,1\n", "must name the columns file,label"),
+        ("name,label\na.png,1\n", "must name the columns file,label, and is 'name,label'"),
         ("file,label\na.png\n", "line 2 has no file or no label"),
         ("file,label\na.png,1\n./a.png,2\n", "line 3 names a.png again"),
         ("file,label\nother.png,1\n", "names none of the pictures"),
@@ -181,6 +225,15 @@ def test_unfit_labels_file_raises(content: str, message: str, pets: Path) -> Non
     (pets / "labels.csv").write_bytes(content.encode("latin1"))
     with pytest.raises(ValueError, match=rf"^[^\n]*labels\.csv[^\n]*{message}[^\n]*$"):
         read_tree(pets)
+
+
+def test_cache_that_cannot_be_written(pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(
+        ValueError, match=r"not written to [^\n]*/file/gumbelzoo/pictures: Not a directory; set XDG_CACHE"
+    ):
+        read(pets)
 
 
 # -- what is left out -------------------------------------------------------------------------------------------------

@@ -54,8 +54,28 @@ def test_folder_of_files(write: Any, tmp_path: Path, capsys: pytest.CaptureFixtu
     data = TextData("text", path=str(tmp_path / "text"), level="character")
     assert lines_of(data) == set(LINES)
     assert capsys.readouterr().err == "left out: a/notes.md (no .txt file)\n"
-    assert data.metadata()["left out"] == "1 other than .txt files: a/notes.md"
+    assert data.metadata()["left out"] == "1 files: a/notes.md (no .txt file)"
     assert data.metadata()["source"] == "text"
+
+
+def test_links_in_a_folder(write: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Are followed, each folder once; a class has the name of the folder, not of a link to it."""
+    write("elsewhere/c.txt", LINES[20:])
+    write("text/b/b.txt", LINES[:20])
+    for link, target in {"linked": tmp_path / "elsewhere", "a": "b", "b/up": "..", "x.txt": "nothing"}.items():
+        (tmp_path / "text" / link).symlink_to(target)
+    data = TextData("text", path=str(tmp_path / "text"), labels="files", level="character")
+    assert lines_of(data) == set(LINES) and data.class_names == ("b", "linked")
+    assert capsys.readouterr().err == "left out: x.txt (a link to nothing)\n"
+
+
+@pytest.mark.parametrize(("train", "test"), [("Train.txt", "test.txt"), ("train/a.txt", "validation/a.txt")])
+def test_splits_in_a_folder_raise(train: str, test: str, write: Any, tmp_path: Path) -> None:
+    """Else training would read the test text."""
+    write(f"text/{train}", LINES)
+    write(f"text/{test}", LINES)
+    first, second = (tmp_path / "text" / name.partition("/")[0] for name in (train, test))
+    refused(f"would be joined: give path {first} and test_path {second}, or rename", path=str(tmp_path / "text"))
 
 
 def test_folder_without_text_raises(write: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,12 +261,47 @@ def test_other_arrays_raise(array: np.ndarray, message: str, tmp_path: Path) -> 
     refused(message, path=str(tmp_path / "a.npy"))
 
 
+def test_arrays_of_other_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``labels`` are labels, as of images, and what is neither is told."""
+    tokens = np.random.default_rng(0).integers(0, 4, (40, 6))
+    np.savez(tmp_path / "a.npz", tokens=tokens, labels=tokens[:, 0], lengths=tokens[:, 1])
+    data = TextData("text", path=str(tmp_path / "a.npz"))
+    assert data.classes == 4 and data.metadata()["left out"] == "1 arrays: lengths (neither tokens nor label)"
+    assert capsys.readouterr().err == "left out: lengths (neither tokens nor label)\n"
+    np.savez(tmp_path / "a.npz", tokens=tokens, labels=tokens[:, 0], label=tokens[:, 0])
+    refused("it has 'label' and 'labels'", path=str(tmp_path / "a.npz"))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "labels", "message"),
+    [
+        ([[1, 2], [3]] * 20, None, "ids in memory have rows of several lengths; pad them to one length"),
+        (
+            [[1, 2]] * 20,
+            [10**12] * 20,
+            r"has labels from 1000000000000 to 1000000000000; they are classes in \[0, 1,000",
+        ),
+    ],
+)
+def test_other_ids_in_memory_raise(tokens: list[list[int]], labels: list[int] | None, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TextData.from_ids(tokens, labels)
+
+
 def test_size_of_an_array_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By what its header says, before memory is taken."""
     np.save(tmp_path / "a.npy", np.zeros((40, 6), int))
     monkeypatch.setattr(ids, "MAX_CELLS", 200)
     refused("'tokens' has the shape (40, 6), more than 200 ids", path=str(tmp_path / "a.npy"))
     refused("is an array of ids, which has no use for min_count", path=str(tmp_path / "a.npy"), min_count=3)
+
+
+def test_one_large_id_takes_no_memory(tmp_path: Path) -> None:
+    """-1 as padding, saved as an unsigned number, would be the largest of 2^32 tokens."""
+    tokens = np.zeros((40, 6), np.uint32)
+    tokens[7, 5] = 2**32 - 1
+    np.save(tmp_path / "a.npy", tokens)
+    refused("a.npy has the id 4,294,967,295 in row 7, and ids are below 241,979; pad", path=str(tmp_path / "a.npy"))
 
 
 # -- data sets and lists ----------------------------------------------------------------------------------------------
