@@ -59,7 +59,8 @@ are drawn anew in every step, the 10,000 test scenes are fixed. {STEPS:,} steps 
   {ENTROPIES} after all steps, where the former had {ENTROPY}. A row named `_long` has those of the shorter one. Most
   were selected while the keys of a place were read up to 2.7 pixels from its centre, before the runs reported here.
 - Best checkpoints are of 5 validations, but those of seed 0 of `reinforce_leave_one_out_6_long`, which is the release
-  `glimpse-clutter`, of 24.
+  `glimpse-clutter`, of 24. Rows of random places were tested again when those of a test image no longer depended on
+  its batch, at a later commit than they were trained at.
 - A row that is not better than its control after as many steps, random places or, for a transformer, the best network
   of the whole image with at most the operations of six glimpses, is marked †.
 - `exact` would evaluate 6,561 paths of every image, and `arsm` more: both are compared with the others at small sizes,
