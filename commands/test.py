@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from ..pretrained.plugins import import_plugins
 from ..pretrained.run_files import TEST
 from ..pretrained.untrusted import printable
-from .parsing.errors import exit_code, explain
+from .parsing.errors import SomeFailed, exit_code, explain
 from .parsing.plugins import split_plugins
 from .run_folders.tables import MISSING, number, table
 
@@ -47,7 +47,7 @@ def measure_sources(command: str, arguments: Sequence[str]) -> dict[str, dict[st
 
     Raises:
         ValueError: nothing of one of the names, before anything is measured; or a damaged file.
-        RuntimeError: the measurement of some of several sources failed.
+        SomeFailed: the measurement of some of several sources failed.
     """
     from ..pretrained.api import find
 
@@ -68,7 +68,7 @@ def measure_sources(command: str, arguments: Sequence[str]) -> dict[str, dict[st
             print(printable(f"{name}: {explain(error)}"), file=sys.stderr)
     _print_table(measured)
     if errors:
-        kind = ValueError if all(exit_code(error) == 2 for error in errors) else RuntimeError
+        kind = ValueError if all(exit_code(error) == 2 for error in errors) else SomeFailed
         raise kind(f"{len(errors)} of {len(names)} failed: {', '.join(name for name in names if name not in measured)}")
     return measured
 
