@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import sys
@@ -105,6 +106,13 @@ def _measure_one(command: str, name: str, rest: Sequence[str]) -> dict[str, Any]
     return tested
 
 
+def finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics that a record can state, and name the others."""
+    if others := [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]:
+        print(printable(f"not kept: {', '.join(others)}, and a record has finite numbers"), file=sys.stderr)
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
+
+
 @rank_zero_only
 def _print_place(source: Source) -> None:
     """Name the run and the checkpoint above their metrics."""
@@ -140,7 +148,7 @@ def _write_record(source: Source, tested: dict[str, Any], arguments: list[str]) 
         return
     content = {
         **{name: value for name, value in tested.items() if name != "added"},
-        "metrics": {name: value for name, value in tested["metrics"].items() if name not in tested["added"]},
+        "metrics": finite({name: value for name, value in tested["metrics"].items() if name not in tested["added"]}),
         "checkpoint": source.checkpoint.name,
         "batches": source.batches,
         "command": runs.command_line(arguments),

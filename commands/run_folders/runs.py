@@ -123,8 +123,8 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write readable JSON, whole or not at all."""
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    """Write readable JSON, whole or not at all; ValueError for numbers that JSON has not, infinity and NaN."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
