@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..pretrained.paths import SCRATCH
-from ..pretrained.run_files import CONFIG, DATA, LOCK, METRICS, SLURM_JOB, checkpoint_path
+from ..pretrained.run_files import BEGUN, LOCK, METRICS, checkpoint_path
 from ..pretrained.untrusted import printable
 from .compare import select_option
 from .parsing.errors import SomeFailed, explain
@@ -28,7 +28,7 @@ from .sweeps.jobs import MAX_JOBS, Job, Terminated, launcher, run_jobs
 from .sweeps.sweep_file import SweepFile, find_sweep, read_sweep
 
 COMPARED = ("model", "data", "seed_everything", "ema")  # sections that a run goes on with as they are
-BEGUN = (CONFIG, DATA, METRICS, LOCK, SLURM_JOB)  # files of a run that was stopped before its first checkpoint
+UNUSED = (*BEGUN, METRICS, LOCK)  # files of a run that was stopped before its first checkpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -238,6 +238,6 @@ def _state(folder: Path, options: Mapping[str, object]) -> str:
     if checkpoint_path(folder, "last").is_file():
         return "resumed"
     files = [path for path in folder.rglob("*") if not path.is_dir()]
-    if not all(path.name in BEGUN or path.match(SCRATCH.format("*")) for path in files):
+    if not all(path.name in UNUSED or path.match(SCRATCH.format("*")) for path in files):
         raise ValueError(f"{folder} has no last.ckpt to go on from; remove it, or give this sweep a --name")
     return "again"

@@ -20,6 +20,12 @@ def given_paths(kind: type[LightningDataModule], arguments: Any) -> dict[str, st
     return {name: path for name, path in given.items() if path}
 
 
+def make_absolute(kind: type[LightningDataModule], arguments: Namespace) -> None:
+    """Make the paths absolute, so that a run finds its data from any working folder."""
+    for name, path in given_paths(kind, arguments).items():
+        arguments[name] = str(user_path(path).absolute())
+
+
 def check_there(kind: type[LightningDataModule], arguments: Namespace) -> None:
     """Check that the paths exist, else FileNotFoundError."""
     for name, path in given_paths(kind, arguments).items():

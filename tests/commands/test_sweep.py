@@ -165,7 +165,7 @@ def test_sweep_file_is_refused(change: dict[str, object], message: str, workspac
         ([*SWEEP, "--trainer.fast_dev_run=1"], "keeps no run"),
         ([*SWEEP, "--grid=model.temprature=1,2"], "did you mean"),
         ([*SWEEP, "--grid=model.temperature=1,0"], "--model.latents=3 --model.temperature=0: temperature schedule"),
-        ([*SWEEP, "--data.name=arrays", "--grid=data.path=tiny.yaml,x"], "there is no 'x'"),
+        ([*SWEEP, "--data.name=arrays", "--grid=data.path=tiny.yaml,x"], "--data.path=x: --data.path: there is no "),
         (["sweep", "sweep_catvae_digit"], "did you mean 'sweep_catvae_digits'?"),
     ],
 )
