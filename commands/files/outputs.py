@@ -89,7 +89,7 @@ def check_output(out: Path, endings: Collection[str], inputs: Iterable[Path | No
 
 
 def free_name(name: str) -> Path:
-    """Return a path for an output without ``--out``: the name, or ``samples-2.png`` where there is a ``samples.png``."""
+    """Return a path for an output without ``--out``: the name, or with a number, ``samples-2.png``, if it is taken."""
     default = Path(name)
     names = (default.with_stem(f"{default.stem}-{number}") for number in count(2))
     return next(path for path in chain([default], names) if not os.path.lexists(path))
