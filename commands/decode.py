@@ -17,6 +17,7 @@ from .files.outputs import (
     check_count,
     check_output,
     check_picture,
+    free_name,
     path,
     read_view,
     write_picture,
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
     from .files.terminal import with_progress
 
     check_count("-n", options.n)
-    view, out = read_view(options), options.out or Path("decoded.png")
+    view, out = read_view(options), options.out or free_name("decoded.png")
     arrays = out.suffix.lower() in ARRAYS
     check_output(out, [*ARRAYS, *PICTURES, *TEXTS], [options.codes])
     source = resolve_source(options.source)

@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .files.classes import add_label
-from .files.outputs import ARRAYS, IMAGES_HELP, TEXT_HELP, check_count, check_output, note_fewer, path, write_rows
+from .files.outputs import (
+    ARRAYS,
+    IMAGES_HELP,
+    TEXT_HELP,
+    check_count,
+    check_output,
+    free_name,
+    note_fewer,
+    path,
+    write_rows,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -54,6 +64,8 @@ def run(options: argparse.Namespace) -> None:
     """
     from .files.source import find_device, refuse_others, require_method, resolve_source
 
+    if options.split is None:
+        options.out = options.out or free_name("codes.npz")
     _check(options)
     device = find_device(options.device)
     source = resolve_source(options.source)
@@ -74,9 +86,9 @@ def _check(options: argparse.Namespace) -> None:
     """Check options that need no model; errors are those of ``run``."""
     check_count("-n", options.n)
     if options.split is None:
-        if options.out is not None and not options.out.suffix:
+        if not options.out.suffix:
             raise ValueError(f"'{options.out}' is no .npz file; for a folder of a whole split give --split as well")
-        check_output(options.out or Path("codes.npz"), ARRAYS, [options.images, options.text])
+        check_output(options.out, ARRAYS, [options.images, options.text])
         return
     for name, given in (("--images", options.images), ("-n", options.n)):
         if given is not None:
@@ -102,7 +114,7 @@ def _write_file(options: argparse.Namespace, source: Source, device: torch.devic
     note_fewer(options.n, n, "images")
     model = source.model.to(device)
     codes = (model.encode(part.to(device)).cpu().numpy() for part in with_progress(parts, n, "images"))
-    write_rows(options.out or Path("codes.npz"), "codes", n, codes)
+    write_rows(options.out, "codes", n, codes)
 
 
 def _write_sentences(options: argparse.Namespace, source: Source, device: torch.device) -> None:
@@ -115,4 +127,4 @@ def _write_sentences(options: argparse.Namespace, source: Source, device: torch.
     codes = (model.encode(lines, label).cpu().numpy() for lines, label in given.parts())
     n = len(given.lines)
     note_fewer(options.n, n, "sentences")
-    write_rows(options.out or Path("codes.npz"), "codes", n, with_progress(codes, n, "sentences"))
+    write_rows(options.out, "codes", n, with_progress(codes, n, "sentences"))

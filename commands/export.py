@@ -107,11 +107,12 @@ def _write_onnx(options: argparse.Namespace) -> None:
 def _measure_half(source: Source, seed: int) -> dict[str, Any]:
     """Round the model's weights to half precision, and test it again."""
     from ..pretrained.saving import half_precision
-    from .test import measure
+    from .test import finite, measure
 
     source.model.load_state_dict(half_precision(source.model.state_dict()))
     tested = measure(replace(source, seed=seed))
-    return {key: tested[key] for key in ("metrics", "data", "minutes", "versions", "commit", "hardware")}
+    kept = {key: tested[key] for key in ("data", "minutes", "versions", "commit", "hardware")}
+    return {**kept, "metrics": finite(tested["metrics"])}
 
 
 def _write_release(

@@ -8,7 +8,6 @@ of both ends: logits of categories, means of Gaussian latents, features of a VQ-
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .files.classes import add_label
@@ -20,6 +19,7 @@ from .files.outputs import (
     check_count,
     check_output,
     check_picture,
+    free_name,
     note_fewer,
     path,
     read_view,
@@ -85,7 +85,7 @@ def _interpolate_images(options: argparse.Namespace, source: Source, view: View)
     from .files.pictures import read_images
     from .files.source import read_test_images
 
-    out = options.out or Path("interpolation.png")
+    out = options.out or free_name("interpolation.png")
     check_output(out, PICTURES, [options.images])
     number = 2 * (options.n or NUMBER)
     if options.images is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .files.classes import add_label
@@ -15,6 +14,7 @@ from .files.outputs import (
     check_count,
     check_output,
     check_picture,
+    free_name,
     note_fewer,
     path,
     read_view,
@@ -66,7 +66,7 @@ def _reconstruct_images(options: argparse.Namespace, source: Source, view: View)
     from ..callbacks.pictures import reconstruction_columns, reconstruction_grid, reconstruction_name
     from .files.source import read_test_images
 
-    out = options.out or Path("reconstructions.png")
+    out = options.out or free_name("reconstructions.png")
     check_output(out, PICTURES)
     images, classes = read_test_images(source, options.n or NUMBER, options.root)
     if not len(images):

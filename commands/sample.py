@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from .files.classes import add_label
@@ -15,6 +14,7 @@ from .files.outputs import (
     check_count,
     check_output,
     check_picture,
+    free_name,
     path,
     read_view,
     write_picture,
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
     if images or options.out or not sys.stdout.isatty():  # else the sentences themselves are on the terminal
         parts = with_progress(parts, options.n, "images" if images else "sentences")
     if images:
-        out = options.out or Path("samples.png")
+        out = options.out or free_name("samples.png")
         check_output(out, PICTURES)
         check_picture(options.n, sample_columns(options.n, view), model.image_shape, view)
         title = ", ".join([f"{options.n} samples", f"seed {options.seed}", *_choices(options.temperature, given)])

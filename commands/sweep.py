@@ -14,18 +14,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..pretrained.run_files import CHECKPOINTS, checkpoint_path
+from ..pretrained.paths import SCRATCH
+from ..pretrained.run_files import BEGUN, LOCK, METRICS, checkpoint_path
 from ..pretrained.untrusted import printable
 from .compare import select_option
-from .parsing.errors import explain
+from .parsing.errors import SomeFailed, explain
 from .run_folders.comparison import compare_tables, ranked
-from .run_folders.records import Metric, Record, read_record
+from .run_folders.lock import is_held
+from .run_folders.records import Metric, read_record
 from .run_folders.tables import number
 from .sweeps.grid import Point, make_points, parse_values
 from .sweeps.jobs import MAX_JOBS, Job, Terminated, launcher, run_jobs
 from .sweeps.sweep_file import SweepFile, find_sweep, read_sweep
 
 COMPARED = ("model", "data", "seed_everything", "ema")  # sections that a run goes on with as they are
+UNUSED = (*BEGUN, METRICS, LOCK)  # files of a run that was stopped before its first checkpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
 
     Raises:
         ValueError: options that one of the runs refuses, or runs of these names with other options.
-        RuntimeError: some of the runs failed; the others are finished.
+        SomeFailed: some of the runs failed; the others are finished.
     """
     if not 1 <= options.jobs <= MAX_JOBS:
         raise ValueError(f"--jobs must be from 1 to {MAX_JOBS}, got {options.jobs}")
@@ -83,7 +86,8 @@ class Task:
     Attributes:
         point: its options.
         folder: of the run.
-        state: ``new``, ``resumed``, ``finished``, or ``training`` by another process.
+        state: ``new``, ``again`` (stopped before its first checkpoint), ``resumed``, ``finished``, or ``training`` by
+            another process.
         arguments: of its ``fit``.
     """
 
@@ -103,7 +107,7 @@ class Sweep:
 
     def __init__(self, tasks: Sequence[Task], metric: Metric | None) -> None:
         self.tasks, self.metric = tasks, metric
-        self.waiting = [task for task in tasks if task.state in ("new", "resumed")]
+        self.waiting = [task for task in tasks if task.state in ("new", "again", "resumed")]
         self.ended = 0
         self.minutes = 0.0
         self.failed: list[str] = []
@@ -116,6 +120,9 @@ class Sweep:
         said = [f"{count} {state}" for state, count in counts.items() if count]
         print(printable(f"{len(self.tasks)} runs in {self.tasks[0].folder.parent}{': ' * bool(said)}{', '.join(said)}"))
         sys.stdout.flush()
+        for task in self.tasks:
+            if task.state == "again" and not is_held(task.folder):  # by another sweep, since it was looked at
+                shutil.rmtree(task.folder, ignore_errors=True)
         try:
             run_jobs(
                 [[*launcher(), *task.arguments] for task in self.waiting], jobs, lambda job: self._report(job, jobs)
@@ -128,7 +135,7 @@ class Sweep:
         if self.failed or busy:
             said = [f"{len(self.failed)} failed"] if self.failed else []
             said += [f"{len(busy)} are trained by other processes"] if busy else []
-            raise RuntimeError(f"of {len(self.tasks)} runs {' and '.join(said)}; the same command goes on with them")
+            raise SomeFailed(f"of {len(self.tasks)} runs {' and '.join(said)}; the same command goes on with them")
 
     def _report(self, job: Job, jobs: int) -> None:
         """Say how a run ended, and how long the others may take."""
@@ -230,12 +237,7 @@ def _state(folder: Path, options: Mapping[str, object]) -> str:
         return "finished"
     if checkpoint_path(folder, "last").is_file():
         return "resumed"
-    _remove_unused(record)
-    return "new"
-
-
-def _remove_unused(record: Record) -> None:
-    """Remove a run that was stopped before its first checkpoint, from which nothing can go on."""
-    if any(checkpoint_path(record.folder, name).exists() for name in CHECKPOINTS):
-        raise ValueError(f"{record.folder} has no last.ckpt to go on from; remove it, or give this sweep a --name")
-    shutil.rmtree(record.folder)
+    files = [path for path in folder.rglob("*") if not path.is_dir()]
+    if not all(path.name in UNUSED or path.match(SCRATCH.format("*")) for path in files):
+        raise ValueError(f"{folder} has no last.ckpt to go on from; remove it, or give this sweep a --name")
+    return "again"

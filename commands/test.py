@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import sys
@@ -14,7 +15,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from ..pretrained.plugins import import_plugins
 from ..pretrained.run_files import TEST
 from ..pretrained.untrusted import printable
-from .parsing.errors import exit_code, explain
+from .parsing.errors import SomeFailed, exit_code, explain
 from .parsing.plugins import split_plugins
 from .run_folders.tables import MISSING, number, table
 
@@ -47,7 +48,7 @@ def measure_sources(command: str, arguments: Sequence[str]) -> dict[str, dict[st
 
     Raises:
         ValueError: nothing of one of the names, before anything is measured; or a damaged file.
-        RuntimeError: the measurement of some of several sources failed.
+        SomeFailed: the measurement of some of several sources failed.
     """
     from ..pretrained.api import find
 
@@ -68,7 +69,7 @@ def measure_sources(command: str, arguments: Sequence[str]) -> dict[str, dict[st
             print(printable(f"{name}: {explain(error)}"), file=sys.stderr)
     _print_table(measured)
     if errors:
-        kind = ValueError if all(exit_code(error) == 2 for error in errors) else RuntimeError
+        kind = ValueError if all(exit_code(error) == 2 for error in errors) else SomeFailed
         raise kind(f"{len(errors)} of {len(names)} failed: {', '.join(name for name in names if name not in measured)}")
     return measured
 
@@ -103,6 +104,13 @@ def _measure_one(command: str, name: str, rest: Sequence[str]) -> dict[str, Any]
     if keeps:
         _write_record(source, tested, [command, name, *rest])
     return tested
+
+
+def finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics that a record can state, and name the others."""
+    if others := [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]:
+        print(printable(f"not kept: {', '.join(others)}, and a record has finite numbers"), file=sys.stderr)
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
 @rank_zero_only
@@ -140,7 +148,7 @@ def _write_record(source: Source, tested: dict[str, Any], arguments: list[str]) 
         return
     content = {
         **{name: value for name, value in tested.items() if name != "added"},
-        "metrics": {name: value for name, value in tested["metrics"].items() if name not in tested["added"]},
+        "metrics": finite({name: value for name, value in tested["metrics"].items() if name not in tested["added"]}),
         "checkpoint": source.checkpoint.name,
         "batches": source.batches,
         "command": runs.command_line(arguments),

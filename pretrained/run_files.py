@@ -10,7 +10,9 @@ FIT = "fit.json"
 TEST = "test.json"
 LOCK = "lock"
 DATA = "data.npz"  # arrays that were given in memory
+DATA_RECORD = "data.json"  # of a user's own data: rows, checksums and classes
 SLURM_JOB = "slurm_job"  # id of the job that trains the run
+BEGUN = (CONFIG, DATA, DATA_RECORD, SLURM_JOB)  # of a run before its training
 CHECKPOINTS = ("best", "last")
 SHARDS = "shards"  # key of a checkpoint that is split over processes: name of the folder with the parts
 

@@ -20,6 +20,7 @@ from ...models.vqvae.codes import weights_checksum
 from ...pretrained.paths import user_path
 from ...pretrained.untrusted import printable
 from ..export import without_places
+from ..run_folders.lock import RunLock
 from .source import Source, open_splits
 from .split_images import SplitImages, rows_at_once
 from .terminal import with_progress
@@ -46,18 +47,26 @@ def write_code_folder(
         device: where the model runs.
 
     Raises:
-        ValueError: data without images, or a folder of another model or other data.
+        ValueError: data without images, a file in the place of the folder, or a folder of another model or other data,
+            or one that another process writes.
         KeyboardInterrupt: with a note of how to go on.
     """
     images = dict(zip(splits, open_splits(source, splits, root), strict=True))
     model = source.model.to(device)
-    writer = CodeWriter(out, _header(source, name, images[splits[0]]))
+    header, lock = _header(source, name, images[splits[0]]), RunLock()
+    if out.is_file():
+        raise ValueError(f"'{out}' is a file, and --split writes a folder; choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    lock.acquire(out)
     try:
+        writer = CodeWriter(out, header)
         for split, found in images.items():
             _write_split(writer, split, found, model, device)
     except KeyboardInterrupt as error:
         error.add_note("the same command goes on")
         raise
+    finally:
+        lock.release()
     for split in splits:
         shape = (len(images[split]), *writer.header.shape)
         print(printable(str(out)), split, shape, writer.header.dtype, sep="  ")

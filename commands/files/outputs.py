@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import zipfile
 from collections.abc import Collection, Iterable, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +86,13 @@ def check_output(out: Path, endings: Collection[str], inputs: Iterable[Path | No
         files = source.iterdir() if source.is_dir() else [source]
         if found := next((file for file in files if same_file(file, out)), None):
             raise ValueError(f"--out '{out}' is the input '{found}', which is not overwritten; choose another name")
+
+
+def free_name(name: str) -> Path:
+    """Return a path for an output without ``--out``: the name, or with a number, ``samples-2.png``, if it is taken."""
+    default = Path(name)
+    names = (default.with_stem(f"{default.stem}-{number}") for number in count(2))
+    return next(path for path in chain([default], names) if not os.path.lexists(path))
 
 
 def add_view(parser: argparse.ArgumentParser, columns: str) -> None:

@@ -20,6 +20,10 @@ NO_MEMORY = re.compile(r"can't allocate memory|out of memory")  # torch has a cl
 TYPE = re.compile(r"Expected an? (?:<class '(?:\w+\.)*(\w+)'>|typing\.(\w+\[.*?\]))")
 
 
+class SomeFailed(RuntimeError):
+    """Some of several runs or sources failed, and the line of each has been printed."""
+
+
 def near(name: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?``, or nothing.
 

@@ -70,7 +70,7 @@ def describe_all(records: Sequence[Record]) -> list[dict[str, Any]]:
             "run": str(record.folder),
             "model": record.model,
             "state": record.state,
-            "problem": record.problem,
+            "problem": record.problem or record.untested,
             "batches": record.batches,
             "minutes": record.minutes,
             "metric": record.monitor.name if record.monitor else None,
@@ -104,7 +104,7 @@ def list_table(records: Sequence[Record]) -> str:
                 record.state,
                 str(record.batches or 0),
                 f"{record.monitor.name} {number(best[1])}" if record.monitor and best else MISSING,
-                next((f"{name} {number(value)}" for name, value in tested.items()), MISSING),
+                next((f"{name} {number(value)}" for name, value in tested.items()), record.untested or MISSING),
                 age(now - record.changed),
             ]
         )
@@ -188,6 +188,8 @@ def _notes(metric: Metric | None, records: Sequence[Record]) -> list[str]:
             notes.append(
                 f"{record.folder} was tested at batch {batches}, and its {checkpoint} is of batch {now} by now"
             )
+        if record.untested:
+            notes.append(f"{record.folder} has no test metrics: {record.untested}")
         if metric and not best and record.state != "training":
             notes.append(f"{record.folder} has no {metric.name}")
     return notes

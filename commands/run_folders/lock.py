@@ -1,4 +1,4 @@
-"""Lock of a run folder: one process at a time trains a run."""
+"""Lock of a folder: one process at a time trains a run, or writes codes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ except ImportError:  # Windows: runs are not locked there
 
 
 class RunLock:
-    """File ``lock`` in a run folder, locked by the operating system and removed at the end.
+    """File ``lock`` in the folder of a run or of codes, locked by the operating system and removed at the end.
 
     The system drops the lock of a process that was killed, on any machine. The file says who holds it.
     """
@@ -98,4 +98,4 @@ def _check_ended(file: TextIO, run: Path) -> None:
                 os.kill(int(pid), 0)
             except (ProcessLookupError, OverflowError):
                 return
-    raise ValueError(f"{run} is trained by process {pid or 'unknown'} on {host or 'another machine'}; wait for its end")
+    raise ValueError(f"{run} is in use by process {pid or 'unknown'} on {host or 'another machine'}; wait for its end")

@@ -65,7 +65,8 @@ class Record:
         minutes: of training; None of a run that did not end by itself.
         monitor: metric that selects ``best.ckpt``; None if there is none.
         curves: validation metrics, as pairs of training batches and value.
-        tested: content of ``test.json``.
+        tested: content of ``test.json``; empty if there is none, or if it cannot be read.
+        untested: why ``test.json`` could not be read; empty if it was, or if there is none.
         changed: time of the last change, in seconds since 1970.
     """
 
@@ -78,6 +79,7 @@ class Record:
     monitor: Metric | None = None
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     tested: dict[str, Any] = field(default_factory=dict)
+    untested: str = ""
     changed: float = 0.0
 
     @property
@@ -104,9 +106,7 @@ def read_record(folder: Path) -> Record:
         if not isinstance(record.options.get("model"), str):
             raise ValueError(f"{CONFIG} names no model")
         fit = _read_json(folder / FIT)
-        record.tested = _read_json(folder / TEST)
-        if not isinstance(record.tested.get("metrics", {}), dict):
-            raise ValueError(f"{TEST} was not written by `test`")
+        _read_test(record)
         last = _read_metrics(folder / METRICS, record.curves)
         record.monitor = _read_monitor(folder)
         batches, minutes = fit.get("batches", last), fit.get("minutes")
@@ -167,6 +167,17 @@ def _read_json(path: Path) -> dict[str, Any]:
         return read_json(path)
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from None
+
+
+def _read_test(record: Record) -> None:
+    """Read ``test.json``; one that cannot be read does not hide the rest of the run."""
+    try:
+        tested = _read_json(record.folder / TEST)
+        if not isinstance(tested.get("metrics", {}), dict):
+            raise ValueError(f"{TEST} was not written by `test`")
+        record.tested = tested
+    except ValueError as error:
+        record.untested = first_line(error)
 
 
 def _read_metrics(path: Path, curves: dict[str, list[tuple[int, float]]]) -> int | None:

@@ -22,7 +22,7 @@ import torch
 
 from ...pretrained.config import PLACES as DATA_PLACES
 from ...pretrained.paths import whole_file
-from ...pretrained.run_files import CONFIG, DATA, SLURM_JOB, checkpoint_path
+from ...pretrained.run_files import BEGUN, CONFIG, checkpoint_path
 from .names import check_name
 
 PLACES = (*DATA_PLACES, "vqvae", "init_from")  # arguments that name files or folders
@@ -83,7 +83,7 @@ def remove_unused(run: Path) -> None:
 
     The folder of the configuration goes with its only run.
     """
-    if run.is_dir() and {path.name for path in run.rglob("*") if path.is_file()} <= {CONFIG, DATA, SLURM_JOB}:
+    if run.is_dir() and {path.name for path in run.rglob("*") if path.is_file()} <= set(BEGUN):
         shutil.rmtree(run, ignore_errors=True)
         with suppress(OSError):  # it has other runs
             run.parent.rmdir()
@@ -123,8 +123,8 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write readable JSON, whole or not at all."""
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    """Write readable JSON, whole or not at all; ValueError for numbers that JSON has not, infinity and NaN."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:

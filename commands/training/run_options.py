@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
+from jsonargparse import Namespace
+from lightning.pytorch import Callback
 from lightning.pytorch.cli import LightningArgumentParser
 
 
@@ -39,3 +42,20 @@ def add_run_options(parser: LightningArgumentParser) -> None:
         "--lpips", type=Literal["alex", "squeeze", "vgg"] | None, help="Of `test`: network of LPIPS of reconstructions."
     )
     parser.add_argument("--plugin", type=list[str] | None, help="Module or .py file of your own; repeatable.")
+
+
+def refuse_run_options(options: Namespace, averages: Sequence[Callback]) -> None:
+    """Check that options of a run are not given where a trained model is tested by its name, else ValueError.
+
+    Args:
+        options: of the command.
+        averages: callbacks of ``--ema``.
+    """
+    if averages or options.compile:
+        option = "--ema" if averages else "--compile"
+        raise ValueError(f"{option} is an option of `fit`; what is tested is as it was kept, leave it out")
+    if options.ckpt_path or options.name:
+        raise ValueError(
+            "what is tested says which weights: leave --ckpt_path out, and --name, or name a checkpoint in the run's "
+            "place, RUN/checkpoints/last.ckpt"
+        )

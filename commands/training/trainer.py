@@ -28,13 +28,15 @@ from ..parsing.errors import explain
 from ..parsing.options import TRAINER_DEFAULTS
 from ..run_folders import runs
 from ..run_folders.names import ROOT
+from .data_paths import make_absolute
 from .measured import added_metrics, image_metrics, print_metrics, shown_options
 from .own_data import FirstBatches, unused_labels
 from .processes import ending_together, is_first, measure_in_one_process
 from .quiet import quiet_lightning
 from .recorder import RunRecorder
 from .requeue import checkpoint_of_this_job
-from .run_options import add_run_options
+from .run_options import add_run_options, refuse_run_options
+from .same_data import SameData
 from .speed import compile_networks, keep_freed_memory
 from .splitting import prepare_strategy
 from .vouched import check_model, check_options, explain_refusal
@@ -134,15 +136,9 @@ class ZooCLI(LightningCLI):
             measure_in_one_process(options.trainer)
         prepare_strategy(options)
         if self.source is not None:
-            if self.averages or options.compile:
-                option = "--ema" if self.averages else "--compile"
-                raise ValueError(f"{option} is an option of `fit`; what is tested is as it was kept, leave it out")
-            if options.ckpt_path or options.name:
-                raise ValueError(
-                    "what is tested says which weights: leave --ckpt_path out, and --name, or name a checkpoint in "
-                    "the run's place, RUN/checkpoints/last.ckpt"
-                )
+            refuse_run_options(options, self.averages)
             return
+        make_absolute(self.configuration.sections["data"].kind, options.data.init_args)
         if options.trainer.fast_dev_run:
             return
         fits = self.subcommand == "fit"
@@ -206,6 +202,8 @@ class ZooCLI(LightningCLI):
         else:
             folder = f"{options.trainer.default_root_dir}/{self.subcommand}"  # where no hpc_ckpt is
             kwargs.update(logger=False, enable_checkpointing=False, default_root_dir=folder)
+        place = self.source or self.recorder
+        callbacks += [SameData(place.run)] if place is not None and place.run is not None else []
         return super().instantiate_trainer(**kwargs, callbacks=[*self.averages, *given, *callbacks])
 
     def _given(self, name: str) -> list[Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from ...pretrained.plain_yaml import parse_yaml
 from ..run_folders.names import ROOT
 from ..run_folders.records import flatten
+from .data_paths import check_there
 from .trainer import ZooCLI
 
 
@@ -43,6 +44,7 @@ class _TrialCLI(ZooCLI):
             raise ValueError("--trainer.fast_dev_run keeps no run, and a sweep compares runs")
         options.trainer.fast_dev_run = 1
         super().before_instantiate_classes()
+        check_there(self.configuration.sections["data"].kind, options.data.init_args)
         options.trainer.fast_dev_run = False
 
     def _run_subcommand(self, subcommand: str) -> None:

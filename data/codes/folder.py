@@ -159,13 +159,16 @@ class CodeFolder:
             The number of tokens q k.
 
         Raises:
-            ValueError: continuous latents, or codebooks whose size is unknown or too large; errors of ``codes``.
+            ValueError: continuous latents, or codebooks whose size is unknown or too large; a file in the folder
+                itself; errors of ``codes``.
             OSError: it cannot be written.
         """
         vocabulary = (self.codebook_size or 1 << 32) * self.shape[-1]
         if self.header.dtype == "float32" or vocabulary > 1 << 32:
             raise ValueError(f"{self.path} has no codes that fit into tokens of 32 bits")
         dtype = np.uint16 if vocabulary <= 1 << 16 else np.uint32
+        if user_path(file).resolve().parent == self.path.resolve():
+            raise ValueError(f"'{file}' lies among the codes, which are not overwritten; choose another folder")
         codes = self.codes(split)
         offsets = (self.codebook_size or 0) * np.arange(self.shape[-1])
         with whole_file(user_path(file)) as stream:

@@ -16,6 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ...pretrained.paths import SCRATCH, whole_file
+from ...pretrained.run_files import LOCK
 from .header import HEADER, CodeHeader, Shard, SplitFacts, file_name, read_header, write_header
 
 
@@ -142,8 +143,8 @@ class CodeWriter:
 
 
 def _is_empty(folder: Path) -> bool:
-    """True for a folder with nothing in it but what a killed process had not finished."""
-    return folder.is_dir() and all(path.match(SCRATCH.format("*")) for path in folder.iterdir())
+    """True for a folder with nothing in it but what a killed process had not finished, and the lock."""
+    return folder.is_dir() and all(path.name == LOCK or path.match(SCRATCH.format("*")) for path in folder.iterdir())
 
 
 def _write_npy_header(file: BinaryIO, shape: tuple[int, ...], dtype: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from gumbelzoo.commands.files import code_folders, split_images
+from gumbelzoo.commands.run_folders.lock import RunLock
 from gumbelzoo.data import CodeFolder, ImageData
 from gumbelzoo.train import main
 
@@ -113,6 +115,21 @@ def test_damaged_shard_is_encoded_again(small: None, released: Callable[..., str
     Path("codes/test-00000-labels.npy").unlink()
     assert main(command) == 0
     assert files("codes") == before
+
+
+def test_folder_has_one_writer(released: Callable[..., str], capfd: pytest.CaptureFixture[str]) -> None:
+    """A second one would remove the file that the first has begun."""
+    source, lock = released("vq_vae"), RunLock()
+    Path("codes").mkdir()
+    lock.acquire(Path("codes"))
+    begun = Path("codes/.gumbelzoo-0123abcd.tmp")
+    begun.write_bytes(b"half a shard")
+    assert main(["encode", source, "--split", "test"]) == 2
+    assert f"codes is in use by process {os.getpid()} on " in capfd.readouterr().err
+    assert begun.exists()
+    lock.release()
+    assert main(["encode", source, "--split", "test"]) == 0
+    assert not begun.exists() and not Path("codes/lock").exists()
 
 
 def test_other_model_or_data_is_refused(released: Callable[..., str], capfd: Any) -> None:

@@ -157,6 +157,22 @@ def test_input_is_not_overwritten(
     assert Path(source).read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "name", "next_name"),
+    [
+        (["sample", "vae", "-n", "1"], "samples.png", "samples-2.png"),
+        (["encode", "vae", "-n", "1"], "codes.npz", "codes-2.npz"),
+    ],
+)
+def test_default_name_that_is_taken_gets_a_number(
+    arguments: list[str], name: str, next_name: str, vae: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path(name).write_text("of the user")
+    assert main(arguments) == 0
+    assert capfd.readouterr().out.split()[0] == next_name
+    assert Path(name).read_text() == "of the user" and Path(next_name).is_file()
+
+
 def test_corpus_is_not_overwritten(workspace: Path, capfd: Any) -> None:
     """The text that a run was trained on is an input of its samples."""
     Path("plain.txt").write_text("\n".join(f"{a} {b}" for a in "abcdefgh" for b in "abcdefgh"))
@@ -167,7 +183,7 @@ def test_corpus_is_not_overwritten(workspace: Path, capfd: Any) -> None:
     before = Path("plain.txt").read_bytes()
     capfd.readouterr()
     assert main(["sample", "runs/text/1", "--out", "plain.txt"]) == 2
-    assert "the input 'plain.txt'" in capfd.readouterr().err
+    assert f"the input '{workspace / 'plain.txt'}'" in capfd.readouterr().err
     assert Path("plain.txt").read_bytes() == before
 
 

@@ -88,7 +88,7 @@ def test_run_in_use_is_not_resumed(workspace: Path, capfd: pytest.CaptureFixture
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         assert main([*FIT, "--trainer.max_steps=3", "--ckpt_path=last"]) == 2
-        assert f"{RUN} is trained by process {holder.pid} on {os.uname().nodename}" in capfd.readouterr().err
+        assert f"{RUN} is in use by process {holder.pid} on {os.uname().nodename}" in capfd.readouterr().err
         holder.kill()
     assert (RUN / "lock").exists()
     assert main([*FIT, "--trainer.max_steps=3", "--ckpt_path=last"]) == 0

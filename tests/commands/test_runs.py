@@ -16,6 +16,7 @@ import pytest
 import torch
 from gumbelzoo import archives
 from gumbelzoo.commands.run_folders import runs
+from gumbelzoo.commands.run_folders.comparison import compare_tables, list_table
 from gumbelzoo.commands.run_folders.lock import RunLock, is_held
 from gumbelzoo.commands.run_folders.names import check_name, configuration_name
 from gumbelzoo.commands.run_folders.records import MAX_METRICS_BYTES, Metric, find_runs, read_record
@@ -240,8 +241,6 @@ FOREIGN: dict[str, Callable[[Path], object]] = {
     "it is no YAML": lambda run: (run / "config.yaml").write_text("model: ["),
     "names no model": lambda run: (run / "config.yaml").write_text("model: [1]"),
     "fit.json: it must hold one JSON object": lambda run: (run / "fit.json").write_text("[]"),
-    "test.json: Expecting value": lambda run: (run / "test.json").write_text("x"),
-    "test.json was not written": lambda run: (run / "test.json").write_text('{"metrics": [1]}'),
     "larger than": lambda run: os.truncate(run / "metrics.csv", MAX_METRICS_BYTES + 1),
     "field larger than field limit": lambda run: (run / "metrics.csv").write_text(f"step\n{'1' * 200_000}\n"),
 }
@@ -254,6 +253,23 @@ def test_broken_run_is_a_row(problem: str, made_run: Callable[..., Path], capsys
     assert main(["list", "runs"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3 and problem in lines[2] and "unreadable" in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("x", "test.json: Expecting value"),
+        ('{"metrics": [1]}', "test.json was not written by `test`"),
+        ('{"metrics": {"test/nmse": Infinity}}', "test.json: 'metrics.test/nmse' is inf, no finite number"),
+    ],
+)
+def test_test_that_cannot_be_read_hides_no_run(text: str, problem: str, made_run: Callable[..., Path]) -> None:
+    run = made_run("tiny/1")
+    (run / "test.json").write_text(text)
+    record = read_record(run)
+    assert (record.problem, record.state, record.best()) == ("", "finished", (20, 20.0))
+    assert problem in record.untested and problem in list_table([record])
+    assert any(problem in line for line in compare_tables([record], record.monitor))
 
 
 def test_odd_rows_and_checkpoints_are_left_out(made_run: Callable[..., Path]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -164,6 +165,7 @@ def test_sweep_file_is_refused(change: dict[str, object], message: str, workspac
         ([*SWEEP, "--trainer.fast_dev_run=1"], "keeps no run"),
         ([*SWEEP, "--grid=model.temprature=1,2"], "did you mean"),
         ([*SWEEP, "--grid=model.temperature=1,0"], "--model.latents=3 --model.temperature=0: temperature schedule"),
+        ([*SWEEP, "--data.name=arrays", "--grid=data.path=tiny.yaml,x"], "--data.path=x: --data.path: there is no "),
         (["sweep", "sweep_catvae_digit"], "did you mean 'sweep_catvae_digits'?"),
     ],
 )
@@ -185,7 +187,7 @@ def test_failure_does_not_end_the_sweep(fake: None, capfd: pytest.CaptureFixture
     assert main(["sweep", "--config=tiny.yaml", "--grid=model.latents=5,3,2", "--jobs=2", "--select=val/elbo"]) == 1
     said = capfd.readouterr()
     assert "latents=5  failed with exit code 1: fit: no such luck" in said.out
-    assert "of 3 runs 1 failed; the same command goes on with them" in said.err
+    assert said.err == "gumbelzoo sweep: of 3 runs 1 failed; the same command goes on with them\n"
     lines = said.out.splitlines()
     table = next(number for number, line in enumerate(lines) if line.startswith("run "))
     assert [line.split()[:3] for line in lines[table + 1 : table + 3]] == [
@@ -213,11 +215,32 @@ def test_points_go_on_where_they_are(made_run: Callable[..., Path]) -> None:
     with pytest.raises(ValueError, match=r"no last\.ckpt to go on from"):
         sweep._state(run, options)
     (run / "checkpoints/best.ckpt").unlink()
-    assert sweep._state(run, options) == sweep._state(run, options) == "new"
-    assert not run.exists()
-    run.mkdir()
+    assert sweep._state(run, options) == "again"
+    (run / "config.yaml").unlink()
     with pytest.raises(ValueError, match="in the way: no run"):
         sweep._state(run, options)
+
+
+def test_refused_sweep_removes_nothing(fake: None, capfd: pytest.CaptureFixture[str]) -> None:
+    """Neither a finished run whose checkpoints were removed, nor one that was stopped before its first checkpoint."""
+    options = ["--config=tiny.yaml", "--trainer.limit_train_batches=1", "--trainer.limit_val_batches=1"]
+    assert main(["fit", *options, "--model.latents=3", "--name=latents=3", "--trainer.max_epochs=1"]) == 0
+    run, command = Path("runs/tiny/latents=3"), ["sweep", *options, "--trainer.max_epochs=2"]
+    shutil.rmtree(run / "checkpoints")
+
+    def refused(grid: str) -> str:
+        before = sorted(Path("runs").rglob("*"))
+        assert main([*command, f"--grid=model.latents={grid}"]) == 2
+        assert sorted(Path("runs").rglob("*")) == before
+        return capfd.readouterr().err
+
+    assert "no last.ckpt to go on from" in refused("3")
+    shutil.rmtree(run / "figures")
+    (run / "fit.json").unlink()
+    (run / "lock").touch()
+    assert "latents=bad" in refused("3,bad")
+    assert main([*command, "--grid=model.latents=3"]) == 0
+    assert (run / "command").exists() and not (run / "lock").exists()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import gumbelzoo
+import numpy as np
 import pytest
 import torch
 import yaml
+from gumbelzoo.commands.run_folders.records import read_record
 from gumbelzoo.commands.training.measured import image_metrics
 from gumbelzoo.data import DATA
+from gumbelzoo.pretrained.config import read_config
 from gumbelzoo.train import main
 from jsonargparse import Namespace
 
@@ -66,6 +69,18 @@ def test_metrics_with_other_options_are_not_kept(workspace: Path, capfd: pytest.
     assert main(["test", "runs/tiny/1", "--trainer.accelerator=cpu", "--seed_everything=3"]) == 0
     content = json.loads((workspace / "runs/tiny/1/test.json").read_text())
     assert content["seed"] == 3 and content["command"].startswith("gumbelzoo test runs/tiny/1")
+
+
+def test_infinite_metric_is_left_out(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """An NMSE over a variance of 0 is no number of JSON: its run is listed and released all the same."""
+    np.save("white.npy", np.ones((60, 8, 8), np.float32))
+    options = ["--data.name=arrays", "--data.binarization=none", "--data.path=white.npy", "--data.batch_size=8"]
+    assert main(["fit", "--config", "tiny.yaml", *options, "--trainer.max_steps=1"]) == 0
+    assert main(["test", "runs/tiny/1"]) == 0
+    assert "not kept: test/nmse is inf" in capfd.readouterr().err
+    assert "test/nmse" not in read_record(Path("runs/tiny/1")).tested["metrics"]
+    assert main(["export", "runs/tiny/1", "release", "--half"]) == 0, capfd.readouterr().err
+    assert "test/nmse" not in read_config(Path("release")).metrics
 
 
 def test_option_changes_the_tested_model(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -67,6 +67,13 @@ def test_written_tokens_tell_codebooks_apart(size: int, dtype: type, tmp_path: P
     assert np.array_equal(tokens, CODES + np.array([0, size]))
 
 
+def test_tokens_are_not_written_over_codes(tmp_path: Path) -> None:
+    folder = CodeFolder(written(tmp_path / "codes"))
+    with pytest.raises(ValueError, match="not overwritten"):
+        folder.write_tokens("train", tmp_path / "codes/train-00000.npy")
+    assert np.array_equal(folder.codes("train")[:], CODES)
+
+
 def test_types_suit_the_codebook() -> None:
     sizes = (2, 256, 257, 1 << 16, (1 << 16) + 1, 1 << 32, (1 << 32) + 1, None)
     expected = ["uint8", "uint8", "uint16", "uint16", "uint32", "uint32", "int64", "int64"]
