@@ -127,7 +127,7 @@ def test_special_files_raise(tmp_path):
     (tmp_path / "link.txt").symlink_to(tmp_path / "link.txt")
     refused(tmp_path / "pipe.txt", "is a pipe or a device; give the path of a UTF-8 text file")
     refused("/dev/zero", "is a pipe or a device")
-    refused(tmp_path, "link.txt is no file")  # a folder is read file by file
+    refused(tmp_path, "pipe.txt is a pipe or a device")  # a folder is read file by file, without the link to nothing
     for path in (
         tmp_path / "no.txt",
         tmp_path / "link.txt",
