@@ -8,7 +8,7 @@ CONFIG = "professor_forcing_shakespeare"
 STEPS, LONGER = (
     1000,
     5.0,
-)  # optimizer steps, and how many times as many teacher forcing has in less time than the others
+)  # optimizer steps, and how many times as many teacher forcing has besides
 SEEDS, TUNING_SEED = (0, 1, 2), 3
 DROPOUTS = (0.0, 0.1, 0.2, 0.3)
 TEACHER = "teacher_forcing"
