@@ -32,12 +32,13 @@ GROUP = "gumbelzoo.plugins"  # of entry points
 Spec = str | dict
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """Return the message for an unknown name: the nearest known name first, then all of them."""
+def unknown_name(kind: str, name: str, known: Iterable[str], listed: str | None = None) -> str:
+    """Return the message for an unknown name: the nearest known name first, then all of them, or where they are."""
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    return f"unknown {kind}: '{name}'; {hint}known: {', '.join(known) or 'none'}"
+    listed = listed or f"known: {', '.join(known) or 'none'}"
+    return f"unknown {kind}: '{name}'; {hint}{listed}"
 
 
 def unknown_arguments(

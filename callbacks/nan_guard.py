@@ -36,10 +36,13 @@ class NanGuard(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Check before anything is written."""
-        self.on_train_end(trainer, pl_module)
+        self._check(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Check the last batches, and the weights that they left."""
+        self._check(trainer, pl_module)
+
+    def _check(self, trainer: Trainer, pl_module: Any) -> None:
         self._check_loss(trainer, pl_module)
         if not all(bool(weight.isfinite().all()) for weight in pl_module.parameters() if weight.requires_grad):
             raise _diverged("weights are", trainer, pl_module)

@@ -18,7 +18,7 @@ from ..ranges import check_positive, check_sizes, check_temperature, check_weigh
 from ..registry import Registry, from_options, plain
 from .inputs import check_batch, check_levels, check_source
 from .relaxed.annealed import Annealed
-from .relaxed.run_length import run_length
+from .run_length import run_length
 
 # A registry, whose entries a spec chooses from, or a frozen dataclass.
 Part = Registry[Any] | type

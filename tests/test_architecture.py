@@ -17,7 +17,7 @@ FLOORS = (
     {"byte_pairs.py", "pretrained/pickles.py", "pretrained/run_files.py"},
     {"archives.py", "plots.py", "ranges.py", "registry.py", "vocabulary.py", "pretrained/paths.py"},
     {"interfaces.py", "evaluation", "pretrained/untrusted.py"},
-    {"data", "models/relaxed", "models/networks", "models/inputs.py"},
+    {"data", "models/relaxed", "models/networks", "models/inputs.py", "models/run_length.py"},
     {"models/quantizers", "models/base.py", "models/class_names.py"},
     {"models/networks/image_classifier.py"},  # a base class of models
     {"models/FAMILY"},
@@ -88,6 +88,12 @@ def test_imports_lead_downwards() -> None:
     assert [
         f"{path} imports {other}" for path, other in pairs if path.parts[0] == "models" and room(other) == "data"
     ] == []
+
+
+def test_layer_needs_no_lightning() -> None:
+    """Relaxed sampling is of use in any loop."""
+    lightning = re.compile(r"^\s*(from|import) lightning", re.MULTILINE)
+    assert [path for path in files("models/relaxed") if lightning.search((ROOT / path).read_text())] == []
 
 
 def test_no_import_circle() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from itertools import takewhile
 from pathlib import Path
 
 from ...pretrained.paths import user_path
+from ...registry import unknown_name
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs"
+LISTED = "`list configs` names all"  # they would fill a page
 CONFIG_KINDS = ("config", "configs")  # words of ``list`` for them
 
 
@@ -24,7 +25,7 @@ def config_header(name: str) -> list[str]:
         ValueError: an unknown name; the nearest one is given.
     """
     if name not in config_names():
-        raise ValueError(_unknown(name))
+        raise ValueError(unknown_name("configuration", name, config_names(), LISTED))
     lines = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
     return [line.removeprefix("#").removeprefix(" ") for line in takewhile(lambda line: line.startswith("#"), lines)]
 
@@ -46,16 +47,9 @@ def find_config(value: str) -> Path:
     if path.name != value and path.stem not in config_names():
         raise FileNotFoundError(f"there is no file '{value}'; `list configs` names what comes with gumbelzoo")
     if path.stem not in config_names():
-        raise ValueError(_unknown(value))
+        raise ValueError(unknown_name("configuration", value, config_names(), LISTED))
     if value != path.stem:
         raise ValueError(
             f"there is no file '{value}' here; `--config {path.stem}` takes the one that comes with gumbelzoo"
         )
     return FOLDER / f"{value}.yaml"
-
-
-def _unknown(name: str) -> str:
-    """Return the message for an unknown name: the nearest known one, and where all are. They would fill a page."""
-    near = difflib.get_close_matches(name, config_names(), n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'? " if near else ""
-    return f"unknown configuration: '{name}'; {hint}`list configs` names all"

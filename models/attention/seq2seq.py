@@ -19,8 +19,8 @@ from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, regi
 from ..relaxed.densities import entropy as entropy_of
 from ..relaxed.distributed import process_mean
 from ..relaxed.entropy_weight import decayed_entropy_weight
-from ..relaxed.run_length import run_length
 from ..relaxed.sampling import categorical_sample, mode, tempered_softmax
+from ..run_length import run_length
 from . import attention as likelihoods
 from .attentions import ATTENTIONS
 from .encoders import ENCODERS, build_encoder

@@ -21,8 +21,8 @@ from ..relaxed import ESTIMATORS, SCHEDULES, RelaxedCategorical
 from ..relaxed.densities import categorical_kl
 from ..relaxed.entropy_weight import decayed_entropy_weight
 from ..relaxed.policy_gradient import check_nesting, is_trajectory, trajectory_loss
-from ..relaxed.run_length import run_length
 from ..relaxed.surrogate import upcast
+from ..run_length import run_length
 from .base import MAX_HIDDEN, MAX_SIDE, PartialViewClassifier
 from .network import GlimpseNetwork
 from .places import PLACES

@@ -21,7 +21,7 @@ from ..relaxed import ESTIMATORS, SCHEDULES, RelaxedCategorical
 from ..relaxed.checks import check_logits
 from ..relaxed.entropy_weight import decayed_entropy_weight
 from ..relaxed.policy_gradient import check_nesting
-from ..relaxed.run_length import run_length
+from ..run_length import run_length
 from .base import SLATE_OBJECTIVES, SlateObjective
 from .network import SlateNetwork
 from .rollouts import draw_slates

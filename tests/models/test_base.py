@@ -16,7 +16,7 @@ from gumbelzoo.data import ImageData
 from gumbelzoo.models import MODELS, Classifier
 from gumbelzoo.models.base import OptimizerConfig, ZooModel, learning_rate_factor, lerp_path, register_model
 from gumbelzoo.models.relaxed import RelaxedCategorical
-from gumbelzoo.models.relaxed.run_length import run_length
+from gumbelzoo.models.run_length import run_length
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
