@@ -56,8 +56,9 @@ def check_temperature(temperature: float) -> None:
         raise ValueError(f"temperature must be > 0 and finite, and not below {LEAST_TEMPERATURE:g}, got {temperature}")
 
 
-def check_dropout(dropout: float) -> None:
-    """Check that a dropout probability is in [0, 1), else ValueError."""
-    check_numbers(dropout=dropout)
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+def check_dropout(**probabilities: float) -> None:
+    """Check that dropout probabilities are in [0, 1); ValueError that names the first that is not."""
+    check_numbers(**probabilities)
+    for name, probability in probabilities.items():
+        if not 0 <= probability < 1:
+            raise ValueError(f"{name} must be in [0, 1), got {probability}")

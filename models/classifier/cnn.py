@@ -65,7 +65,7 @@ class Classifier(ImageClassifier):
         self.use_optimizer(optimizer)
         self.image_shape, self.classes = check_image_shape(image_shape), classes
         check_sizes(classes=classes, widths=widths, features=features)
-        check_dropout(dropout)
+        check_dropout(dropout=dropout)
         convolutions, shape = strided_convolutions(self.image_shape, widths)
         self.network = nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(math.prod(shape), features), nn.ReLU())
         self.dropout = nn.Dropout(dropout)

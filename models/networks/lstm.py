@@ -42,7 +42,7 @@ class LSTMStack(nn.ModuleList):
 
     def __init__(self, width: int, hidden: int, layers: int = 1, dropout: float = 0.0) -> None:
         check_sizes(width=width, hidden=hidden, layers=layers)
-        check_dropout(dropout)
+        check_dropout(dropout=dropout)
         widths = [width] + [hidden] * layers
         super().__init__(nn.LSTM(before, after, batch_first=True) for before, after in pairwise(widths))
         self.widths, self.dropout = widths, dropout

@@ -141,7 +141,7 @@ class Transformer(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(width=width, depth=depth, heads=heads)
-        check_dropout(dropout)
+        check_dropout(dropout=dropout)
         if width % heads or (length is None and width // heads % 2):
             raise ValueError(f"width must be divisible by heads, into even parts if rotary, got {width} and {heads}")
         self.causal, self.head_width = causal, width // heads

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...interfaces import Batch
+from ...ranges import check_sizes
 from ...registry import Spec, plain
 from ...vocabulary import Vocabulary, read_vocabulary
 from ..base import ZooModel, check_draws
@@ -81,7 +82,8 @@ class TextModel(ZooModel):
         return generator
 
     def _build(self, vocabulary: Vocabulary, max_length: int) -> None:
-        if not 1 <= max_length <= MAX_LENGTH or len(vocabulary) < 2:
+        check_sizes(max_length=max_length)
+        if max_length > MAX_LENGTH or len(vocabulary) < 2:
             raise ValueError(
                 f"text needs a max_length of 1 to {MAX_LENGTH} and 2 tokens or more, "
                 f"got {max_length} and {len(vocabulary)}"

@@ -89,8 +89,9 @@ class CNNDiscriminator(Discriminator):
         channels: int = 32,
         hidden: int = 64,
     ) -> None:
-        if min(embeddings, width, channels, hidden, *windows) < 1 or not windows:
-            raise ValueError("embeddings, width, windows, channels and hidden of a discriminator must be >= 1")
+        check_sizes(embeddings=embeddings, width=width, windows=windows, channels=channels, hidden=hidden)
+        if not windows:
+            raise ValueError("windows must have a kernel size, such as [2, 3, 4, 5]")
         super().__init__(vocabulary, max_length, embeddings * width)
         self.embeddings, self.windows = embeddings, tuple(windows)
         self.convolutions = nn.ModuleList(nn.Conv1d(width, channels, window) for window in windows)
@@ -157,8 +158,7 @@ class MLPDiscriminator(Discriminator):
     def __init__(
         self, vocabulary: Vocabulary, max_length: int, width: int = 16, hidden: int = 128, pack: int = 1
     ) -> None:
-        if min(width, hidden, pack) < 1:
-            raise ValueError("width, hidden and pack of a discriminator must be >= 1")
+        check_sizes(width=width, hidden=hidden, pack=pack)
         super().__init__(vocabulary, max_length, width)
         self.pack = pack
         self.features = nn.Sequential(

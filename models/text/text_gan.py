@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ...interfaces import Batch
-from ...ranges import check_weights
+from ...ranges import check_sizes, check_weights
 from ...registry import Spec, from_options
 from ...vocabulary import Vocabulary
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, learning_rate_factor, register_model
@@ -105,11 +105,8 @@ class TextGAN(TextModel):
             vocabulary, max_length, generator = start.vocabulary, start.max_length, start.generator_spec
             classes = [*start.class_names] or start.classes
         check_weights(clip=clip)
-        if reverse_steps < 0 or test_samples < 2:
-            raise ValueError(
-                "reverse_steps must be >= 0, and test_samples >= 2, since samples are compared, got "
-                f"{reverse_steps} and {test_samples}"
-            )
+        check_sizes(0, reverse_steps=reverse_steps)
+        check_sizes(2, test_samples=test_samples)  # samples are compared
         self.save_hyperparameters(ignore=["init_from"])  # its weights are a part of this model
         self._started = start is not None
         self.generator_spec, self.objective_spec = generator or "lstm", objective

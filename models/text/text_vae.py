@@ -14,7 +14,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ...interfaces import Batch
-from ...ranges import check_sizes
+from ...ranges import check_dropout, check_sizes
 from ...registry import Spec, from_options
 from ...vocabulary import Vocabulary
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, register_model
@@ -102,8 +102,7 @@ class TextVAE(LatentTextModel):
         check_sizes(bound_samples=bound_samples, bound_sentences=bound_sentences)
         check_sizes(0, reverse_steps=reverse_steps)
         check_sizes(2, test_samples=test_samples)  # samples are compared
-        if not 0 <= word_dropout < 1:
-            raise ValueError(f"word_dropout must be in [0, 1), got {word_dropout}")
+        check_dropout(word_dropout=word_dropout)
         check_spec(GENERATORS, generator)
         self.save_hyperparameters()
         self.use_optimizer(optimizer)

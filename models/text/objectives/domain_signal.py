@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ....interfaces import TextSource
+from ....ranges import check_numbers
 from ....registry import Spec
 from ....vocabulary import Vocabulary
 from ...relaxed.baselines import BASELINES, Baseline
@@ -138,6 +139,7 @@ class Mixture(Adversarial):
 
     def mix(self, weight: float, domain: DomainSignal, baseline: Spec) -> None:
         """Set the attributes; ValueError for a weight outside [0, 1], or a baseline that needs more than rewards."""
+        check_numbers(weight=weight)
         if not 0 <= weight <= 1:
             raise ValueError(
                 f"weight must be in [0, 1]: 1 is the discriminator alone, 0 the domain reward; got {weight}"

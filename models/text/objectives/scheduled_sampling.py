@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ....interfaces import Batch
+from ....ranges import check_sizes
 from ....vocabulary import Vocabulary
 from ...relaxed.sampling import categorical_sample
 from ..generators.base import LanguageModel, token_log_prob
@@ -36,8 +37,7 @@ class ScheduledSampling(Objective):
 
     def __init__(self, vocabulary: Vocabulary, max_length: int, steps: int = 10_000) -> None:
         super().__init__(vocabulary, max_length)
-        if steps < 1:
-            raise ValueError(f"steps of scheduled_sampling must be >= 1, got {steps}")
+        check_sizes(**{"steps of scheduled_sampling": steps})
         self.steps = steps
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 

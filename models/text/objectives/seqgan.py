@@ -13,6 +13,7 @@ from einops import reduce, repeat
 from torch import Tensor
 
 from ....interfaces import Batch
+from ....ranges import check_sizes
 from ....registry import Spec
 from ....vocabulary import Vocabulary
 from ...relaxed import trajectory_surrogate
@@ -59,8 +60,7 @@ class SeqGAN(Adversarial):
         super().__init__(vocabulary, max_length, adversary)
         if self.discriminator.pack > 1:
             raise ValueError("seqgan rewards each sentence for itself: use a discriminator with pack=1")
-        if rollouts < 1:
-            raise ValueError(f"rollouts must be >= 1, got {rollouts}")
+        check_sizes(rollouts=rollouts)
         self.rollouts, self.baseline = rollouts, build_baseline(baseline)
 
     def generator_metrics(self, generator: LanguageModel, batch: Batch) -> dict[str, Tensor]:

@@ -31,7 +31,7 @@ class GRUConfig:
 
     def __post_init__(self) -> None:
         check_sizes(width=self.width, hidden=self.hidden)
-        check_dropout(self.dropout)
+        check_dropout(dropout=self.dropout)
 
 
 class SentenceEncoder(nn.Module):

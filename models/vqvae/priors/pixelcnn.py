@@ -48,7 +48,7 @@ class PixelCNN(AutoregressiveNetwork):
     ) -> None:
         super().__init__(shape, codebook_size, classes)
         check_sizes(width=width, depth=depth, kernel=kernel)
-        check_dropout(dropout)
+        check_dropout(dropout=dropout)
         if kernel % 2 == 0 or kernel < 3:
             raise ValueError(f"kernel must be odd and at least 3, got {kernel}")
         rows, columns, q = self.shape

@@ -53,23 +53,23 @@ UNBUILT = [
     ({"pretraining": {"learning_rate": 0.0}}, "pretraining.learning_rate must be > 0"),
     ({"optimizer": {"learning_rat": 0.1}}, "did you mean 'learning_rate'"),
     ({"clip": -1.0}, "clip must be finite and >= 0"),
-    ({"reverse_steps": -1}, "reverse_steps must be >= 0"),
-    ({"test_samples": 1}, "test_samples >= 2"),
+    ({"reverse_steps": -1}, "reverse_steps must be a whole number >= 0"),
+    ({"test_samples": 1}, "test_samples must be a whole number >= 2"),
     ({"max_length": 3}, "vocabulary and max_length come together"),
 ]
 BUILT = [
     (gan("gumbel", {"feedback": "sotf"}), "did you mean 'soft'"),
     (gan("gumbel", {"estimator": "reinforce"}), "no pathwise gradient for objective 'gumbel'"),
-    (gan("seqgan", {"rollouts": 0}), "rollouts must be >= 1"),
+    (gan("seqgan", {"rollouts": 0}), "rollouts must be a whole number >= 1"),
     (gan("seqgan", {"baseline": "learned"}), "the baseline 'learned' needs logits"),
     (gan("seqgan", discriminator={"name": "mlp", "pack": 2}), "use a discriminator with pack=1"),
-    ({"objective": {"name": "scheduled_sampling", "steps": 0}}, "steps of scheduled_sampling must be >= 1"),
+    ({"objective": {"name": "scheduled_sampling", "steps": 0}}, "scheduled_sampling must be a whole number >= 1"),
     ({"generator": {"name": "transformer", "depth": 0}}, "depth must be a whole number >= 1"),
     ({"generator": {"name": "transformer", "heads": 0}}, "heads must be a whole number >= 1"),
     ({"vocabulary": {"words": []}}, "vocabulary must have 'tokens'"),
     ({"vocabulary": {}}, "vocabulary must have 'tokens'"),
     ({"vocabulary": {"tokens": ["a"]}}, "2 tokens or more"),
-    ({"max_length": 0}, "a max_length of 1 to"),
+    ({"max_length": 0}, "max_length must be a whole number >= 1"),
     ({"max_length": 65_537}, "a max_length of 1 to 65536"),
 ]
 
