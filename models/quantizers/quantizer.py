@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import chain
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -163,14 +164,27 @@ class Quantizer(nn.Module):
         return z
 
     def checked(self, z: Tensor) -> Tensor:
-        """Return ``z`` in float32 at least; ValueError if its width is not ``dim`` or, on a CPU, it is not finite."""
+        """Return ``z`` in float32 at least.
+
+        Raises:
+            ValueError: another width than ``dim``, float32 for float64 or the reverse, or on a CPU a value that is not
+                finite.
+        """
         if not z.ndim or z.shape[-1] != self.dim:
             width = z.shape[-1] if z.ndim else 0
             raise ValueError(f"this quantizer takes vectors of width {self.dim}, got {width}; set dim to that")
         z = z.to(torch.promote_types(z.dtype, torch.float32))
+        own = torch.promote_types(self._dtype(z.dtype), torch.float32)
+        if z.dtype != own:
+            raise ValueError(f"this quantizer takes vectors of {own}, got {z.dtype}; use z.to({own})")
         if readable(z):
             check_finite_vectors(z)
         return z
+
+    def _dtype(self, default: torch.dtype) -> torch.dtype:
+        """Return the floating-point type of the own state, ``default`` without any."""
+        state = chain(self.parameters(), self.buffers())
+        return next((tensor.dtype for tensor in state if tensor.is_floating_point()), default)
 
     def requires_grad_(self, requires_grad: bool = True) -> Quantizer:
         """Train the parameters and codebooks of moving averages, or freeze them."""

@@ -55,6 +55,14 @@ def test_vectors_whose_squares_overflow(make: Make, z: Tensor) -> None:
     assert same(before, state(quantizer))
 
 
+def test_vectors_of_another_precision(make: Make, z: Tensor) -> None:
+    """As NumPy gives, whose floats are float64: named before a matrix product fails."""
+    with pytest.raises(ValueError, match=r"takes vectors of torch.float32, got torch.float64; use z.to"):
+        make()(z.double())
+    with pytest.raises(ValueError, match=r"takes vectors of torch.float64, got torch.float32; use z.to"):
+        make().double().eval().encode(z)
+
+
 def test_empty_batch(make: Make) -> None:
     """Means over no vectors do not exist; codes and KL of none are none."""
     quantizer, empty = make(), torch.randn(0, 3, 2, 4)
