@@ -16,6 +16,7 @@ from gumbelzoo.benchmarks.text.organ_rows import (
     BATCH,
     LONG,
     LONGEST,
+    LONGEST_CONTROL,
     MAXIMUM_LIKELIHOOD,
     PRETRAINING,
     ROWS,
@@ -63,7 +64,7 @@ An LSTM learns the SMILES of 4,042 molecules of QM9 for {PRETRAINING:,} steps of
 data. A molecule that is in its batch, or among the last {MEMORY:,}, more than once has no logP, where nothing else is
 said. The learning rate is a constant 0.0003. `{LONGEST}` is the configuration `organ_qm9`, of {LONG:,} steps, whose
 rates fall, also those of maximum likelihood; its weight, steps and rate were chosen in trials with seed 0, and
-`weight_0_long` has the same. Nothing else was searched.
+`{LONGEST_CONTROL}` has the same. Nothing else was searched.
 {SAMPLES:,} samples of each; mean and standard error over seeds.
 
 - `logP`: the scaled reward, the mean over all samples, of which invalid ones have 0; then over different valid ones.
@@ -86,7 +87,7 @@ def page(record: Record) -> list[str]:
     if not record:
         return [*parts, "Not run yet."]
     parts += [budget(record), trivial(), rows_table(record), "## Goal", goal(record)]
-    parts += ["## At equal logP", claim(record)]
+    parts += ["## At equal logP", claim(record), "## At the end of the configuration", longest(record)]
     return [*parts, *not_run(record, [*ROWS, *SEARCHES])]
 
 
@@ -182,9 +183,33 @@ def _claim(record: Record, level: float) -> str:
     said = f"{text}: {cells[0]} without a discriminator, {cells[1]} with it; difference {cells[2]}, {_seeds(pairs)}."
     if len(gains) < 2:
         return f"{said} One seed decides nothing."
-    error = statistics.stdev(gains) / len(gains) ** 0.5
-    adds = statistics.mean(gains) > 2 * error
-    return f"{said} The discriminator {'keeps samples closer to the data' if adds else 'adds nothing'}."
+    return f"{said} The discriminator {'keeps samples closer to the data' if _exceeds(gains) else 'adds nothing'}."
+
+
+def _exceeds(gains: Sequence[float]) -> bool:
+    """Whether a mean exceeds 0 by more than two standard errors."""
+    return statistics.mean(gains) > 2 * statistics.stdev(gains) / len(gains) ** 0.5
+
+
+def longest(record: Record) -> str:
+    """Return a line that compares the configuration with itself without a discriminator, seed by seed."""
+    rows = [record.get(name, {}).get("runs", {}) for name in (LONGEST, LONGEST_CONTROL)]
+    keys = [key for seed in SEEDS if all((key := f"{seed} {LONG}") in row for row in rows)]
+    pairs = [[row[key]["metrics"] for row in rows] for key in keys]
+    if not pairs:
+        return "Not both have been run."
+    logp, distance = (
+        [one[f"test/{name}"] - other[f"test/{name}"] for one, other in pairs]
+        for name in ("domain_reward", "descriptor_distance")
+    )
+    said = (
+        f"With the discriminator minus without, the same seed: logP {mean_and_error(logp, 3)}, distance "
+        f"{mean_and_error(distance, 2)}, {_seeds(pairs)}."
+    )
+    if len(pairs) < 2:
+        return f"{said} One seed decides nothing."
+    helps = _exceeds(logp) or _exceeds([-gap for gap in distance])
+    return f"{said} The discriminator {'helps' if helps else 'adds nothing'}."
 
 
 def draw(record: Record, path: Path) -> None:

@@ -31,7 +31,7 @@ class Row:
     steps: int = STEPS
 
 
-LONGEST = "weight_0.05_long"
+LONGEST, LONGEST_CONTROL = "weight_0.05_long", "weight_0_long"
 # Longer runs go on from shorter ones, so the rate must not fall; the configuration's schedule would.
 RATE = "--model.optimizer={learning_rate: 3.0e-4, schedule: constant}"
 
@@ -69,5 +69,5 @@ ROWS: dict[str, Row] = {
         0.2, "control: logP of another molecule", "--model.objective.domain_control=shuffled"
     ),
     "weight_0.2_constant_domain": _weight(0.2, "control: logP 1 for all", "--model.objective.domain_control=constant"),
-    "weight_0_long": Row("control: the configuration without a discriminator", ("--model.objective.weight=0",), LONG),
+    LONGEST_CONTROL: Row("control: the configuration without a discriminator", ("--model.objective.weight=0",), LONG),
 }

@@ -11,7 +11,7 @@ import pytest
 import torch
 from gumbelzoo.benchmarks.common import runs
 from gumbelzoo.benchmarks.text import organ, organ_report, organ_rows
-from gumbelzoo.benchmarks.text.organ_report import claim, distance_at, goal, minutes_before, page, rows_table
+from gumbelzoo.benchmarks.text.organ_report import claim, distance_at, goal, longest, minutes_before, page, rows_table
 from gumbelzoo.benchmarks.text.organ_searches import best
 from gumbelzoo.models.text.text_gan import TextGAN
 from gumbelzoo.vocabulary import Vocabulary
@@ -63,6 +63,25 @@ def test_discriminator_must_help_by_two_errors() -> None:
     single = {name: entry({k: r for k, r in row["runs"].items() if k[0] == "0"}) for name, row in arms(1.0).items()}
     assert "One seed decides nothing." in claim(single)
     assert claim({}).count("not both arms reach it") == 3
+
+
+def test_configuration_is_compared_with_its_control() -> None:
+    """By differences of the same seed: either a higher logP or a smaller distance counts."""
+
+    def pair(reward: float, distance: float, seeds: int = 3) -> dict[str, Any]:
+        jitter = [0.0, 0.01, -0.01]
+        both = {f"{seed} 5000": run(0.5 + reward + jitter[seed], 8.0 + distance) for seed in range(seeds)}
+        alone = {f"{seed} 5000": run(0.5, 8.0 + jitter[seed]) for seed in range(3)}
+        return {organ_rows.LONGEST: entry(both), organ_rows.LONGEST_CONTROL: entry(alone)}
+
+    assert longest(pair(0.002, 0.0)).endswith("3 seeds. The discriminator adds nothing.")
+    assert longest(pair(0.1, 0.0)).endswith("The discriminator helps.")
+    assert longest(pair(0.0, -1.0)).startswith(
+        "With the discriminator minus without, the same seed: logP 0.000 ± 0.006, distance -1.00 ± 0.01"
+    )
+    assert longest(pair(0.0, -1.0)).endswith("The discriminator helps.")
+    assert longest(pair(0.1, 0.0, seeds=1)).endswith("One seed decides nothing.")
+    assert longest({}) == "Not both have been run."
 
 
 def test_goal_needs_all_of_it() -> None:
