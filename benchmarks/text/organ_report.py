@@ -29,7 +29,7 @@ from gumbelzoo.benchmarks.text.organ_rows import (
 )
 from gumbelzoo.evaluation.molecules import has_rdkit, parse
 from gumbelzoo.models.text.domain_rewards import DOMAIN_REWARDS
-from gumbelzoo.plots import BLUE, GREEN, GREY, ORANGE, VERMILION, plot
+from gumbelzoo.plots import COLOURS, MARKERS, ORANGE, plot
 
 TRIVIAL = "C" * 15
 # At least this much of each, and molecules of no more atoms than the largest in the data.
@@ -214,21 +214,18 @@ def longest(record: Record) -> str:
 
 def draw(record: Record, path: Path) -> None:
     """Draw all rows on the plane of logP and distance, and the curves of the arms."""
-    colours = dict(zip(ARMS, (VERMILION, BLUE), strict=True))
-    with plot(path, 9, 5) as figure:
+    with plot(path, 9, 6) as figure:
         axes = figure.subplots()
-        for name, entry in record.items():
+        for number, (name, entry) in enumerate(record.items()):
             steps = ROWS[name].steps if name in ROWS else 0
             reward, distance = (values(entry, steps, key) for key in ("domain_reward", "descriptor_distance"))
+            around, beside = divmod(number, len(COLOURS))
+            style: dict[str, Any] = {"color": COLOURS[beside], "marker": MARKERS[(beside + around) % len(MARKERS)]}
             if reward and len(reward) == len(distance):
-                colour = colours.get(name, GREEN if name in SEARCHES else GREY)
-                axes.plot(reward, distance, "o", color=colour)
-                axes.annotate(name, (statistics.mean(reward), statistics.mean(distance)), fontsize=8)
-        for name, colour in colours.items():
-            for seed in SEEDS:
-                points = curve(record, name, seed)
-                axes.plot(*zip(*points, strict=True), "-", color=colour, linewidth=1) if points else None
+                axes.plot(reward, distance, linestyle="", label=name, **style)
+            for points in (curve(record, name, seed) for seed in SEEDS if name in ARMS):
+                axes.plot(*zip(*points, strict=True), color=style["color"], linewidth=1) if points else None
         axes.axvline(LEVELS[-1], color=ORANGE, linestyle="--", label=f"goal: {LEVELS[-1]:.2f}")
         axes.set_xlabel("logP, scaled to [0, 1], mean of all samples; higher is better")
         axes.set_ylabel("distance from held-out molecules; lower is closer")
-        axes.legend(fontsize=9)
+        figure.legend(loc="outside lower center", ncols=3, fontsize=9)
