@@ -11,11 +11,15 @@ pytest.importorskip("rdkit", reason="extra chem")
 TRAINING = ["CCO", "c1ccccc1", "CC(=O)O", "CCN"]
 
 
-def test_another_way_to_write_is_not_novel() -> None:
-    """Novelty and uniqueness are of canonical forms: OCC is CCO."""
-    metrics = molecules.molecule_metrics(["OCC", "CCO", "CCCl", "C1=CC=CC=C1"], TRAINING, TRAINING)
+@pytest.mark.parametrize("training", [TRAINING, ["OCC", "C1=CC=CC=C1", "OC(C)=O", "NCC"]])
+def test_another_way_to_write_is_not_novel(training: list[str]) -> None:
+    """Novelty and uniqueness are of canonical forms, of samples and of training molecules: OCC is CCO."""
+    samples = ["OCC", "CCO", "CCCl", "C1=CC=CC=C1"]
+    metrics = molecules.molecule_metrics(samples, training, training)
     assert metrics["valid"] == 1.0 and metrics["novel"] == pytest.approx(1 / 3)
-    assert DOMAIN_REWARDS.build("novelty").canonical("OCC") == "CCO"
+    reward = DOMAIN_REWARDS.build("novelty")
+    reward.learn(training)
+    assert reward(samples).tolist() == [0.0, 0.0, 1.0, 0.0]
 
 
 def test_invalid_strings_count_in_validity_alone() -> None:
@@ -97,8 +101,9 @@ def test_training_molecules_are_known() -> None:
     assert reward(["OCC", "CCCl", "C("]).tolist() == [0.0, 1.0, 0.0]
     reward.learn(["CCCl"])
     assert reward(["OCC", "CCCl", "C("]).tolist() == [1.0, 0.0, 0.0]
-    with pytest.raises(ValueError, match="knows none yet"):
-        DOMAIN_REWARDS.build("diversity")(["CCO"])
+    for name in ("novelty", "diversity"):
+        with pytest.raises(ValueError, match="knows none yet"):
+            DOMAIN_REWARDS.build(name)(["CCO"])
 
 
 def test_without_rdkit_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,7 +120,9 @@ class Novelty(MoleculeReward):
         self.known = frozenset(map(molecules.canonical, sentences))
 
     def score(self, sentence: str) -> float:
-        """Return 0 or 1."""
+        """Return 0 or 1; ValueError before ``learn``."""
+        if not self.known:
+            raise ValueError("the reward 'novelty' compares with training molecules, and knows none yet")
         return float(sentence not in self.known)
 
 

@@ -21,6 +21,7 @@ from ....registry import Registry
 from ....vocabulary import Vocabulary
 from ...relaxed import RelaxedCategorical, select
 from ...relaxed.sampling import categorical_sample, one_hot
+from ...relaxed.surrogate import upcast
 from ...relaxed.truncation import truncate
 from ..relaxed_tokens import eos_mass
 from .dropout import without_dropout
@@ -222,8 +223,12 @@ GENERATORS: Registry[type[LanguageModel]] = Registry(
 
 
 def token_log_prob(logits: Tensor, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Log-probability of tokens ``b t`` under logits ``b t v``, ``-> b t`` nats, 0 from ``lengths`` (``b``) on."""
-    nll = F.cross_entropy(rearrange(logits, "b t v -> (b t) v"), tokens.flatten(), reduction="none")
+    """Log-probability of tokens ``b t`` under logits ``b t v``, ``-> b t`` nats, 0 from ``lengths`` (``b``) on.
+
+    It is float32 at least.
+    """
+    rows = rearrange(upcast(logits), "b t v -> (b t) v")
+    nll = F.cross_entropy(rows, tokens.flatten(), reduction="none")
     log_prob = -nll.unflatten(0, tokens.shape)
     return log_prob if lengths is None else log_prob.masked_fill(~length_mask(lengths, tokens.shape[1]), 0.0)
 

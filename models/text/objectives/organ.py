@@ -40,7 +40,8 @@ class ORGAN(Mixture):
         adversary: options of ``Adversary``; its rewards constant and shuffled are controls of D.
         domain_control: constant or shuffled R: controls.
         copies: what a sentence gets that is in the batch more than once. whole: R each time. shared: R divided by the
-            number of copies, as in the paper. unique: nothing.
+            number of copies, as in the paper. unique: nothing. The rewards of others then depend on a sentence, and
+            leave_one_out has a bias that falls with the size of the batch.
         memory: sentences of earlier batches whose copies count as well, so that R falls for what is drawn again and
             again, in whatever batch; 0 for none.
         baseline: what is subtracted from rewards: leave_one_out, the mean of the other sentences; moving_average; or
@@ -81,7 +82,7 @@ class ORGAN(Mixture):
         check_batch(n, self.baseline)
         tokens = generator.sample(n)
         scores = self.discriminator_rewards(tokens, batch["tokens"], lambda: generator.sample(n))  # n
-        used: dict[str, Tensor] = {"score": scores}
+        used: dict[str, Tensor] = {"score": scores} if self.weight else {}
         mixture = self.weight * scores
         if self.weight < 1:
             used["domain_reward"] = self.domain.rewards(tokens, lambda: generator.sample(n))

@@ -53,9 +53,9 @@ class ProfessorForcing(Objective):
         shuffled: the generator gets the gradient, and with reinforce the reward, of another sentence: a control.
 
     Raises:
-        ValueError: an unknown name, a weight < 0, an estimator without a pathwise gradient that is not reinforce, an
-            option of reinforce that has no use here; in training, a batch of one sentence for reinforce with
-            ``leave_one_out`` or for ``shuffled``.
+        ValueError: an unknown name, a weight < 0, an estimator without a pathwise gradient that is not reinforce, one
+            whose samples have not the model's distribution, an option of reinforce that has no use here; in training, a
+            batch of one sentence for reinforce with ``leave_one_out`` or for ``shuffled``.
 
     Example:
         >>> objective = {"name": "professor_forcing", "estimator": "reinmax", "adversary": {"width": 16}}
@@ -87,11 +87,8 @@ class ProfessorForcing(Objective):
         if self.scored and (unused := options.keys() - {"baseline"}):
             raise ValueError(f"reinforce has no use for {', '.join(sorted(unused))} here; it may have a baseline")
         self.relaxed = None if estimator is None or self.scored else RelaxedCategorical(estimator, temperature)
-        if self.relaxed is not None and not self.relaxed.estimator.pathwise:
-            raise ValueError(
-                f"estimator '{self.relaxed.name}' has no pathwise gradient; use null as in the paper, reinforce, or "
-                "one such as straight_through_gumbel_softmax"
-            )
+        if self.relaxed is not None:
+            check_estimator(self.relaxed)
         self.baseline = build_baseline(options.get("baseline", "leave_one_out") if self.scored else "none")
         self.maximum_likelihood = MaximumLikelihood(vocabulary, max_length)
         self.register_buffer("accuracy", torch.tensor(0.5))
@@ -160,6 +157,20 @@ class ProfessorForcing(Objective):
     def discriminator_parameters(self) -> list[nn.Parameter]:
         """Parameters of the discriminator; empty with weight 0."""
         return list(self.discriminator.parameters()) if self.weight else []
+
+
+def check_estimator(relaxed: RelaxedCategorical) -> None:
+    """Check that an estimator has a pathwise gradient, and draws from the model's distribution; else ValueError."""
+    if not relaxed.estimator.pathwise:
+        raise ValueError(
+            f"estimator '{relaxed.name}' has no pathwise gradient; use null as in the paper, reinforce, or one such as "
+            "straight_through_gumbel_softmax"
+        )
+    if relaxed.estimator.one_hot_forward and not relaxed.estimator.exact_value:  # the free run rounds relaxed samples
+        raise ValueError(
+            f"estimator '{relaxed.name}' draws from another distribution than the model's, and a free run is the "
+            "model's own; use straight_through_gumbel_softmax"
+        )
 
 
 def teacher_forced(generator: LanguageModel, tokens: Tensor) -> Tensor:

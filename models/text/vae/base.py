@@ -103,23 +103,24 @@ class LatentTextModel(TextModel):
         super().on_test_epoch_end()
 
     @torch.no_grad()
-    def figures(self, seen: Batch, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+    def figures(self, seen: Batch) -> dict[str, Tensor]:
         """Return figures of sentences, in nats per sentence, those marked * of ``bound_sentences`` of them.
 
         - ``bound`` *: the importance-weighted bound on -log p(x) of ``bound_samples`` exact draws.
         - ``mutual_information`` *: that of z and the sentence; see ``figures.mutual_information``.
-        - ``shuffle_cost`` *: what -log p(x | z) loses if z is that of another sentence.
+        - ``shuffle_cost`` *: what -log p(x | z) loses if z is that of the sentence before, which in a sorted file is
+          much the same.
         - ``active_latents``, and of categories ``usage`` and ``perplexity``.
         """
         posterior = torch.cat([self.posterior(part) for part in parts_of(seen)])
         row = spread(len(posterior), self.bound_sentences).to(posterior.device)
         chosen, own = rows_of(seen, row), posterior[row]
-        z = self.latent.draw(own, 1, generator)[0][0]
+        z = self.latent.draw(own, 1)[0][0]
         both = torch.stack([z, z.roll(1, 0)], 1).split(ROWS)  # b 2 w, the own z and that of the sentence before
         costs = [self.nll(part, pair.transpose(0, 1)) for part, pair in zip(parts_of(chosen), both, strict=True)]
         loss, shuffled = torch.cat(costs, 1)
         return {
-            "bound": self.importance_weighted_bound(chosen, own, generator=generator).mean(),
+            "bound": self.importance_weighted_bound(chosen, own).mean(),
             "mutual_information": mutual_information(self.latent.pairwise_log_prob(own, z)),
             "shuffle_cost": (shuffled - loss).mean(),
             **self.latent.usage(posterior),

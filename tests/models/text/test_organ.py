@@ -168,7 +168,8 @@ def test_weight_zero_has_no_discriminator(objective: str, make: Make, batch: Mak
     model.objective.discriminator.forward = lambda *_: pytest.fail("it is not needed")
     assert not model.objective.discriminator_parameters()
     metrics = model.objective.generator_metrics(model.generator, batch())
-    assert torch.isfinite(metrics["loss"]) and make(objective, MAN).objective.discriminator_parameters()
+    assert torch.isfinite(metrics["loss"]) and "score" not in metrics
+    assert make(objective, MAN).objective.discriminator_parameters()
 
 
 def test_policy_loss_learns_the_trivial_optimum(make: Make) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from gumbelzoo.data import TextData
+from gumbelzoo.models.relaxed import ESTIMATORS
 from gumbelzoo.models.text.objectives import professor_forcing
 from gumbelzoo.models.text.objectives.professor_forcing import states_of, teacher_forced
 from gumbelzoo.models.text.relaxed_tokens import token_mask
@@ -19,6 +20,8 @@ from gumbelzoo.models.text.text_gan import TextGAN
 from torch import Tensor
 
 SENTENCES = 1000  # of a draw: more of them cost less than more draws
+OTHER_LAW = "decoupled_straight_through_gumbel_softmax"
+RUNS = [None, "reinforce", *(name for name in ESTIMATORS.names() if ESTIMATORS[name].pathwise and name != OTHER_LAW)]
 Make = Callable[..., TextGAN]
 MakeBatch = Callable[..., dict[str, Tensor]]
 
@@ -36,18 +39,28 @@ def forcing(make: Make) -> Callable[..., TextGAN]:
     return made
 
 
-def test_both_passes_see_the_same_model(forcing: Make) -> None:
-    """At equal inputs the states of the free run are those of teacher forcing; its tokens follow the model."""
-    model = forcing(generator={"name": "lstm", "width": 4, "hidden": 6, "dropout": 0.5})
-    torch.manual_seed(1)
-    tokens, free = model.objective.free_run(model.generator.train(), 3000)
-    torch.testing.assert_close(free, teacher_forced(model.generator, tokens))
+@pytest.mark.parametrize("estimator", RUNS)
+def test_both_passes_see_the_same_model(estimator: str | None, forcing: Make) -> None:
+    """States of a free run are those of its tokens, one step after the other; its tokens follow the model."""
+    network = {"name": "lstm", "width": 4, "hidden": 6, "dropout": 0.5}
+    model, n = forcing(estimator=estimator, generator=network), 3000
+    generator = model.generator.train()
     with torch.no_grad():
-        first, _ = model.generator.eval().step(*model.generator.begin(len(tokens)))
-    torch.testing.assert_close(free[:, 0, :6], first)
-    p = model.generator.head(first)[0].softmax(-1)
-    counts = torch.bincount(tokens[:, 0], minlength=6)
-    assert ((counts - 3000 * p) ** 2 / (3000 * p)).sum() < 20.5  # chi-square of 5 degrees, one in a thousand
+        for parameter in generator.parameters():  # so that the first input decides what follows
+            parameter.mul_(3)
+    torch.manual_seed(1)
+    drawn, free = model.objective.free_run(generator, n)
+    tokens = drawn if drawn.ndim == 2 else drawn.argmax(-1)
+    torch.testing.assert_close(free, teacher_forced(generator, tokens))
+    x, state = generator.eval().begin(n)
+    for t in range(5):
+        features, state = generator.step(x, state)
+        p = generator.head(features).softmax(-1)
+        torch.testing.assert_close(free[:, t], torch.cat([features, p], -1))
+        if t == 0:
+            counts = torch.bincount(tokens[:, 0], minlength=6)
+            assert ((counts - n * p[0]) ** 2 / (n * p[0])).sum() < 20.5  # chi-square of 5 degrees, one in a thousand
+        x = generator.embedding(tokens[:, t])
 
 
 def test_loss_is_that_of_a_loop(forcing: Make, batch: MakeBatch) -> None:
@@ -75,6 +88,23 @@ def test_players_move_alone(forcing: Make, batch: MakeBatch) -> None:
     assert any(parameter.grad.any() for parameter in model.objective.discriminator_parameters())
     theirs = {id(parameter) for parameter in model.objective.discriminator_parameters()}
     assert theirs.isdisjoint(map(id, model.generator_parameters()))
+
+
+@pytest.mark.parametrize("estimator", [None, "reinforce", "reinmax"])
+@pytest.mark.parametrize("score", [-1e4, 1e4])
+def test_certain_discriminator_is_finite(score: float, estimator: str | None, forcing: Make, batch: MakeBatch) -> None:
+    """Losses of both players and their gradients, where D is 0 or 1 for all."""
+    model, text = forcing(estimator=estimator), batch(8)
+    objective, generator = model.objective, model.generator
+    with torch.no_grad():
+        objective.discriminator.head[-1].bias.fill_(score)
+    followed = objective.generator_metrics(generator, text)["loss"]
+    for loss, player in (
+        (followed, generator),
+        (objective.discriminator_loss(generator, text), objective.discriminator),
+    ):
+        gradients = torch.autograd.grad(loss, list(player.parameters()))
+        assert loss.isfinite() and all(part.isfinite().all() for part in gradients)
 
 
 def test_gates(forcing: Make, batch: MakeBatch) -> None:
@@ -258,6 +288,7 @@ def test_reverse_leaves_the_padding() -> None:
     [
         ({"weight": -1.0}, "weight"),
         ({"estimator": "arsm"}, "has no pathwise gradient"),
+        ({"estimator": OTHER_LAW}, "draws from another distribution than the model's"),
         ({"adversary": {"width": 0}}, "adversary.width must be"),
         ({"estimator": {"name": "reinforce", "samples": 2}}, "reinforce has no use for samples here"),
         ({"estimator": {"name": "reinforce", "baseline": "learned"}}, "needs logits"),
@@ -290,9 +321,11 @@ def test_batch_of_one_is_refused_at_once(
 
 
 def test_professor_forcing_trains(make_unbuilt: Make, fit: Callable[..., Any]) -> None:
-    """Through the trainer, on the grammar; a model is selected by its NLL."""
-    model = make_unbuilt("professor_forcing")
+    """Through the trainer, on the grammar, with as many steps of D as asked for; a model is selected by its NLL."""
+    model = make_unbuilt("professor_forcing", {"adversary": {"width": 4, "steps": 3}})
     trainer = fit(model, 5)
+    taken = [{int(state["step"]) for state in optimizer.state.values()} for optimizer in trainer.optimizers]
+    assert taken == [{5}, {15}]
     (metrics,) = trainer.test(model, TextData("grammar", batch_size=20), verbose=False)
     assert model.monitor == "val/nll" and metrics["test/nll"] > 0 and 0 <= model.objective.accuracy <= 1
 

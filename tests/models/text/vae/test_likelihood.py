@@ -97,6 +97,29 @@ def joint_nll(model: TextVAE, batch: Batch) -> np.ndarray:
     return -model.nll(batch, z).detach().numpy().astype(np.float64)
 
 
+@pytest.mark.parametrize("prior", [*PRIORS.names(), "gaussian"])
+def test_logged_elbo_has_the_kl(prior: str, make: Make, sentences: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Validation and test log the KL, summed over latents, and -log p(x | z) of whole sentences, and add them."""
+    model = make({"name": "gaussian", "latents": 2}) if prior == "gaussian" else trained_prior(make({"prior": prior}))
+    copies = {name: value.repeat(300, *[1] * (value.ndim - 1)) for name, value in sentences.items()}
+    logged: dict[str, Tensor] = {}
+    monkeypatch.setattr(model, "log_dict", lambda values, **_: logged.update(values))
+    with torch.no_grad():
+        model.eval().validation_step(copies, 0)
+        posterior = model.posterior(sentences)
+        if prior == "gaussian":
+            mean, log_scale = posterior.double().unbind(1)
+            kl = (0.5 * (mean.square() + (2 * log_scale).exp() - 1) - log_scale).sum(-1).mean()
+            z, _ = model.latent.draw(posterior, 4000)
+            reconstruction = model.nll(sentences, z).mean()
+        else:
+            log_p, log_q, rates = joint(model, sentences)
+            kl, reconstruction = rates.mean(), (log_q.exp() * (log_q - log_p)).sum(0).mean() - rates.mean()
+    expected = {"kl": kl, "reconstruction": reconstruction, "elbo": kl + reconstruction}
+    found = {name.removeprefix("val/"): float(value) for name, value in logged.items()}
+    assert found == pytest.approx({name: float(value) for name, value in expected.items()}, rel=0.02)
+
+
 def test_kl_warmup_and_free_bits(make: Make, sentences: Batch) -> None:
     """The weight grows with optimizer steps; below the free bits the encoder gets no gradient of the KL."""
     model = make({"estimator": "exact"}, matching={"name": "kl", "warmup": 4, "free_bits": 0.0})
