@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...interfaces import Batch
 from ...ranges import check_sizes
-from ..inputs import check_image_shape, check_images, check_labels
+from ..inputs import check_image_shape, check_images
 from ..networks.image_classifier import ImageClassifier
 
 EXAMPLES = 16  # training images that a model keeps, for ``sample``
@@ -96,9 +96,7 @@ class PartialViewClassifier(ImageClassifier):
 
     def checked(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return images ``b c h w`` and labels ``b`` of a batch; ValueError for others, or for none."""
-        if "label" not in batch:
-            raise ValueError("a classifier learns labels, and the data has none: a batch must have 'label'")
-        return self.checked_images(batch["image"]), check_labels(batch["label"], self.classes)
+        return self.checked_images(batch["image"]), self.labels(batch)
 
     def logits(self, x: Tensor) -> Tensor:
         """Return unnormalised log-probabilities of the classes, ``b c h w -> b y``; deterministic in eval mode."""
