@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...interfaces import Batch, Cells
-from ...ranges import check_sizes, check_temperature, check_weights
+from ...ranges import check_most, check_sizes, check_temperature, check_weights
 from ...registry import Spec
 from ...vocabulary import Vocabulary
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, register_model
@@ -89,8 +89,7 @@ class AttentionSeq2Seq(ZooModel):
     ) -> None:
         super().__init__()
         check_sizes(width=width)
-        if width > MAX_WIDTH:
-            raise ValueError(f"width must be at most {MAX_WIDTH}, got {width}")
+        check_most(MAX_WIDTH, width=width)
         self.save_hyperparameters()
         self.use_optimizer(optimizer)
         check_weights(entropy=entropy)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...interfaces import Batch
-from ...ranges import check_sizes, check_weights
+from ...ranges import check_most, check_sizes, check_weights
 from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, register_model
 from ..networks.image_classifier import nll
@@ -106,11 +106,11 @@ class GlimpseClassifier(PartialViewClassifier):
         check_sizes(grid=grid, window=window, scales=scales, hidden=hidden)
         check_sizes(0, glimpses=glimpses)
         check_weights(entropy=entropy)
-        limits = {"glimpses": MAX_GLIMPSES, "grid": MAX_GRID, "window": MAX_SIDE, "scales": MAX_SCALES}
-        given = {"glimpses": glimpses, "grid": grid, "window": window, "scales": scales, "hidden": hidden}
-        for name, limit in {**limits, "hidden": MAX_HIDDEN}.items():
-            if given[name] > limit:
-                raise ValueError(f"{name} must be at most {limit}, got {given[name]}")
+        check_most(MAX_GLIMPSES, glimpses=glimpses)
+        check_most(MAX_GRID, grid=grid)
+        check_most(MAX_SIDE, window=window)
+        check_most(MAX_SCALES, scales=scales)
+        check_most(MAX_HIDDEN, hidden=hidden)
         self.save_hyperparameters()
         self.use_optimizer(optimizer)
         PLACES.read(places)

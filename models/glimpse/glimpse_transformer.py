@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...interfaces import Batch
-from ...ranges import check_sizes
+from ...ranges import check_most, check_sizes
 from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, register_model
 from ..networks.strided import dense, strided_convolutions
@@ -82,10 +82,10 @@ class GlimpseTransformer(PartialViewClassifier):
     ) -> None:
         super().__init__()
         check_sizes(widths=widths, hidden=hidden)
+        check_most(MAX_HIDDEN, widths=widths, hidden=hidden)
         if window is not None:
             check_sizes(window=window)
-        if (window or 1) > MAX_SIDE or max([hidden, *widths]) > MAX_HIDDEN:
-            raise ValueError(f"window must be at most {MAX_SIDE}, and widths and hidden at most {MAX_HIDDEN}")
+            check_most(MAX_SIDE, window=window)
         self.save_hyperparameters()
         self.use_optimizer(optimizer)
         self.classes = classes
