@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...interfaces import Batch
-from ...ranges import check_sizes
+from ...ranges import check_most, check_sizes
 from ..inputs import check_image_shape, check_images
 from ..networks.image_classifier import ImageClassifier
 
@@ -31,8 +31,7 @@ class PartialViewClassifier(ImageClassifier):
     def take_shape(self, image_shape: Sequence[int] | None) -> None:
         """Build for a shape ``c h w``; without one, leave that to ``configure_model``."""
         check_sizes(classes=self.classes)
-        if self.classes > MAX_CLASSES:
-            raise ValueError(f"classes must be at most {MAX_CLASSES}, got {self.classes}")
+        check_most(MAX_CLASSES, classes=self.classes)
         self.size = None if image_shape is None else check_image_shape(image_shape)
         if self.size is None:
             return
@@ -87,7 +86,7 @@ class PartialViewClassifier(ImageClassifier):
         if not isinstance(batch, dict) or not {"image", "label"} <= batch.keys():
             return  # the first training batch is refused with a reason
         for kept, found in ((self.examples, batch["image"]), (self.example_labels, batch["label"])):
-            kept.copy_(found.repeat(-(-EXAMPLES // len(found)), *[1] * (found.ndim - 1))[:EXAMPLES])
+            kept.copy_(found[torch.arange(EXAMPLES) % len(found)])
 
     def checked_images(self, x: Tensor) -> Tensor:
         """Return images of the model's shape, else ValueError."""
