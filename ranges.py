@@ -31,7 +31,7 @@ def check_most(most: int, /, **sizes: Any) -> None:
 
 
 def is_whole(number: Any) -> bool:
-    """Whether a value is a whole number, of Python or NumPy, and no boolean."""
+    """True for a whole number, of Python or NumPy, that is no boolean."""
     return isinstance(number, Integral) and not isinstance(number, bool)
 
 

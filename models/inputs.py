@@ -53,7 +53,7 @@ def check_batch(batch: Any, key: str) -> None:
 
 
 def transferred(source: Any, batch: Any) -> Any:
-    """A batch of a loader as the hooks of its data module give it to a model, on the CPU."""
+    """Return a batch of a loader as the hooks of its data module give it to a model, on the CPU."""
     return source.on_after_batch_transfer(source.on_before_batch_transfer(batch, 0), 0)
 
 

@@ -115,7 +115,7 @@ class AttentionSeq2Seq(ZooModel):
         self.register_buffer("examples", sides.empty_sources(EXAMPLES))
 
     def config(self) -> dict[str, Any]:
-        """Plain arguments that rebuild the model, with the vocabularies and lengths of its data."""
+        """Return plain arguments that rebuild the model, with the vocabularies and lengths of its data."""
         return {**super().config(), **(self.sides.config() if self.sides else {})}
 
     def configure_model(self) -> None:
@@ -149,7 +149,7 @@ class AttentionSeq2Seq(ZooModel):
             self.examples.copy_(found[torch.arange(EXAMPLES) % len(found)])
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
-        """``loss``: minus the objective and the reward of entropy, in nats per target token."""
+        """Return ``loss``: minus the objective and the reward of entropy, in nats per target token."""
         batch = self._trimmed(batch)
         scores, values, log_prob, steps = self.network(batch)
         objective = self.network.attention.objective(scores, values, log_prob, steps)

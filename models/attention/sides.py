@@ -65,7 +65,7 @@ class Sides:
         return torch.zeros(n, self.max_lengths[0], dtype=torch.int64)
 
     def config(self) -> dict[str, Any]:
-        """Plain arguments of ``read``, by the names that a model has for them."""
+        """Return plain arguments of ``read``, by the names that a model has for them."""
         return {
             "source_vocabulary": self.source.config(),
             "target_vocabulary": self.target.config(),

@@ -54,7 +54,7 @@ class PartialViewClassifier(ImageClassifier):
         raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
-        """Plain arguments that rebuild the model, with the shape of its data."""
+        """Return plain arguments that rebuild the model, with the shape of its data."""
         return {**super().config(), "image_shape": None if self.size is None else list(self.size)}
 
     def configure_model(self) -> None:

@@ -131,7 +131,7 @@ class GlimpseClassifier(PartialViewClassifier):
                 used.requires_grad_()
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
-        """``loss``, which the model descends, and ``nll``, the mean of -log p(y) in nats over the drawn paths.
+        """Return ``loss``, which the model descends, and ``nll``, the mean of -log p(y) in nats over the drawn paths.
 
         Of estimators that nest, ``nll`` has the rewarded entropy in it.
         """

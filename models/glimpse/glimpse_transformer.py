@@ -116,7 +116,7 @@ class GlimpseTransformer(PartialViewClassifier):
         return self.network(self.warped(x))
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
-        """``loss``, the mean of -log p(y) in nats, and the share of wrong classes as ``error``, and ``accuracy``."""
+        """Return ``loss``, the mean of -log p(y) in nats, the share of wrong classes as ``error``, and ``accuracy``."""
         x, label = self.checked(batch)
         logits = upcast(self.class_logits(x, batch))
         error = (logits.argmax(-1) != label).float().mean()

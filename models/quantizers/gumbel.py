@@ -145,7 +145,7 @@ class GumbelQuantizer(Quantizer):
     # -- the interface -------------------------------------------------------------------------------------------------
 
     def learns(self) -> bool:
-        """Whether a training batch moves statistics; those of a linear head do not exist."""
+        """True if a training batch moves statistics; those of a linear head do not exist."""
         return self.head is None and super().learns()
 
     def quantize(self, z: Tensor) -> Quantized:

@@ -145,11 +145,11 @@ class Quantizer(nn.Module):
         return self.encode(z)
 
     def rate(self) -> float:
-        """Nats per position of a uniform code."""
+        """Return the nats per position of a uniform code."""
         return self.codebooks * math.log(self.codebook_size)
 
     def learns(self) -> bool:
-        """Whether a training batch moves the statistics of a codebook."""
+        """True if a training batch moves the statistics of a codebook."""
         return any(isinstance(module, Codebook) and not module.frozen for module in self.modules())
 
     def admitted(self, z: Tensor) -> Tensor:

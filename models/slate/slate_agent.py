@@ -134,7 +134,7 @@ class SlateAgent(ZooModel):
         self.register_buffer("users", torch.zeros(EXAMPLES, user_width))
 
     def config(self) -> dict[str, Any]:
-        """Plain arguments that rebuild the model, with the sizes of its data."""
+        """Return plain arguments that rebuild the model, with the sizes of its data."""
         return {**super().config(), "items": self.items, "slots": self.slots, "user_width": self.user_width}
 
     def configure_model(self) -> None:
@@ -173,7 +173,7 @@ class SlateAgent(ZooModel):
         self.users.copy_(found[torch.arange(EXAMPLES) % len(found)])
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
-        """Metrics of the objective; ``loss`` is what it descends."""
+        """Return the metrics of the objective; ``loss`` is what it descends."""
         entropy = decayed_entropy_weight(self.entropy, self.global_step, run_length(self.trainer))
         return self.objective.metrics(self.network, self.layer, batch["user"], self.source, entropy)
 
