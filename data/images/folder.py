@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ...pretrained.untrusted import printable
+from ...ranges import is_whole
 from ..left_out import summary, tell
 from ..split_names import PARTS
 from ..storage import Folders, user_cache
@@ -29,8 +30,8 @@ _LARGE = threading.Lock()
 
 def folder_shape(path: str | None = None, size: int = SIZE, channels: int = CHANNELS) -> tuple[int, int, int]:
     """Return ``(c, h, w)``; ValueError for a size or a number of channels that is out of range."""
-    if not 1 <= size <= MAX_SIZE:
-        raise ValueError(f"size must be from 1 to {MAX_SIZE}, got {size}")
+    if not is_whole(size) or not 1 <= size <= MAX_SIZE:
+        raise ValueError(f"size must be a whole number from 1 to {MAX_SIZE}, got {size!r}")
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 (grey) or 3 (colour), got {channels}")
     return channels, size, size
