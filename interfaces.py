@@ -149,7 +149,7 @@ class Cells:
         return self.rows * self.columns + 1, self.height, self.width
 
     def config(self) -> dict[str, int]:
-        """Arguments of the constructor."""
+        """Return the arguments of the constructor."""
         return asdict(self)
 
     def lengths(self, sources: Tensor) -> Tensor:

@@ -18,12 +18,20 @@ def check_sizes(least: int = 1, /, **sizes: Any) -> None:
     """
     for name, size in sizes.items():
         several = isinstance(size, Sequence) and not isinstance(size, str)
-        if not all(_is_whole(number) and number >= least for number in (size if several else [size])):
+        if not all(is_whole(number) and number >= least for number in (size if several else [size])):
             kind = "whole numbers" if several else "a whole number"
             raise ValueError(f"{name} must be {kind} >= {least}, got {list(size) if several else size!r}")
 
 
-def _is_whole(number: Any) -> bool:
+def check_most(most: int, /, **sizes: Any) -> None:
+    """Check that numbers, and all numbers of sequences, are at most ``most``; ValueError for the first."""
+    for name, size in sizes.items():
+        if max(size if isinstance(size, Sequence) else [size], default=most) > most:
+            raise ValueError(f"{name} must be at most {most}, got {size}")
+
+
+def is_whole(number: Any) -> bool:
+    """True for a whole number, of Python or NumPy, that is no boolean."""
     return isinstance(number, Integral) and not isinstance(number, bool)
 
 

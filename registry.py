@@ -15,6 +15,7 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatch
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from weakref import WeakSet
 
@@ -69,7 +70,7 @@ def plain(value: Any) -> Any:
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
-    return value
+    return value.item() if isinstance(value, Real) and hasattr(value, "item") else value  # NumPy's numbers
 
 
 def from_options(kind: type[D], options: D | Mapping[str, Any]) -> D:

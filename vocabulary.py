@@ -170,7 +170,7 @@ class Vocabulary:
         return self.ids.get(UNKNOWN)
 
     def config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Return the arguments of the constructor."""
         return {"tokens": list(self.tokens), "level": self.level, "normal_form": self.normal_form}
 
     def split(self, line: str) -> list[str]:

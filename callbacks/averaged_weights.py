@@ -166,7 +166,7 @@ def decay_of(trainer: Trainer) -> float | None:
 
 
 def check_averages_go_on(trainer: Trainer, checkpoint: Mapping[str, Any]) -> None:
-    """ValueError for a checkpoint with averages that a fit without them would train on from."""
+    """Check that a fit without averages does not go on from a checkpoint that has them, else ValueError."""
     if decay_of(trainer) is None and AveragedWeights.__qualname__ in checkpoint.get("callbacks", {}):
         raise ValueError("the checkpoint is of a run that averages its weights; give its --ema")
 

@@ -101,12 +101,13 @@ def _write_file(options: argparse.Namespace, source: Source, device: torch.devic
     """Write the codes of test images, or of a user's, to an .npz file."""
     from .files.pictures import Images
     from .files.source import open_splits
+    from .files.split_images import spread
     from .files.terminal import with_progress
 
     parts: Iterable[Tensor]
     if options.images is None:
         (split,) = open_splits(source, ["test"], options.root)
-        chosen = split.spread(options.n or len(split))
+        chosen = spread(len(split), options.n or len(split))
         n, parts = len(chosen), (batch["image"] for batch in split.batches(chosen))
     else:
         given = Images(options.images, source.model.image_shape, options.n)

@@ -62,6 +62,7 @@ def run(options: argparse.Namespace) -> None:
         return _write_onnx(options)
     if options.folder is None:
         raise ValueError("name the folder to write: FOLDER for a release of a tested run, or --onnx OUT for ONNX files")
+    from ..pretrained.paths import check_new
     from ..pretrained.untrusted import printable
     from .files.source import named_source, resolve_source
     from .run_folders.provenance import read_provenance
@@ -76,8 +77,7 @@ def run(options: argparse.Namespace) -> None:
     if run is None:
         raise ValueError(f"{options.source} is no run folder: only what `fit` trained and `test` measured is released")
     source = named_source(source)
-    if options.folder.exists():
-        raise ValueError(f"{options.folder} exists already and is not overwritten; choose another name or remove it")
+    check_new(options.folder)
     fit, test = read_provenance(source, run)
     if options.half:
         test |= _measure_half(source, test["seed"])

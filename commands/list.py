@@ -15,7 +15,7 @@ from .documentation.catalogue import PACKAGE, Catalogue
 from .documentation.entries import Entry, Kind
 from .documentation.layout import WIDTH, option_lines, word, wrap
 from .parsing.configs import CONFIG_KINDS, FOLDER, config_header, config_names
-from .run_folders.comparison import describe_all, list_table
+from .run_folders.comparison import SHOWN_METRICS, describe_all, list_table
 from .run_folders.records import find_runs, read_record
 
 CHECKPOINTS = PACKAGE / "checkpoints"
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def contents(catalogue: Catalogue) -> dict[str, Any]:
-    """Names of everything there is, and the releases with their metrics."""
+    """Return names of everything there is, and the releases with their metrics."""
     named = {name: sorted(kind.entries) for name, kind in catalogue.registries.items()}
     return {
         "models": named["MODELS"],
@@ -42,14 +42,15 @@ def contents(catalogue: Catalogue) -> dict[str, Any]:
 
 
 def releases(catalogue: Catalogue | None = None) -> list[dict[str, Any]]:
-    """Every release: name, model, data set, test metrics, and which of these are shown in tables."""
+    """Return every release: name, model, data set, test metrics, and which of these are shown in tables."""
     models = (catalogue or Catalogue()).registries["MODELS"].entries
     found = []
     for path in sorted(CHECKPOINTS.glob("*/config.json")):
         config = json.loads(path.read_text(encoding="utf-8"))
-        metrics, test = config["test"].get("metrics", {}), config["test"]
+        test = config["test"]
+        metrics = test.get("metrics", {})
         card = models[config["model"]].keyword("card", "metrics") or ()
-        shown = [name for name in card if f"test/{name}" in metrics][:3]
+        shown = [name for name in card if f"test/{name}" in metrics][:SHOWN_METRICS]
         found.append(
             {
                 "name": path.parent.name,
@@ -96,7 +97,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def overview(found: dict[str, Any], kinds: Iterable[str]) -> str:
-    """Names by kind, then a line per release, then how to ask for more."""
+    """Return names by kind, then a line per release, then how to ask for more."""
     lines = [f"{kind:12s} {'  '.join(names) or '-'}" for kind, names in found.items() if kind != "checkpoints"]
     lines.append("checkpoints")
     for release in found["checkpoints"]:
@@ -108,13 +109,13 @@ def overview(found: dict[str, Any], kinds: Iterable[str]) -> str:
 
 
 def configurations(as_json: bool) -> str:
-    """A line per packaged configuration."""
+    """Return a line per packaged configuration."""
     entries = {name: _prose(config_header(name)) for name in config_names()}
     return table_json("config", entries) if as_json else table("config", entries)
 
 
 def one_configuration(name: str, as_json: bool) -> str:
-    """What the top of a packaged configuration says, and where it is."""
+    """Return what the top of a packaged configuration says, and where it is."""
     header, file = config_header(name), FOLDER / f"{name}.yaml"
     if as_json:
         return json.dumps({"kind": "config", "name": name, "summary": "\n".join(header), "file": str(file)}, indent=2)
@@ -126,12 +127,12 @@ def _prose(header: list[str]) -> str:
 
 
 def table_json(kind: str, entries: dict[str, str]) -> str:
-    """The entries of a kind and their summaries, for programs."""
+    """Return the entries of a kind and their summaries, for programs."""
     return json.dumps({"kind": kind, "entries": entries}, indent=2)
 
 
 def table(kind: str, entries: dict[str, str]) -> str:
-    """A line per entry, and how to ask for one."""
+    """Return a line per entry, and how to ask for one."""
     width = max(map(len, entries))
     short = {
         name: textwrap.shorten(text, WIDTH, placeholder=" ...", break_on_hyphens=False)
@@ -142,7 +143,7 @@ def table(kind: str, entries: dict[str, str]) -> str:
 
 
 def page(kind: Kind, entry: Entry) -> str:
-    """Summary, options, facts, papers and file of one entry."""
+    """Return the summary, options, facts, papers and file of one entry."""
     lines = [f"{kind.name} {entry.name}".strip(), *wrap(entry.summary, "  ")]
     if options := entry.options:
         lines += ["", "options", *option_lines(options)]

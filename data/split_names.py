@@ -7,6 +7,7 @@ SPELLINGS = {
     "valid": ("valid", "val", "validation"),
     "test": ("test", "testing"),
 }
+PARTS = tuple(SPELLINGS)
 SPLITS = {name: split for split, names in SPELLINGS.items() for name in names}
 
 

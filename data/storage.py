@@ -116,6 +116,12 @@ class Folders:
         )
 
 
+def checksum(file: Path) -> str:
+    """Return the SHA-256 of a file's content, as hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def read_verified(path: Path, md5: str) -> bytes:
     """Read a file whose checksum is ``md5``; ValueError if it is another one, or no regular file."""
     if path.exists() and not path.is_file():

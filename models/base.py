@@ -108,7 +108,7 @@ class ZooModel(L.LightningModule):
     # -- description --------------------------------------------------------------------------------------------------
 
     def config(self) -> dict[str, Any]:
-        """Plain arguments from which ``type(model)(**model.config())`` is the same model, up to its weights."""
+        """Return plain arguments from which ``type(model)(**model.config())`` is the same model, up to its weights."""
         return {name: plain(value) for name, value in self.hparams.items()}
 
     @classmethod
@@ -138,11 +138,11 @@ class ZooModel(L.LightningModule):
         raise NotImplementedError(f"a {self.registry_name} model has no forward pass of its own; use {known}")
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
-        """Named scalars of one training batch; ``loss`` is the objective."""
+        """Return named scalars of one training batch; ``loss`` is the objective."""
         raise NotImplementedError
 
     def relaxed_layers(self) -> list[Annealed]:
-        """All relaxed-sampling layers of the model."""
+        """Return all relaxed-sampling layers of the model."""
         return [module for module in self.modules() if isinstance(module, Annealed)]
 
     @property
@@ -199,7 +199,7 @@ class ZooModel(L.LightningModule):
         return written or self.trainer.is_last_batch
 
     def configure_optimizers(self) -> Any:
-        """AdamW with a learning rate that is scheduled per step.
+        """Return AdamW with a learning rate that is scheduled per step.
 
         Raises:
             ValueError: a cosine over a run that has no end.
@@ -219,7 +219,7 @@ class ZooModel(L.LightningModule):
         return [{"params": list(self.parameters())}]
 
     def schedule_length(self) -> float:
-        """Steps until the learning-rate schedule ends; infinite for a constant one."""
+        """Return the number of steps until the learning-rate schedule ends; infinite for a constant one."""
         if self.optimizer_config.schedule == "constant":
             return math.inf
         if math.isinf(total := run_length(self.trainer)):
@@ -242,7 +242,7 @@ def register_model(name: str) -> Callable[[M], M]:
 
 
 def learning_rate_factor(step: int, warmup: int, total: float) -> float:
-    """Multiplier of the peak learning rate: linear warm-up times half a cosine over ``total`` steps (or none)."""
+    """Return the factor of the peak learning rate: linear warm-up times half a cosine over ``total`` steps, or none."""
     rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
     return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(total, 1.0))))
 
@@ -255,6 +255,6 @@ def check_draws(n: int, temperature: float) -> None:
 
 
 def lerp_path(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """Equally spaced points from ``start`` to ``end``, both included, ``b ...`` twice ``-> b s ...``."""
+    """Return equally spaced points from ``start`` to ``end``, both included, ``b ...`` twice ``-> b s ...``."""
     weight = torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device).reshape(-1, *[1] * (start.ndim - 1))
     return torch.lerp(start[:, None], end[:, None], weight)

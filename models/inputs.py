@@ -12,6 +12,8 @@ import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
+from ..ranges import is_whole
+
 MEASURED = 10_000  # training images, at least, of which mean and variance are measured
 EXAMPLES = {
     "image": (
@@ -51,7 +53,7 @@ def check_batch(batch: Any, key: str) -> None:
 
 
 def transferred(source: Any, batch: Any) -> Any:
-    """A batch of a loader as the hooks of its data module give it to a model, on the CPU."""
+    """Return a batch of a loader as the hooks of its data module give it to a model, on the CPU."""
     return source.on_after_batch_transfer(source.on_before_batch_transfer(batch, 0), 0)
 
 
@@ -137,9 +139,10 @@ def training_pixels(source: Any, *needed: str) -> Any:
 def check_image_shape(image_shape: Sequence[int]) -> tuple[int, int, int]:
     """Return ``c h w`` as a tuple; ValueError unless these are three whole numbers >= 1."""
     shape = tuple(image_shape)
-    if len(shape) != 3 or not all(type(side) is int and side >= 1 for side in shape):
+    if len(shape) != 3 or not all(is_whole(side) and side >= 1 for side in shape):
         raise ValueError(f"image_shape must be three whole numbers >= 1, channels, height and width, got {list(shape)}")
-    return shape
+    channels, height, width = map(int, shape)
+    return channels, height, width
 
 
 def check_images(x: Tensor, image_shape: Sequence[int]) -> None:

@@ -101,14 +101,14 @@ def _check_size(path: Path) -> None:
 
 
 def check_types(weights: Mapping[str, Tensor], owner: str) -> None:
-    """ValueError naming the first tensor whose type a release does not store."""
+    """Check that a release stores the type of every tensor; the ValueError names the first that it does not."""
     for name, tensor in weights.items():
         if tensor.dtype not in DTYPES:
             raise ValueError(f"{owner}: {name!r} has type {_name(tensor)}, which a release does not store")
 
 
 def check_finite(weights: Mapping[str, Tensor], owner: str) -> None:
-    """ValueError naming the first tensor that holds NaN or infinity."""
+    """Check that no tensor holds NaN or infinity; the ValueError names the first that does."""
     for name, tensor in weights.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise ValueError(f"{owner}: {name!r} holds NaN or infinity, so the model can give nothing")

@@ -9,6 +9,7 @@ from typing import Any
 
 import gumbelzoo.data
 import gumbelzoo.models
+import numpy as np
 import pytest
 from gumbelzoo.registry import Registry, Spec, from_options, plain, unknown_arguments, unknown_name
 
@@ -149,6 +150,8 @@ def test_plain_is_json() -> None:
     expected = {"paint": {"colour": "blue", "layers": [1, 2]}, "sizes": [[1, 2], [3]], "none": None, "rate": 0.5}
     assert plain(value) == expected == json.loads(json.dumps(plain(value)))
     assert plain(PaintConfig) is PaintConfig  # a class is no instance
+    numbers = plain([np.int64(3), np.float32(0.5), np.float64(0.25)])  # a size or a rate that NumPy computed
+    assert numbers == [3, 0.5, 0.25] and [type(number) for number in numbers] == [int, float, float]
 
 
 def test_options_of_a_dataclass() -> None:

@@ -70,7 +70,7 @@ class Catalogue:
         return dict(sorted(found.items()))
 
     def find(self, word: str) -> Kind:
-        """The kind that a word means: ``estimators``, ``text-set``, or ``schedule`` for "temperature schedule".
+        """Return the kind that a word means: ``estimators``, ``text-set``, or ``schedule`` for "temperature schedule".
 
         Raises:
             ValueError: there is none; the nearest is named.

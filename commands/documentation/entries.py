@@ -143,7 +143,7 @@ class Entry:
         ]
 
     def keyword(self, attribute: str, name: str) -> Any:
-        """Keyword ``name`` of the call that sets a class attribute, as in ``card = ModelCard(metrics=(...))``."""
+        """Return keyword ``name`` of the call that sets a class attribute: ``card = ModelCard(metrics=...)``."""
         for definition in self.lineage:
             for node in getattr(definition.node, "body", []):
                 for target, value in assigned(node):
@@ -152,7 +152,7 @@ class Entry:
         return None
 
     def describe(self) -> dict[str, Any]:
-        """Everything above as plain values."""
+        """Return everything above as plain values."""
         return {
             "name": self.name,
             "object": self.object,

@@ -12,7 +12,7 @@ WIDTH = 100
 
 
 def option_lines(options: Iterable[Option], prefix: str = "") -> list[str]:
-    """Lines of options, each with its type, default and documentation; ``prefix`` comes before their names."""
+    """Return the lines of options, each with type, default and documentation; ``prefix`` comes before their names."""
     lines = []
     for option in options:
         kind = f": {option.type}" if option.type else ""
@@ -21,12 +21,12 @@ def option_lines(options: Iterable[Option], prefix: str = "") -> list[str]:
 
 
 def wrap(text: str, indent: str) -> list[str]:
-    """Lines of a paragraph, the first after ``indent``, the others as far to the right."""
+    """Return the lines of a paragraph, the first after ``indent``, the others as far to the right."""
     return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=" " * len(indent))
 
 
 def word(kind: str) -> str:
-    """A kind as one word of the command line."""
+    """Return a kind as one word of the command line."""
     return kind.replace(" ", "-")
 
 

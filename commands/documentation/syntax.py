@@ -57,7 +57,7 @@ class Module:
         return found
 
     def comment(self, node: ast.AST) -> str:
-        """The comment that ends the last line of a statement."""
+        """Return the comment that ends the last line of a statement."""
         return self.text.splitlines()[(getattr(node, "end_lineno", 0) or 1) - 1].partition("  # ")[2]
 
 
@@ -91,7 +91,7 @@ class Source:
         self.registering = [module for module in modules if REGISTERING.search(module.text)] + outside
 
     def resolve(self, module: Module, node: ast.AST) -> Definition | None:
-        """What a name means in a module, followed through imports; None for what is in none of the files."""
+        """Return what a name means in a module, followed through imports; None for what is in none of the files."""
         if not isinstance(node, ast.Name):
             return None
         if node.id in module.definitions:
@@ -101,7 +101,7 @@ class Source:
         return self.resolve(found, ast.Name(name)) if found is not module else None
 
     def lineage(self, definition: Definition) -> list[Definition]:
-        """A class and its bases within the package, nearest first; other definitions alone."""
+        """Return a class and its bases within the package, nearest first; other definitions alone."""
         found = [definition]
         for base in getattr(definition.node, "bases", []):
             parent = self.resolve(definition.module, base.value if isinstance(base, ast.Subscript) else base)
@@ -117,7 +117,7 @@ def _package_modules(root: Path, folders: tuple[str, ...], name: str) -> list[Mo
 
 
 def assigned(node: ast.AST) -> Iterator[tuple[str, ast.AST | None]]:
-    """Names that a statement assigns, with their values; None for a mere annotation."""
+    """Return names that a statement assigns, with their values; None for a mere annotation."""
     if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
         yield node.target.id, node.value
     elif isinstance(node, ast.Assign):
@@ -129,7 +129,7 @@ def assigned(node: ast.AST) -> Iterator[tuple[str, ast.AST | None]]:
 
 
 def literal(node: ast.AST | None, default: Any = None) -> Any:
-    """The value of a literal; ``default`` for any other expression."""
+    """Return the value of a literal; ``default`` for any other expression."""
     try:
         return default if node is None else ast.literal_eval(node)
     except (ValueError, TypeError):
@@ -154,7 +154,7 @@ def signature(lineage: Sequence[Definition]) -> list[tuple[str, str, str | None]
 
 
 def constructor(node: ast.AST) -> ast.AST:
-    """The ``__init__`` that a class defines; any other node as it is."""
+    """Return the ``__init__`` that a class defines; any other node as it is."""
     body = node.body if isinstance(node, ast.ClassDef) else []
     return next((item for item in body if getattr(item, "name", "") == "__init__"), node)
 
@@ -188,17 +188,17 @@ def _text(node: ast.AST | None) -> str | None:
 
 
 def docstring(node: ast.AST) -> str:
-    """The docstring of a module, class or function, without indentation; empty for other nodes and without one."""
+    """Return the docstring of a module, class or function, without indentation; empty where there is none."""
     return (ast.get_docstring(node) or "") if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) else ""
 
 
 def summary(text: str) -> str:
-    """The first paragraph of a docstring, in one line."""
+    """Return the first paragraph of a docstring, in one line."""
     return " ".join(text.partition("\n\n")[0].split())
 
 
 def section(text: str, title: str) -> dict[str, str]:
-    """Items of a docstring's section such as ``Args``: name to description, in one line each."""
+    """Return the items of a docstring's section such as ``Args``: name to description, in one line each."""
     for found, body in SECTION.findall(text + "\n"):
         if found == title:
             items = [(names.split(","), " ".join(words.split())) for names, words in ITEM.findall(body)]

@@ -51,7 +51,7 @@ def path(text: str) -> Path:
 
 
 def check_count(name: str, value: int | None, least: int = 1) -> None:
-    """ValueError for a number of things that is too small or beyond reason."""
+    """Check that a number of things is neither too small nor beyond reason, else ValueError."""
     if value is not None and not least <= value <= MAX_N:
         shown = str(value) if abs(value) < 10**20 else "a number of many digits"
         raise ValueError(f"{name} must be >= {least} and <= 10^9, got {shown}")
@@ -119,7 +119,7 @@ def read_view(options: argparse.Namespace) -> View:
 
 
 def check_picture(images: int, columns: int, shape: Sequence[int], view: View) -> None:
-    """ValueError for more images ``c h w``, in so many columns, than one picture may show."""
+    """Check that one picture may show so many images ``c h w`` in so many columns, else ValueError."""
     high, wide = view.size_of(-(-images // columns), columns, *shape[1:])
     if max(high, wide) > MAX_SIDE or high * wide > MAX_PIXELS:
         raise ValueError(

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...data.text.documents import file_lines, some
+from ...data.left_out import some
+from ...data.text.documents import file_lines
 from ...data.text.lines import regular_file
 from ...data.text.tokenization import MAX_LINES
 from ...models.text.vae.sentences import encode_sentences
@@ -22,6 +23,7 @@ from ...pretrained.untrusted import printable
 from ...vocabulary import UNKNOWN, Vocabulary
 from .outputs import TEXTS, check_output, path
 from .source import Source, build_data
+from .split_images import spread
 from .terminal import as_line, show
 
 ROWS = 500  # sentences that a model reads at a time
@@ -105,7 +107,7 @@ def read_test_sentences(source: Source, n: int | None, root: str | None = None) 
         raise ValueError("the data of this model have no test sentences; give your own")
     rows = {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
     total = len(rows["tokens"])
-    chosen = torch.linspace(0, total - 1, min(n or total, total), dtype=torch.float64).long()
+    chosen = spread(total, n or total)
     lines = [source.model.require_vocabulary().decode(row) for row in rows["tokens"][chosen]]
     return lines, rows["label"][chosen] if "label" in rows else None
 

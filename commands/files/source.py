@@ -17,7 +17,7 @@ from ...pretrained.api import find
 from ...pretrained.plugins import imported_class, unknown_import
 from ...pretrained.run import Run
 from ...registry import Registry, unknown_arguments
-from .split_images import SplitImages
+from .split_images import SplitImages, spread
 
 METHODS = ("sample", "reconstruct", "encode", "decode", "interpolate")
 SHOWING = ("sample", "reconstruct")  # commands that show what a model does, if they can
@@ -186,7 +186,7 @@ def read_test_images(source: Source, n: int, root: str | None = None) -> tuple[T
     if has_codes(source):
         return torch.zeros(0, *source.model.image_shape), []
     (split,) = open_splits(source, ["test"], root)
-    batches = [*split.batches(split.spread(n))]
+    batches = [*split.batches(spread(len(split), n))]
     labels = [label for batch in batches if "label" in batch for label in batch["label"].tolist()]
     return torch.cat([batch["image"] for batch in batches]), labels
 

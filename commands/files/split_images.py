@@ -28,6 +28,11 @@ def rows_at_once(image_shape: Iterable[int]) -> int:
     return max(1, min(ROWS, PIXELS // math.prod(image_shape)))
 
 
+def spread(total: int, n: int) -> Tensor:
+    """Return the numbers of ``n`` of ``total`` rows that are spread evenly, int64; all if there are fewer."""
+    return torch.linspace(0, total - 1, min(n, total), dtype=torch.float64).long()
+
+
 class SplitImages:
     """Images of a split, and their labels if they have classes.
 
@@ -59,10 +64,6 @@ class SplitImages:
 
     def __len__(self) -> int:
         return self._length
-
-    def spread(self, n: int) -> Tensor:
-        """Return ``n`` rows that are spread evenly, or all if there are fewer."""
-        return torch.linspace(0, len(self) - 1, min(n, len(self)), dtype=torch.float64).long()
 
     def batches(self, chosen: Tensor, rows: int | None = None) -> Iterator[Batch]:
         """Yield images and labels of rows ``chosen``, which ascend, some at a time: ``rows``, or what suits memory."""

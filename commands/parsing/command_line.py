@@ -96,7 +96,7 @@ class CommandLine:
 
 
 def structure(text: str) -> Any:
-    """The number, list or mapping that a text writes out; any other text as it is."""
+    """Return the number, list or mapping that a text writes out; any other text as it is."""
     try:
         return parse_yaml(text)
     except ValueError:

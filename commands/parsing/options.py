@@ -61,7 +61,7 @@ class Options:
         ]
 
     def classes(self, section: str) -> Kind:
-        """All models, or all data modules."""
+        """Return all models, or all data modules."""
         return self.catalogue.registries[REGISTRIES[section]]
 
     def names(self) -> Iterator[str]:
@@ -97,7 +97,7 @@ class Options:
         return kind.entries.get("") or kind.entries.get(str(name))
 
     def option(self, path: tuple[str, ...]) -> tuple[Option | None, Kind | None]:
-        """Option at a path, and the kind of part that it chooses; None where they are not certain.
+        """Return the option at a path, and the kind of part that it chooses; None where they are not certain.
 
         Raises:
             LookupError: there is no such option.
@@ -109,7 +109,7 @@ class Options:
         return option, entry.parts.get(option.name)
 
     def of(self, path: tuple[str, ...], entry: Entry) -> list[Option]:
-        """Options of the class or part at a path."""
+        """Return the options of the class or part at a path."""
         tested = self.line.sources and path == ("model",)
         return [option for option in entry.options if not tested or option.type in PLAIN]
 
@@ -167,7 +167,7 @@ class Options:
 
 
 def trainer_options() -> list[Option]:
-    """Arguments of Lightning's ``Trainer``; none if its source is not where it was."""
+    """Return the arguments of Lightning's ``Trainer``; none if its source is not where it was."""
     spec = find_spec("lightning")
     path = Path(str(spec and spec.origin)).parent / "pytorch/trainer/trainer.py"
     if not path.is_file():
@@ -178,7 +178,7 @@ def trainer_options() -> list[Option]:
 
 
 def own_options() -> list[Option]:
-    """Options of ``fit`` that are ours."""
+    """Return the options of ``fit`` that are ours."""
     tree = ast.parse((PACKAGE / "commands/training/run_options.py").read_text(encoding="utf-8"))
     method = next(node for node in ast.walk(tree) if getattr(node, "name", "") == "add_run_options")
     found = []

@@ -40,7 +40,7 @@ USAGE = {
 
 
 def page(options: Options) -> str:
-    """Usage, then the options of each section: of the model and the data where they are chosen, else their names."""
+    """Return usage and the options of each section: of model and data where they are chosen, else their names."""
     lines = [f"usage: {USAGE[options.line.command]}", "options", *option_lines(options.general, "--")]
     for section in SECTIONS:
         entry = options.entry((section,))

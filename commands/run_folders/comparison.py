@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from ..documentation.catalogue import Catalogue
+from ..documentation.entries import Entry
 from .records import Metric, Record
 from .tables import MISSING, age, number, table
 
@@ -41,30 +43,25 @@ def describe(record: Record, names: Collection[str]) -> str:
     return " ".join(f"{short[name]}={_text(record.options[name])}" for name in names if name in record.options)
 
 
-class TestMetrics:
-    """The test metrics that a model's card shows, read from the source of the models."""
+@cache  # reading the source takes a third of a second, and many runs are not tested
+def _models() -> dict[str, Entry]:
+    return Catalogue().registries["MODELS"].entries
 
-    __test__ = False  # no class of tests
 
-    def __init__(self) -> None:
-        self._catalogue: Catalogue | None = None  # takes a third of a second, and many runs are not tested
-
-    def of(self, record: Record) -> dict[str, float]:
-        """Return the most important metrics of a test by name; none of a run that was not tested."""
-        metrics = record.tested.get("metrics")
-        if not metrics:
-            return {}
-        self._catalogue = self._catalogue or Catalogue()
-        entry = self._catalogue.registries["MODELS"].entries.get(record.model)
-        card = (entry.keyword("card", "metrics") if entry else None) or ()
-        named = {name.removeprefix("test/"): value for name, value in metrics.items() if _is_number(value)}
-        shown = [name for name in card if name in named] or list(named)
-        return {name: float(named[name]) for name in shown[:SHOWN_METRICS]}
+def _tested(record: Record) -> dict[str, float]:
+    """Metrics of a test by name, those that the model's card shows first; none of a run that was not tested."""
+    metrics = record.tested.get("metrics")
+    if not metrics:
+        return {}
+    entry = _models().get(record.model)
+    card = (entry.keyword("card", "metrics") if entry else None) or ()
+    named = {name.removeprefix("test/"): value for name, value in metrics.items() if _is_number(value)}
+    shown = [name for name in card if name in named] or list(named)
+    return {name: float(named[name]) for name in shown[:SHOWN_METRICS]}
 
 
 def describe_all(records: Sequence[Record]) -> list[dict[str, Any]]:
     """Describe each run as plain values, for a program."""
-    tests = TestMetrics()
     return [
         {
             "run": str(record.folder),
@@ -75,7 +72,7 @@ def describe_all(records: Sequence[Record]) -> list[dict[str, Any]]:
             "minutes": record.minutes,
             "metric": record.monitor.name if record.monitor else None,
             "best": best[1] if (best := record.best()) else None,
-            "test": tests.of(record),
+            "test": _tested(record),
             "options": record.options,
         }
         for record in records
@@ -83,8 +80,8 @@ def describe_all(records: Sequence[Record]) -> list[dict[str, Any]]:
 
 
 def list_table(records: Sequence[Record]) -> str:
-    """A line per run: what differs from the other runs of its configuration, state, batches, metrics and age."""
-    tests, now = TestMetrics(), time.time()
+    """Return a line per run: what differs from the other runs of its configuration, state, batches, metrics and age."""
+    now = time.time()
     groups: dict[Any, list[Record]] = {}
     for record in records:
         groups.setdefault(record.folder.parent, []).append(record)
@@ -94,7 +91,7 @@ def list_table(records: Sequence[Record]) -> str:
             rows.append([str(record.folder), record.model, record.problem, record.state, "", "", "", ""])
             continue
         others = [other for other in groups[record.folder.parent] if other.model == record.model and not other.problem]
-        best, tested = record.best(), tests.of(record)
+        best, tested = record.best(), _tested(record)
         names = sorted(differing_options(others), key=lambda name: _sharing(record, others, name))  # a cell is cut
         rows.append(
             [
@@ -117,7 +114,7 @@ def _sharing(record: Record, others: Sequence[Record], name: str) -> int:
 
 
 def compare_tables(records: Sequence[Record], select: Metric | None = None) -> list[str]:
-    """A table for each metric that selects a checkpoint, sorted by it, with notes on what does not compare.
+    """Return a table for each metric that selects a checkpoint, sorted by it, with notes on what does not compare.
 
     Args:
         records: at least one.
@@ -146,8 +143,8 @@ def ranked(records: Iterable[Record], metric: Metric) -> list[Record]:
 
 def _compare(metric: Metric | None, records: Sequence[Record]) -> str:
     """Head, table and notes of runs with one metric."""
-    tests, names = TestMetrics(), differing_options(records)
-    measured = {id(record): tests.of(record) for record in records}
+    names = differing_options(records)
+    measured = {id(record): _tested(record) for record in records}
     metrics = list(dict.fromkeys(name for found in measured.values() for name in found))
     unfinished = any(record.state not in ("finished", "ended") for record in records)
     rows = []

@@ -12,7 +12,7 @@ FORBIDDEN = frozenset('/\\:*?"<>|[]')  # separators, what a shell expands, what 
 
 
 def check_name(name: str) -> None:
-    """ValueError for a name that is no folder's on every system, or that a command would take for something else."""
+    """Check that a name is a folder's on every system, and nothing else to a command; ValueError for others."""
     shown = f"--name {name[:MAX_BYTES]!r}"
     if not name.isprintable():
         raise ValueError(f"{shown}: a name has printable characters only")

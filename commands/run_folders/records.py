@@ -88,7 +88,7 @@ class Record:
         return str(self.options.get("model", ""))
 
     def best(self, metric: Metric | None = None) -> tuple[int, float] | None:
-        """Batches and value of the best validation, by the run's own metric or another one; None without any."""
+        """Return the batches and value of the best validation by the run's metric, or another one; None without any."""
         metric = metric or self.monitor
         curve = self.curves.get(metric.name, []) if metric else []
         if not metric or not curve:

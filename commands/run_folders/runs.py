@@ -58,7 +58,7 @@ def new_run(parent: Path, name: str | None = None) -> Path:
 
 
 def check_free(parent: Path, name: str) -> None:
-    """ValueError for the name of a new run that cannot be made, or that is taken."""
+    """Check that a new run can be made by this name, which is not taken, else ValueError."""
     check_name(name)
     if os.path.lexists(parent / name):
         raise ValueError(f"{parent / name} exists; go on with it by --ckpt_path last, or give another --name")

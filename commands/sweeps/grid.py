@@ -104,7 +104,7 @@ def parse_values(text: str) -> tuple[str, Values]:
 
 
 def check_values(name: str, values: Any) -> Values:
-    """ValueError unless there is a list of different values."""
+    """Check that there is a list of different values, else ValueError."""
     if not isinstance(values, list) or not values:
         raise ValueError(f"'{name}' has no values")
     texts = [_text(value) for value in values]

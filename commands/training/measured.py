@@ -61,7 +61,7 @@ def image_metrics(
 
 
 def added_metrics(trainer: Trainer) -> list[str]:
-    """Names of the metrics of a test that a test without options does not have."""
+    """Return names of the metrics of a test that a test without options does not have."""
     callbacks = [callback for callback in trainer.callbacks if isinstance(callback, ImageMetrics)]  # type: ignore[attr-defined]
     return sorted({name for callback in callbacks for name in callback.added})
 
@@ -93,7 +93,7 @@ def _feature_network(name: str, shape: tuple[int, ...]) -> nn.Module:
 
 
 def shown_options(options: Namespace) -> dict[str, str]:
-    """Facts of the metrics that options add: the feature network, the samples."""
+    """Return facts of the metrics that options add: the feature network, the samples."""
     facts: dict[str, str] = {}
     if options.fid is not None:
         facts["feature network"] = options.fid

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from ...pretrained.untrusted import printable
 from ..files.source import SHOWING
 from ..run_folders import runs
 from ..run_folders.lock import RunLock
+from ..run_folders.records import flatten
+from .processes import is_first
 from .requeue import record_job
 from .splitting import check_split_goes_on
 
@@ -82,11 +84,11 @@ class RunRecorder(Callback):
             self.run = runs.find_run(self.parent, self.name, "last")
             checkpoint = Run(self.run).checkpoint
         else:
-            if self.name is not None and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            if self.name is not None and is_first():
                 runs.check_free(self.parent, self.name)
             return None
         self.resumes = self.run is not None
-        if self.run is not None and not needed and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        if self.run is not None and not needed and is_first():
             self.lock.acquire(self.run)  # before the checkpoint is read, which its holder may still write
         content = read_checkpoint(checkpoint, whole=False)
         batches = batches_trained(content)
@@ -104,7 +106,7 @@ class RunRecorder(Callback):
         Raises:
             ValueError: they differ; it names the options.
         """
-        if others := runs.differences(flatten(begun), flatten(options)):
+        if others := runs.differences(dict(flatten(begun)), dict(flatten(options))):
             remedy = (
                 "--ckpt_path goes on with a run as it is; give the options it was begun with, or train a new run "
                 "without --ckpt_path"
@@ -124,7 +126,7 @@ class RunRecorder(Callback):
             PermissionError: the folder cannot be written.
         """
         self._config = config
-        if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
+        if not is_first():
             self.run = self.run or self.parent / "of-the-first-process"
         elif self.run is None:
             self.run = runs.new_run(self.parent, self.name)
@@ -240,20 +242,3 @@ class RunRecorder(Callback):
             return "none: this model has no metric that selects a checkpoint; use last.ckpt"
         score = self._best.best_model_score
         return "no validation has run" if score is None else f"{name_of(str(model.monitor))} {float(score):.4g}"
-
-
-def flatten(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return seed, classes and arguments of a configuration by dotted name; a part that has a name is one value."""
-    flat = {name: content.get(name) for name in ("seed_everything", "ema")}
-    for section in ("model", "data"):
-        flat[section] = content[section]["class_path"]
-        flat |= _flatten(content[section].get("init_args") or {}, section)
-    return flat
-
-
-def _flatten(values: Mapping[str, Any], key: str) -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping) and "name" not in value:
-            yield from _flatten(value, f"{key}.{name}")
-        else:
-            yield f"{key}.{name}", value

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 
 from ...data import CodeData
@@ -18,6 +17,7 @@ from ...data.base import InMemoryData
 from ...data.codes.header import SPLITS
 from ...pretrained.run_files import DATA_RECORD
 from ...pretrained.untrusted import first_line, printable, read_json
+from ..files.split_images import spread
 from ..run_folders import runs
 from .processes import is_first
 
@@ -76,7 +76,7 @@ def describe_data(data: LightningDataModule) -> dict[str, str]:
 
 
 def _describe_split(split: Any) -> str:
-    index = torch.linspace(0, len(split) - 1, min(ROWS, len(split)), dtype=torch.float64).long()
+    index = spread(len(split), ROWS)
     checksum = hashlib.sha256()
     for tensor in split.tensors().values():
         rows = tensor.index_select(0, index)

@@ -55,6 +55,6 @@ def has_averages(model: ZooModel) -> bool:
 
 
 def check_split_goes_on(trainer: Trainer, checkpoint: Mapping[str, Any]) -> None:
-    """ValueError for a checkpoint that is split over processes, and a fit that is not."""
+    """Check that a fit that is not split over processes does not go on from a checkpoint that is, else ValueError."""
     if SHARDS in checkpoint and not getattr(trainer.strategy, "reads_shards", False):
         raise ValueError(f"the checkpoint is of a run that is split over processes; give its {OPTION}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -16,34 +14,11 @@ from ..images import datamodule  # noqa: F401  (importing registers the sets of 
 from ..images.splits import IMAGE_SETS, Split
 from ..keyed_random import CLUTTER_FIXED, CLUTTER_FRESH, Key
 from ..storage import Folders
+from ..tensor_splits import TensorSplit, TensorSplits
 from .scenes import compose, place
 
 MAX_SIDE, MAX_PIECES = 1000, 1000
 ROWS = 1000  # scenes composed at a time
-
-
-@dataclass(frozen=True)
-class Scenes:
-    """Rows of a split by batch key: digits for training; scenes, and the digit in each, for validation and test."""
-
-    rows: Mapping[str, Tensor]
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return all rows by batch key."""
-        return dict(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows["label"])
-
-
-@dataclass(frozen=True)
-class SceneSplits:
-    """Scenes for training, validation and test."""
-
-    train: Scenes
-    valid: Scenes
-    test: Scenes
-    source: str
 
 
 @register_data("clutter")
@@ -101,19 +76,19 @@ class ClutterData(InMemoryData):
         self.side, self.pieces, self.piece = side, pieces, piece
 
     @cached_property
-    def splits(self) -> SceneSplits:
+    def splits(self) -> TensorSplits:
         """Digits for training and fixed scenes, read and composed at first use."""
         read = self._set.read(Folders(self.root), False)
-        train = Scenes({"image": read.train.own_images(), "label": read.train.labels})
-        return SceneSplits(train, self._fixed(read.valid, 1), self._fixed(read.test, 2), read.source)
+        train = TensorSplit({"image": read.train.own_images(), "label": read.train.labels})
+        return TensorSplits(train, self._fixed(read.valid, 1), self._fixed(read.test, 2), read.source)
 
-    def _fixed(self, split: Split, number: int) -> Scenes:
+    def _fixed(self, split: Split, number: int) -> TensorSplit:
         digits = split.own_images()
         drawn = [
             self._compose(part, digits, (CLUTTER_FIXED, number, block)) for block, part in enumerate(digits.split(ROWS))
         ]
         images, corners = (torch.cat(parts) for parts in zip(*drawn, strict=True))
-        return Scenes({"image": images, "label": split.labels, "digit": digits, "corner": corners})
+        return TensorSplit({"image": images, "label": split.labels, "digit": digits, "corner": corners})
 
     def _compose(self, digits: Tensor, others: Tensor, key: Key) -> tuple[Tensor, Tensor]:
         return compose(digits, others, key, self.side, self.pieces, self.piece)

@@ -6,7 +6,6 @@ of the same images by the same model are the same bytes.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ import numpy as np
 
 from ...pretrained.paths import SCRATCH, whole_file
 from ...pretrained.run_files import LOCK
+from ..storage import checksum
 from .header import HEADER, CodeHeader, Shard, SplitFacts, file_name, read_header, write_header
 
 
@@ -95,7 +95,7 @@ class CodeWriter:
         if shard.labels is not None:
             sums[file_name(split, number, labels=True)] = shard.labels
         with suppress(OSError):
-            return all(_checksum(self.folder / name) == value for name, value in sums.items())
+            return all(checksum(self.folder / name) == value for name, value in sums.items())
         return False
 
     def write(self, split: str, parts: Iterator[Part]) -> None:
@@ -117,7 +117,7 @@ class CodeWriter:
             with whole_file(labels) as file:
                 _write_npy_header(file, (rows,), "int64")
                 file.write(np.concatenate(found).data)
-        shard = Shard(rows, _checksum(codes), _checksum(labels) if facts.labels else None)
+        shard = Shard(rows, checksum(codes), checksum(labels) if facts.labels else None)
         self._save(split, replace(facts, shards=(*facts.shards, shard)))
 
     def _checked(self, parts: Iterator[Part], rows: int, labels: list[np.ndarray]) -> Iterator[np.ndarray]:
@@ -151,8 +151,3 @@ def _write_npy_header(file: BinaryIO, shape: tuple[int, ...], dtype: str) -> Non
     """Write the header of an .npy file of C order."""
     descr = np.lib.format.dtype_to_descr(np.dtype(dtype).newbyteorder("<"))
     np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
-
-
-def _checksum(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -11,34 +10,11 @@ from torch import Tensor
 from ...interfaces import Batch
 from ...ranges import check_sizes
 from ..base import InMemoryData, register_data
-from ..keyed_random import Key, uniform
-from .textures import CHANNELS, CLASSES, PLANTED, PLANTED_TEXTURES, SIDE, Textures, to_coefficients
+from ..keyed_random import PLANTED_TEXTURES, Key, uniform
+from ..tensor_splits import TensorSplit, TensorSplits
+from .textures import CHANNELS, CLASSES, PLANTED, SIDE, Textures, to_coefficients
 
 SIZES = 20_000, 2_000, 5_000  # pictures for training (drawn anew in every epoch), validation and test
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Rows by batch key: labels, and of validation and test the pictures and the planted channels."""
-
-    rows: dict[str, Tensor]
-
-    def tensors(self) -> Batch:
-        """Return all rows by batch key."""
-        return dict(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows["label"])
-
-
-@dataclass(frozen=True)
-class FrequencySplits:
-    """Pictures for training, validation and test."""
-
-    train: Pictures
-    valid: Pictures
-    test: Pictures
-    source: str
 
 
 @register_data("frequencies")
@@ -92,19 +68,19 @@ class FrequencyData(InMemoryData):
         return Textures.draw(self.number)
 
     @cached_property
-    def splits(self) -> FrequencySplits:
+    def splits(self) -> TensorSplits:
         """Labels of all splits, and the pictures of validation and test, drawn at first use."""
         train, *others = (self._labels(split, n) for split, n in enumerate(SIZES))
         valid, test = (self._drawn(split, labels) for split, labels in enumerate(others, 1))
-        return FrequencySplits(Pictures({"label": train}), valid, test, "drawn")
+        return TensorSplits(TensorSplit({"label": train}), valid, test, "drawn")
 
     def _labels(self, split: int, n: int) -> Tensor:
         return (uniform((n,), (PLANTED_TEXTURES, self.number, split, 0)) * CLASSES).long()
 
-    def _drawn(self, split: int, labels: Tensor) -> Pictures:
+    def _drawn(self, split: int, labels: Tensor) -> TensorSplit:
         images = self.textures.images(labels, (PLANTED_TEXTURES, self.number, split, 1))
         planted = self.textures.planted.expand(len(labels), -1)
-        return Pictures({"image": images, "label": labels, "planted": planted})
+        return TensorSplit({"image": images, "label": labels, "planted": planted})
 
     def train_transform(self, batch: Batch, key: Key) -> Batch:
         """Draw the pictures of the labels."""

@@ -19,9 +19,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..keyed_random import Key, normal, permutation, uniform
+from ..keyed_random import PLANTED_SETS, Key, normal, permutation, uniform
 
-PLANTED_SETS, PLANTED_TEXTURES = 26, 27  # purposes of keys
 BLOCK, BLOCKS, SIDE, CLASSES = 4, 8, 32, 10
 CHANNELS, PLANTED = BLOCK * BLOCK, 4
 AMPLITUDE = 0.24  # of the patterns, where the noise of planted channels is 1

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from ..keyed_random import SPLIT, permutation
+from ..split_names import PARTS
 from .array_files import NAMES
 from .folder_labels import MAX_CLASSES
 from .levels import Levels, channels_first, layout_of
 from .splits import Split, Splits
 
-PARTS = ("train", "valid", "test")
 NO_LABELS = torch.zeros(0, dtype=torch.int64)
 NUMBERED = "`np.unique(labels, return_inverse=True)[1]`"
 PART = 1 << 24  # bytes that are checked or converted at a time

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+from ...pretrained.paths import user_path
+from ..left_out import summary, tell
 from ..storage import Folders
 from .array_files import read_arrays
 from .array_splits import as_array, make_splits
-from .folder import summary, tell
 from .splits import ImageSet, Splits, image_set
 
 
@@ -33,11 +33,11 @@ def arrays(folders: Folders, published: bool = False, path: str | None = None) -
     """
     if path is None:
         raise ValueError("name='arrays' needs a path: an .npz file with x_train, or a folder of .npy files")
-    file = Path(path).expanduser()
+    file = user_path(path)
     left_out: dict[str, str] = {}
     splits = make_splits(read_arrays(file, left_out), file.name)
     tell(file, left_out)
-    return replace(splits, details={**splits.details, "left out": summary(left_out, "arrays")}) if left_out else splits
+    return replace(splits, details={**splits.details, "left out": summary(left_out, "arrays")})
 
 
 def in_memory(given: Mapping[str, Any]) -> ImageSet:

@@ -12,19 +12,14 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader
 
+from ..left_out import tell
+from ..split_names import SPELLINGS
 from .array_splits import as_array, as_levels
 from .decoding import upright
-from .folder import tell
 
 ITEMS = 256  # images that are converted at a time
 IMAGE_KEYS = ("image", "img", "images", "pixel_values")
 LABEL_KEYS = ("label", "labels", "fine_label", "target")
-# Names of splits in a mapping of several data sets.
-PARTS = {
-    "train": ("train",),
-    "valid": ("valid", "validation", "val"),
-    "test": ("test",),
-}
 GREY = ("1", "L", "LA", "La")  # modes of Pillow
 
 Key = str | int | bool | None
@@ -44,10 +39,10 @@ def read_datasets(train: Any, valid: Any, test: Any, image: Key, label: Key) -> 
     """
     sets = {"train": train, "valid": valid, "test": test}
     if isinstance(train, Mapping):
-        found = {part: next((train[name] for name in names if name in train), None) for part, names in PARTS.items()}
+        found = {part: next((train[name] for name in SPELLINGS[part] if name in train), None) for part in sets}
         if found["train"] is None:
             raise ValueError(f"a mapping of data sets must have 'train', and it has {', '.join(map(str, train))}")
-        sets = {part: found[part] if sets[part] is train or sets[part] is None else sets[part] for part in PARTS}
+        sets = {part: found[part] if sets[part] is train or sets[part] is None else sets[part] for part in sets}
     arrays: dict[str, np.ndarray] = {}
     for part, dataset in sets.items():
         if dataset is not None:

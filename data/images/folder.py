@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
 import threading
-from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from ...pretrained.untrusted import printable
+from ...ranges import is_whole
+from ..left_out import summary, tell
+from ..split_names import PARTS
 from ..storage import Folders, user_cache
 from .decoding import open_picture, upright
 from .folder_cache import Decoded, decode_once
-from .folder_tree import MAX_BYTES, PARTS, PictureTree, read_tree
+from .folder_tree import MAX_BYTES, PictureTree, read_tree
 from .splits import Split, Splits, image_set
 
 SIZE, CHANNELS = 64, 3
 MAX_SIZE = 2048
 MAX_PIXELS, LARGE = 1 << 26, 1 << 24  # of a picture; large ones are decoded one at a time
-SHOWN, NAMED = 20, 5  # lines on the terminal, and names in the metadata
 NAMED_CLASSES = 20
 _LARGE = threading.Lock()
 
 
 def folder_shape(path: str | None = None, size: int = SIZE, channels: int = CHANNELS) -> tuple[int, int, int]:
     """Return ``(c, h, w)``; ValueError for a size or a number of channels that is out of range."""
-    if not 1 <= size <= MAX_SIZE:
-        raise ValueError(f"size must be from 1 to {MAX_SIZE}, got {size}")
+    if not is_whole(size) or not 1 <= size <= MAX_SIZE:
+        raise ValueError(f"size must be a whole number from 1 to {MAX_SIZE}, got {size!r}")
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 (grey) or 3 (colour), got {channels}")
     return channels, size, size
@@ -141,33 +141,9 @@ def _split(root: Path, tree: PictureTree, levels: Decoded) -> list[Split]:
     return splits
 
 
-# -- what is told -----------------------------------------------------------------------------------------------------
-
-
-@rank_zero_only
-def tell(root: Path | str, left_out: Mapping[str, str]) -> None:
-    """Name the files or arrays that are left out on the terminal, each in a line, up to a bound."""
-    lines = [f"left out: {name or root} ({why})" for name, why in left_out.items()]
-    more = [f"left out: {len(lines) - SHOWN} more in {root}"] if len(lines) > SHOWN else []
-    for line in [*lines[:SHOWN], *more]:
-        print(_printable(line), file=sys.stderr)
-
-
-def summary(left_out: Mapping[str, str], kind: str = "files") -> str:
-    """Return a line of the number of files, or of another kind, left out and the first of them; empty without any."""
-    named = [f"{name} ({why})" for name, why in list(left_out.items())[:NAMED]]
-    more = ", ..." if len(left_out) > NAMED else ""
-    return _printable(f"{len(left_out):,} {kind}: {', '.join(named)}{more}") if left_out else ""
-
-
 def _classes(tree: PictureTree) -> str:
     """The classes with their numbers."""
     if not tree.classes:
         return "none"
     named = ", ".join(f"{number} {name}" for number, name in enumerate(tree.classes[:NAMED_CLASSES]))
-    return _printable(f"{len(tree.classes)}: {named}" + (", ..." if len(tree.classes) > NAMED_CLASSES else ""))
-
-
-def _printable(text: str) -> str:
-    """One line without controls."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return printable(f"{len(tree.classes)}: {named}" + (", ..." if len(tree.classes) > NAMED_CLASSES else ""))

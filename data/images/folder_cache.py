@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..storage import checksum
 from .decoding import reason, without_warnings
 from .folder_tree import PictureFile
 
@@ -100,7 +101,7 @@ def _read_index(path: Path, shape: tuple[int, int, int]) -> dict[str, Any] | Non
             return None
         # A file that was copied or written to is read and compared; reading all of it every time would take minutes.
         if _signature(levels) != index["signature"]:
-            if _checksum(levels) != index["checksum"]:
+            if checksum(levels) != index["checksum"]:
                 print(f"{levels} is damaged; the pictures are decoded again", file=sys.stderr)
                 return None
             _write_json(_at(path, ".json"), index | {"signature": _signature(levels)})
@@ -115,11 +116,6 @@ def _signature(file: Path) -> list[int]:
         found = file.stat()
         return [found.st_size, found.st_mtime_ns]
     return []
-
-
-def _checksum(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 # -- decoding ---------------------------------------------------------------------------------------------------------
@@ -176,7 +172,7 @@ def _decode_all(
         "shape": shape,
         "files": listed,
         "refused": refused,
-        "checksum": _checksum(part),
+        "checksum": checksum(part),
         "signature": _signature(part),
     }
     _write_json(_at(path, ".json"), index)

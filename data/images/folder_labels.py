@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 
+from ..class_order import ordered
+
 LABELS = "labels.csv"
 MAX_BYTES = 1 << 29
 MAX_CLASSES = 10_000
@@ -77,5 +79,4 @@ def number_classes(folder: Path, labels: Iterable[str]) -> tuple[str, ...]:
     names = set(labels)
     if len(names) > MAX_CLASSES:
         raise ValueError(f"{folder} has {len(names):,} different labels; at most {MAX_CLASSES:,} classes are read")
-    whole = all(name.isdecimal() and len(name) < 19 for name in names)
-    return tuple(sorted(names, key=lambda name: (int(name), name) if whole else (0, name)))
+    return tuple(ordered(names))

@@ -19,11 +19,10 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..split_names import split_of
+from ..split_names import PARTS, split_of
 from .decoding import SUFFIXES, is_picture
 from .folder_labels import LABELS, number_classes, read_labels
 
-PARTS = ("train", "valid", "test")
 MAX_ENTRIES = 10**7  # files and folders
 MAX_BYTES = 1 << 28  # of a picture
 

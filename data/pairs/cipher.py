@@ -52,7 +52,7 @@ def draw(n: int, seed: int, split: int) -> Pairs:
 
 
 def permutations(seed: int) -> Tensor:
-    """Source place of each target place by length, ``LONGEST + 1`` twice; -1 for EOS, which needs no place."""
+    """Return the source place of each target place by length, ``LONGEST + 1`` twice; -1 for EOS, which has none."""
     rows = torch.full((LONGEST + 1, LONGEST + 1), -1)
     for length in range(SHORTEST, LONGEST + 1):
         rows[length, :length] = permutation(length, (CIPHER_KEYS, seed, length))
@@ -60,5 +60,5 @@ def permutations(seed: int) -> Tensor:
 
 
 def alphabet(seed: int) -> Tensor:
-    """Target id of each source id; EOS stays EOS."""
+    """Return the target id of each source id; EOS stays EOS."""
     return torch.cat([torch.zeros(1, dtype=torch.int64), 1 + permutation(len(LETTERS), (CIPHER_KEYS, seed, 0))])

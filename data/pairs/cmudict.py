@@ -27,28 +27,8 @@ LONGEST = 20  # letters, and phones
 WORD = re.compile(r"[a-z']+")
 LETTERS = "'abcdefghijklmnopqrstuvwxyz"
 PHONES = (
-    *(
-        "AA",
-        "AE",
-        "AH",
-        "AO",
-        "AW",
-        "AY",
-        "B",
-        "CH",
-        "D",
-        "DH",
-        "EH",
-        "ER",
-        "EY",
-        "F",
-        "G",
-        "HH",
-        "IH",
-        "IY",
-        "JH",
-        "K",
-    ),
+    *("AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH"),
+    *("EH", "ER", "EY", "F", "G", "HH", "IH", "IY", "JH", "K"),
     *("L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH", "UW", "V", "W", "Y", "Z", "ZH"),
 )
 PHONES_SET = frozenset(PHONES)

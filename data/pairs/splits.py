@@ -69,7 +69,7 @@ class PairSplits:
     pictures: Tensor | None = None
 
 
-PairReader = Callable[[Folders, int], PairSplits]  # of a seed
+PairReader = Callable[[Folders, int], PairSplits]  # the number is the seed of what is drawn
 PAIR_SETS: Registry[PairReader] = Registry("set of pairs", context=("folders", "seed"))
 
 

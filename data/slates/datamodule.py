@@ -9,7 +9,7 @@ from functools import cached_property
 from torch import Tensor
 
 from ...interfaces import Batch
-from ...ranges import check_sizes
+from ...ranges import check_numbers, check_sizes
 from ..base import InMemoryData, register_data
 from . import policies
 from .environment import WIDTH, Environment, draw_users
@@ -88,6 +88,7 @@ class SlateData(InMemoryData):
             raise ValueError(
                 f"items must be from 2 to {MAX_ITEMS}, and slots at most items and {MAX_SLOTS}, got {items} and {slots}"
             )
+        check_numbers(effects=effects)
         if not 0 <= effects < 100:
             raise ValueError(f"effects must be from 0 to 100, got {effects}")
         self._items, self._slots, self.number, self.effects = items, slots, environment, effects

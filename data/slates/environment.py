@@ -70,7 +70,7 @@ class Environment:
         )
 
     def reward(self, user: Tensor, slate: Tensor) -> Tensor:
-        """Expected purchases, ``...``; see ``interfaces.SlateSource.reward``."""
+        """Return the expected purchases, ``...``; see ``interfaces.SlateSource.reward``."""
         visit = self.visit(user)
         first, *others = slots_of(slate)
         total = visit.purchases(first)
@@ -80,7 +80,7 @@ class Environment:
         return total
 
     def feedback(self, user: Tensor, codes: Tensor) -> Tensor:
-        """Drawn purchases 0 or 1 of slates ``... k`` of users ``... d+c``, in the dtype of the users."""
+        """Draw purchases, 0 or 1, of slates ``... k`` of users ``... d+c``, in the dtype of the users."""
         visit = self.visit(user)
         shape = torch.broadcast_shapes(codes.shape[:-1], user.shape[:-1])
         bought_before, here = torch.rand(shape, device=user.device) < 0.5, torch.ones(shape, device=user.device).bool()
@@ -116,7 +116,7 @@ class Visit:
     stays: tuple[Tensor, Tensor]
 
     def chances(self, item: Tensor) -> tuple[Tensor, Tensor]:
-        """Probabilities of a purchase of those who are here, ``...``, for codes ``...`` or points ``... n``."""
+        """Return P(purchase) of those who are here, ``...``, for codes ``...`` or points ``... n``."""
         one, other = self.logits
         categories = self.environment.categories
         if not item.is_floating_point():
@@ -126,18 +126,18 @@ class Visit:
         return (item * (one + pressure).sigmoid()).sum(-1), (item * (other + pressure).sigmoid()).sum(-1)
 
     def leave(self, item: Tensor) -> tuple[Tensor, Tensor]:
-        """Probabilities of leaving after an item, ``...``; at most 1."""
+        """Return the probabilities of leaving after an item, ``...``; at most 1."""
         leave = LEAVE + REPEATED * (self._category(item) * self.previous).sum(-1)
         fits = (item * self.fits).sum(-1) if item.is_floating_point() else pick(self.fits, item)
         return leave, (leave + POINTLESS * fits).clamp(max=1.0)
 
     def purchases(self, item: Tensor) -> Tensor:
-        """Expected purchases in this slot, ``...``."""
+        """Return the expected purchases in this slot, ``...``."""
         (one, other), (here, also_here) = self.chances(item), self.stays
         return 0.5 * (here * one + also_here * other)
 
     def gains(self) -> Tensor:
-        """Expected purchases of every item in this slot, ``... n``."""
+        """Return the expected purchases of every item in this slot, ``... n``."""
         pressure = self.pressure @ self.environment.categories.T
         one, other = (
             (logits + pressure).sigmoid() * stay[..., None]

@@ -26,34 +26,34 @@ def is_enumerable(items: int, slots: int) -> bool:
 
 
 def all_slates(items: int, slots: int) -> Tensor:
-    """All slates without repeats in lexicographic order, int64 ``m k``."""
+    """Return all slates without repeats in lexicographic order, int64 ``m k``."""
     return torch.tensor(list(itertools.permutations(range(items), slots)))
 
 
 def rewards_of(environment: Environment, user: Tensor, slates: Tensor) -> Tensor:
-    """Reward of every slate ``m k`` for every user, ``b m``."""
+    """Return the reward of every slate ``m k`` for every user, ``b m``."""
     rows = max(1, NUMBERS // len(slates))
     return torch.cat([environment.reward(part[:, None], slates) for part in user.split(rows)])
 
 
 def one_for_everybody(rewards: Tensor) -> Tensor:
-    """Rewards ``b`` of the one slate with the best mean, from the rewards ``b m`` of all."""
+    """Return the rewards ``b`` of the one slate with the best mean, from the rewards ``b m`` of all."""
     return rewards[:, rewards.mean(0).argmax()]
 
 
 def independent(environment: Environment, user: Tensor, slots: int) -> Tensor:
-    """The k items with the most expected purchases in a first slot, best first, ``b k``."""
+    """Return the k items with the most expected purchases in a first slot, best first, ``b k``."""
     return environment.visit(user).gains().topk(slots, -1).indices
 
 
 def best_order(environment: Environment, user: Tensor, codes: Tensor) -> Tensor:
-    """Rewards ``b`` of the best order of each user's items ``b k``."""
+    """Return the rewards ``b`` of the best order of each user's items ``b k``."""
     orders = all_slates(codes.shape[-1], codes.shape[-1])
     return environment.reward(user[:, None], codes[:, orders]).amax(-1)
 
 
 def beam(environment: Environment, user: Tensor, slots: int, width: int = BEAM) -> Tensor:
-    """Slates ``b k`` by beam search on the expected purchases so far; a width of 1 is greedy, slot after slot."""
+    """Return slates ``b k`` by beam search on the purchases expected so far; width 1 is greedy, slot after slot."""
     rows = max(1, NUMBERS // (width * len(environment.items)))
     return torch.cat([_beam(environment, part, slots, width) for part in user.split(rows)])
 
@@ -92,7 +92,7 @@ def _take(values: Tensor, parents: Tensor) -> Tensor:
 
 
 def references(environment: Environment, user: Tensor, slots: int) -> dict[str, Tensor]:
-    """Rewards ``b`` of ``random``, ``greedy`` and ``best`` slates of every user.
+    """Return the rewards ``b`` of ``random``, ``greedy`` and ``best`` slates of every user.
 
     ``best`` is the optimum of all slates, where they are few. Else it is the better of greedy and a beam search, a
     lower bound on the optimum.
@@ -109,7 +109,7 @@ def references(environment: Environment, user: Tensor, slots: int) -> dict[str, 
 
 
 def controls(environment: Environment, user: Tensor, slots: int) -> dict[str, float]:
-    """Mean reward of every policy of this file; those that compare all slates only where these are enumerated."""
+    """Return the mean reward of every policy; of those that compare all slates only where these are enumerated."""
     found = {name: float(rewards.mean()) for name, rewards in references(environment, user, slots).items()}
     codes = independent(environment, user, slots)
     found["independent"] = float(environment.reward(user, codes).mean())

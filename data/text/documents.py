@@ -9,6 +9,8 @@ from itertools import groupby, islice, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...pretrained.untrusted import printable
+from ..left_out import some
 from ..split_names import split_of
 from .lines import MAX_BYTES, MAX_LINE_BYTES, clean_line, read_lines, regular_file
 
@@ -16,7 +18,6 @@ MEMORY = "text in memory"
 SUFFIX = ".txt"
 MAX_FILES = 1 << 16
 BETWEEN = " / "  # lines of a sequence, as verse is quoted in prose
-NAMED = 5  # files that a message names
 LABELS = ("tab", "files")  # where a line's label is: before it, or its file's name
 WANTED_LABELS = "labels is tab, for lines of label<TAB>text, or files, for a folder with a file or folder of each class"
 
@@ -91,7 +92,7 @@ def text_files(folder: Path, left_out: dict[str, str]) -> list[Path]:
         if file.suffix.lower() == SUFFIX and file.exists():
             texts.append(file)
         else:
-            name = _printable(str(file.relative_to(folder)))
+            name = printable(str(file.relative_to(folder)))
             others[name] = f"no {SUFFIX} file" if file.exists() else "a link to nothing"
     left_out |= others
     if not texts:
@@ -186,13 +187,3 @@ def given_lines(texts: Iterable[Any], labels: Any, source: str) -> Iterator[Line
             raise ValueError(f"{place} has half a character; decode it again from its bytes")
         if line := clean_line(text, place):
             yield Line(source, number, line, None if label is None else str(label))
-
-
-def _printable(name: str) -> str:
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
-
-
-def some(names: Sequence[str]) -> str:
-    """Name a few of several files, and count the others."""
-    rest = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + rest

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from functools import partial
 from io import BufferedIOBase
@@ -73,7 +72,7 @@ def read_ids(path: Path, left_out: dict[str, str]) -> Ids:
                     with open_array(archive, members[name]) as array:
                         arrays.append(_read(array, members[name].file_size, name))
             return Ids(str(path), *arrays)
-    except (*READ_ERRORS, zipfile.BadZipFile) as error:
+    except READ_ERRORS as error:
         raise ValueError(f"{path} is no array of ids ({error}); give whole numbers 'n t'") from None
 
 

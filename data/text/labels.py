@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .documents import some
+from ..class_order import ordered
+from ..left_out import some
 from .tokenization import Sentences
 
 MAX_CLASSES = 1000
@@ -25,8 +26,7 @@ def classes_of(sentences: Sentences) -> list[str]:
             f"{sentences.source} has {len(found):,} different labels, more than {MAX_CLASSES:,}; does each line begin "
             "with its label?"
         )
-    numbers = all(label.isascii() and label.isdigit() for label in found)
-    return sorted(found, key=lambda label: (int(label), label) if numbers else (0, label))
+    return ordered(found)
 
 
 def encode_labels(sentences: Sentences, classes: Sequence[str]) -> Tensor | None:

@@ -5,16 +5,14 @@ Text is read in the normal form NFC. ``<unk>`` in it is the unknown token, but o
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
-
 from ...vocabulary import NORMAL_FORM
+from ..left_out import summary, tell
 from ..storage import Folders
-from .documents import LABELS, MEMORY, WANTED_LABELS, file_lines, folder_lines, given_lines, some, text_files
+from .documents import LABELS, MEMORY, WANTED_LABELS, file_lines, folder_lines, given_lines, text_files
 from .hugging_face import MARKS, dataset_sentences, read_dataset
 from .ids import SUFFIXES, ids_splits, read_ids
 from .lines import regular_file
@@ -23,7 +21,6 @@ from .splits import TextSplits, text_set
 from .text_file import FILE_OPTIONS, JOINED, text_splits
 from .tokenization import Sentences
 
-SHOWN = 20  # files that are named on the terminal
 OPTIONS = ("path", "test_path", "labels", "labels_path", "column", *FILE_OPTIONS, JOINED)
 PLACES = ("path", "test_path", "labels_path")
 OF_LINES = ("labels", "labels_path", "column", "min_count", "max_vocabulary", "longest_line", JOINED)
@@ -92,7 +89,8 @@ def text(
     left_out: dict[str, str] = {}
     if kind == "an array of ids":
         arrays = [read_ids(_user_path(name), left_out) for name in (path, test_path) if name]
-        facts = _tell(left_out, "arrays")
+        tell(path, left_out)
+        facts = {"left out": summary(left_out, "arrays")} if left_out else {}
         return ids_splits(arrays[0], arrays[1] if test_path else None, Rules(**{"level": "word", **options}), facts)
     rules = Rules(**options, normal_form=NORMAL_FORM)
     if kind == "a saved data set":
@@ -108,7 +106,9 @@ def text(
         )
     train = _sentences(place, labels, labels_path, rules, left_out)
     test = _sentences(_user_path(test_path), labels, None, rules, left_out) if test_path else None
-    return text_splits(train, test, rules.vocabulary_of, facts=_tell(left_out, "files"))
+    tell(path, left_out)
+    facts = {"left out": summary(left_out)} if left_out else {}
+    return text_splits(train, test, rules.vocabulary_of, facts=facts)
 
 
 def _user_path(path: str) -> Path:
@@ -124,15 +124,6 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:  # a name that is too long: the reader of files says so
         return False
-
-
-def _tell(left_out: Mapping[str, str], kind: str) -> dict[str, str]:
-    """Name the files, or arrays, that are not read on the terminal, each in a line, up to a bound; and as metadata."""
-    lines = [f"{name} ({why})" for name, why in left_out.items()]
-    more = [f"{len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
-    for line in [*lines[:SHOWN], *more]:
-        rank_zero_only(print)(f"left out: {line}", file=sys.stderr)
-    return {"left out": f"{len(lines):,} {kind}: {some(lines)}"} if lines else {}
 
 
 def _sentences(

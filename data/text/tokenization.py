@@ -57,7 +57,7 @@ class Sentences:
         return Path(self.source).name
 
     def place(self, row: int) -> str:
-        """File and line numbers of a sentence."""
+        """Return the file and line numbers of a sentence."""
         return self.line(row).place
 
     def line(self, row: int) -> Line:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...interfaces import Batch, Cells
-from ...ranges import check_sizes, check_temperature, check_weights
+from ...ranges import check_most, check_sizes, check_temperature, check_weights
 from ...registry import Spec
 from ...vocabulary import Vocabulary
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, register_model
@@ -89,8 +89,7 @@ class AttentionSeq2Seq(ZooModel):
     ) -> None:
         super().__init__()
         check_sizes(width=width)
-        if width > MAX_WIDTH:
-            raise ValueError(f"width must be at most {MAX_WIDTH}, got {width}")
+        check_most(MAX_WIDTH, width=width)
         self.save_hyperparameters()
         self.use_optimizer(optimizer)
         check_weights(entropy=entropy)
@@ -116,7 +115,7 @@ class AttentionSeq2Seq(ZooModel):
         self.register_buffer("examples", sides.empty_sources(EXAMPLES))
 
     def config(self) -> dict[str, Any]:
-        """Plain arguments that rebuild the model, with the vocabularies and lengths of its data."""
+        """Return plain arguments that rebuild the model, with the vocabularies and lengths of its data."""
         return {**super().config(), **(self.sides.config() if self.sides else {})}
 
     def configure_model(self) -> None:
@@ -150,7 +149,7 @@ class AttentionSeq2Seq(ZooModel):
             self.examples.copy_(found[torch.arange(EXAMPLES) % len(found)])
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
-        """``loss``: minus the objective and the reward of entropy, in nats per target token."""
+        """Return ``loss``: minus the objective and the reward of entropy, in nats per target token."""
         batch = self._trimmed(batch)
         scores, values, log_prob, steps = self.network(batch)
         objective = self.network.attention.objective(scores, values, log_prob, steps)

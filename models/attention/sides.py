@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ...interfaces import Cells
 from ...ranges import check_sizes
-from ...vocabulary import Vocabulary
+from ...registry import from_options
+from ...vocabulary import Vocabulary, read_vocabulary
 
 MAX_VOCABULARY, MAX_WIDTH = 200_000, 10_000
 
@@ -49,14 +50,13 @@ class Sides:
         target: Vocabulary | Mapping[str, Any],
         max_lengths: Sequence[int],
     ) -> Sides:
-        """Read vocabularies and cells, or their configurations."""
+        """Read vocabularies and cells, or their configurations; ValueError for other keys or numbers."""
         if isinstance(source, Mapping):
-            source = Cells(**source) if "rows" in source else Vocabulary(**source)
-        target = Vocabulary(**target) if isinstance(target, Mapping) else target
+            source = from_options(Cells, source) if "rows" in source else read_vocabulary(source)
         check_sizes(max_lengths=list(max_lengths))
         if len(max_lengths) != 2:
             raise ValueError(f"max_lengths must be two numbers, of sources and targets, got {list(max_lengths)}")
-        return cls(source, target, (max_lengths[0], max_lengths[1]))
+        return cls(source, read_vocabulary(target), (max_lengths[0], max_lengths[1]))
 
     def empty_sources(self, n: int) -> Tensor:
         """Return n sources without a token or ink, ``b s`` or ``b s h w``."""
@@ -65,7 +65,7 @@ class Sides:
         return torch.zeros(n, self.max_lengths[0], dtype=torch.int64)
 
     def config(self) -> dict[str, Any]:
-        """Plain arguments of ``read``, by the names that a model has for them."""
+        """Return plain arguments of ``read``, by the names that a model has for them."""
         return {
             "source_vocabulary": self.source.config(),
             "target_vocabulary": self.target.config(),

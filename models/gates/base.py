@@ -52,4 +52,11 @@ class Gates(nn.Module):
         raise NotImplementedError
 
 
+def check_open(k: int, channels: int) -> None:
+    """Check that k of the channels can be open, else ValueError."""
+    check_sizes(k=k)
+    if k > channels:
+        raise ValueError(f"k must be at most the number of channels, got k={k} of {channels}")
+
+
 GATES: Registry[type[Gates]] = Registry("gates", context=("channels",), base=Gates)

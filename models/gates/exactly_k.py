@@ -7,11 +7,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from ...ranges import check_sizes
 from ...registry import Spec
 from ..relaxed import SCHEDULES, SUBSET_ESTIMATORS, RelaxedSubset
 from ..relaxed.surrogate import Cost
-from .base import GATES, Gates
+from .base import GATES, Gates, check_open
 
 
 @GATES.register("exactly_k")
@@ -32,9 +31,7 @@ class ExactlyKGates(Gates):
 
     def __init__(self, channels: int, k: int = 4, estimator: Spec = "simple", temperature: float | Spec = 1.0) -> None:
         super().__init__(channels)
-        check_sizes(k=k)
-        if k > channels:
-            raise ValueError(f"k must be at most the number of channels, got k={k} of {channels}")
+        check_open(k, channels)
         self.k = k
         self.layer = RelaxedSubset(k, estimator, temperature)
 

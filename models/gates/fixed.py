@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ...ranges import is_whole
 from ..relaxed.surrogate import Cost
 from .base import GATES, Gates
 
@@ -29,7 +30,7 @@ class FixedGates(Gates):
     def __init__(self, channels: int, open: Sequence[int] | None = None) -> None:
         super().__init__(channels)
         numbers = list(range(channels) if open is None else open)
-        whole = all(type(number) is int and 0 <= number < channels for number in numbers)
+        whole = all(is_whole(number) and 0 <= number < channels for number in numbers)
         if not numbers or not whole or len(set(numbers)) != len(numbers):
             raise ValueError(f"open must be different channels from 0 to {channels - 1}, got {numbers}")
         self.register_buffer("gates", torch.zeros(channels).index_fill(0, torch.tensor(numbers), 1.0), persistent=False)

@@ -20,13 +20,13 @@ from ...interfaces import Batch
 from ...ranges import check_sizes
 from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, Part, register_model
-from ..inputs import check_image_shape, check_images, check_labels
+from ..inputs import check_image_shape, check_images
 from ..networks.image_classifier import ImageClassifier
 from ..relaxed.surrogate import upcast
 from .base import GATES
 from .costs import GATE_COSTS
 from .dct import block_dct
-from .objective import gated_metrics, labels_of
+from .objective import gated_metrics
 from .pruning import flops, gated_inputs, kept_outputs
 from .selectors import SELECTORS
 
@@ -154,7 +154,7 @@ class FrequencyGate(ImageClassifier):
         Raises:
             ValueError: data without labels, or with labels outside [0, classes).
         """
-        label, channels = labels_of(batch, self.classes), self.channels(batch["image"])
+        label, channels = self.labels(batch), self.channels(batch["image"])
         logits = self.selector(channels)  # b n, or 1 n
         return gated_metrics(self.gates, self.cost, logits, lambda gates: self.classify(channels, gates), label)
 
@@ -170,9 +170,9 @@ class FrequencyGate(ImageClassifier):
         rows = torch.tensor(float(self._rows), device=self.device)
         self.openness.copy_(total / self.trainer.strategy.reduce(rows, reduce_op="sum"))
 
-    def _evaluate(self, batch: Batch, stage: str) -> None:
-        """Log loss, accuracy and openness with the gates of evaluation; of planted channels the share that is found."""
-        label, channels = check_labels(batch["label"], self.classes), self.channels(batch["image"])
+    def evaluate(self, batch: Batch, stage: str) -> dict[str, Tensor]:
+        """Return loss, accuracy and openness with the gates of evaluation, and the share of planted channels found."""
+        label, channels = self.labels(batch), self.channels(batch["image"])
         gates = self.gates.mode(self.selector(channels)).expand(len(label), -1)
         scores, opened = upcast(self.classify(channels, gates)), gates != 0
         metrics = {
@@ -188,8 +188,7 @@ class FrequencyGate(ImageClassifier):
         if "planted" in batch:
             planted = batch["planted"]
             metrics |= {"found": opened[planted].float().mean(), "false": opened[~planted].float().mean()}
-        named = {f"{stage}/{name}": value for name, value in metrics.items()}
-        self.log_dict(named, on_epoch=True, batch_size=len(label), sync_dist=True)
+        return metrics
 
     def frozen_gates(self) -> Tensor:
         """Return gates that do not depend on the input, ``n``: as many of the most open as are open on average."""

@@ -9,18 +9,9 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from ...interfaces import Batch
-from ..inputs import check_labels
-from ..relaxed.surrogate import upcast
+from ..networks.image_classifier import nll
 from .base import Gates
 from .costs import GateCost, NoCost
-
-
-def labels_of(batch: Batch, classes: int) -> Tensor:
-    """Return the labels of a batch, ``b``; ValueError without any, or with some outside [0, classes)."""
-    if "label" not in batch:
-        raise ValueError("a classifier learns labels, and the data has none: a batch must have 'label'")
-    return check_labels(batch["label"], classes)
 
 
 def gated_metrics(
@@ -39,12 +30,11 @@ def gated_metrics(
     """
 
     def cross_entropy(drawn: Tensor) -> Tensor:
-        scores = upcast(classify(drawn))  # ... b y
-        nll = -scores.log_softmax(-1).gather(-1, label.expand(scores.shape[:-1])[..., None]).squeeze(-1)
-        return nll if drawn.shape[-2] == len(label) else nll.mean(-1, keepdim=True)
+        values = nll(classify(drawn), label)  # ... b
+        return values if drawn.shape[-2] == len(label) else values.mean(-1, keepdim=True)
 
-    nll = gates.expectation(logits, cross_entropy).mean()
-    metrics = {"loss": nll + expected_cost(gates, cost, logits), "nll": nll}
+    value = gates.expectation(logits, cross_entropy).mean()
+    metrics = {"loss": value + expected_cost(gates, cost, logits), "nll": value}
     return metrics if isinstance(cost, NoCost) else {**metrics, "open": gates.open_probability(logits).mean()}
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...ranges import check_sizes
 from ..relaxed import RelaxedSubset
 from ..relaxed.surrogate import Cost
-from .base import GATES, Gates
+from .base import GATES, Gates, check_open
 
 
 @GATES.register("random_k")
@@ -27,9 +26,7 @@ class RandomKGates(Gates):
 
     def __init__(self, channels: int, k: int = 4) -> None:
         super().__init__(channels)
-        check_sizes(k=k)
-        if k > channels:
-            raise ValueError(f"k must be at most the number of channels, got k={k} of {channels}")
+        check_open(k, channels)
         self.layer = RelaxedSubset(k)
 
     def expectation(self, logits: Tensor, cost: Cost) -> Tensor:

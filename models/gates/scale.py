@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...ranges import check_sizes
 from ..relaxed.surrogate import Cost
-from .base import GATES, Gates
+from .base import GATES, Gates, check_open
 
 
 @GATES.register("scale")
@@ -27,9 +26,7 @@ class ScaleGates(Gates):
     def __init__(self, channels: int, k: int | None = None) -> None:
         super().__init__(channels)
         self.k = channels if k is None else k
-        check_sizes(k=self.k)
-        if self.k > channels:
-            raise ValueError(f"k must be at most the number of channels, got k={k} of {channels}")
+        check_open(self.k, channels)
 
     def expectation(self, logits: Tensor, cost: Cost) -> Tensor:
         """Return the cost of the scales, ``b n -> b``."""

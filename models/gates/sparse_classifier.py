@@ -25,7 +25,7 @@ from ..relaxed.surrogate import upcast
 from .base import GATES
 from .costs import GATE_COSTS
 from .networks import GATED_NETWORKS, GatedNetwork
-from .objective import expected_cost, gated_metrics, labels_of
+from .objective import expected_cost, gated_metrics
 from .pruning import flops
 from .selectors import StaticSelector
 
@@ -161,22 +161,20 @@ class SparseClassifier(ImageClassifier):
         Raises:
             ValueError: data without labels, or with labels outside [0, classes).
         """
-        label, x = labels_of(batch, self.classes), batch["image"]
+        label, x = self.labels(batch), batch["image"]
         check_images(x, self.image_shape)
         return gated_metrics(self.gates, self.cost, self.selector(x), lambda gates: self.network(x, gates), label)
 
-    def _evaluate(self, batch: Batch, stage: str) -> None:
-        """Log loss, its cross-entropy ``nll``, accuracy and the share of open gates, with those of evaluation."""
-        label, scores = labels_of(batch, self.classes), upcast(self.logits(batch["image"]))
+    def evaluate(self, batch: Batch, stage: str) -> dict[str, Tensor]:
+        """Return loss, its cross-entropy ``nll``, accuracy and the share of open gates, with those of evaluation."""
+        label, scores = self.labels(batch), upcast(self.logits(batch["image"]))
         nll = F.cross_entropy(scores, label)
-        metrics = {
+        return {
             "loss": nll + expected_cost(self.gates, self.cost, self.selector(label[:1])),
             "nll": nll,
             "accuracy": (scores.argmax(-1) == label).float().mean(),
             "open": (self.open_units() != 0).float().mean(),
         }
-        named = {f"{stage}/{name}": value for name, value in metrics.items()}
-        self.log_dict(named, on_epoch=True, batch_size=len(label), sync_dist=True)
 
     # -- removal ------------------------------------------------------------------------------------------------------
 

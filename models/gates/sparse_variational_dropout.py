@@ -21,7 +21,6 @@ from ..base import ModelCard, OptimizerConfig, register_model
 from ..inputs import check_image_shape, check_images
 from ..networks.image_classifier import ImageClassifier
 from ..relaxed.surrogate import upcast
-from .objective import labels_of
 from .pruning import flops, without_closed
 from .variational_linear import VariationalLinear, useful_inputs
 
@@ -102,25 +101,23 @@ class SparseVariationalDropout(ImageClassifier):
         Raises:
             ValueError: data without labels, or with labels outside [0, classes).
         """
-        label, scores, kl = labels_of(batch, self.classes), upcast(self.logits(batch["image"])), self.kl()
+        label, scores, kl = self.labels(batch), upcast(self.logits(batch["image"])), self.kl()
         nll = F.cross_entropy(scores, label)
         weight = min(1.0, self.global_step / self.warmup) if self.warmup else 1.0
         accuracy = (scores.argmax(-1) == label).float().mean()
         return {"loss": nll + weight * kl, "nll": nll, "kl": kl, "accuracy": accuracy}
 
-    def _evaluate(self, batch: Batch, stage: str) -> None:
-        """Log loss (with the full KL), its parts, accuracy and the share of weights that are left."""
-        label, scores, kl = labels_of(batch, self.classes), upcast(self.logits(batch["image"])), self.kl()
+    def evaluate(self, batch: Batch, stage: str) -> dict[str, Tensor]:
+        """Return loss (with the full KL), its parts, accuracy and the share of weights that are left."""
+        label, scores, kl = self.labels(batch), upcast(self.logits(batch["image"])), self.kl()
         nll, kept = F.cross_entropy(scores, label), torch.cat([layer.kept().flatten() for layer in self.rows])
-        metrics = {
+        return {
             "loss": nll + kl,
             "nll": nll,
             "kl": kl,
             "accuracy": (scores.argmax(-1) == label).float().mean(),
             "open": kept.float().mean(),
         }
-        named = {f"{stage}/{name}": value for name, value in metrics.items()}
-        self.log_dict(named, on_epoch=True, batch_size=len(label), sync_dist=True)
 
     # -- removal ------------------------------------------------------------------------------------------------------
 

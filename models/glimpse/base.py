@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ...interfaces import Batch
-from ...ranges import check_sizes
-from ..inputs import check_image_shape, check_images, check_labels
+from ...ranges import check_most, check_sizes
+from ..inputs import check_image_shape, check_images
 from ..networks.image_classifier import ImageClassifier
 
 EXAMPLES = 16  # training images that a model keeps, for ``sample``
@@ -31,8 +31,7 @@ class PartialViewClassifier(ImageClassifier):
     def take_shape(self, image_shape: Sequence[int] | None) -> None:
         """Build for a shape ``c h w``; without one, leave that to ``configure_model``."""
         check_sizes(classes=self.classes)
-        if self.classes > MAX_CLASSES:
-            raise ValueError(f"classes must be at most {MAX_CLASSES}, got {self.classes}")
+        check_most(MAX_CLASSES, classes=self.classes)
         self.size = None if image_shape is None else check_image_shape(image_shape)
         if self.size is None:
             return
@@ -55,7 +54,7 @@ class PartialViewClassifier(ImageClassifier):
         raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
-        """Plain arguments that rebuild the model, with the shape of its data."""
+        """Return plain arguments that rebuild the model, with the shape of its data."""
         return {**super().config(), "image_shape": None if self.size is None else list(self.size)}
 
     def configure_model(self) -> None:
@@ -87,7 +86,7 @@ class PartialViewClassifier(ImageClassifier):
         if not isinstance(batch, dict) or not {"image", "label"} <= batch.keys():
             return  # the first training batch is refused with a reason
         for kept, found in ((self.examples, batch["image"]), (self.example_labels, batch["label"])):
-            kept.copy_(found.repeat(-(-EXAMPLES // len(found)), *[1] * (found.ndim - 1))[:EXAMPLES])
+            kept.copy_(found[torch.arange(EXAMPLES) % len(found)])
 
     def checked_images(self, x: Tensor) -> Tensor:
         """Return images of the model's shape, else ValueError."""
@@ -96,9 +95,7 @@ class PartialViewClassifier(ImageClassifier):
 
     def checked(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return images ``b c h w`` and labels ``b`` of a batch; ValueError for others, or for none."""
-        if "label" not in batch:
-            raise ValueError("a classifier learns labels, and the data has none: a batch must have 'label'")
-        return self.checked_images(batch["image"]), check_labels(batch["label"], self.classes)
+        return self.checked_images(batch["image"]), self.labels(batch)
 
     def logits(self, x: Tensor) -> Tensor:
         """Return unnormalised log-probabilities of the classes, ``b c h w -> b y``; deterministic in eval mode."""

@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...interfaces import Batch
-from ...ranges import check_sizes, check_weights
+from ...ranges import check_most, check_sizes, check_weights
 from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, register_model
+from ..networks.image_classifier import nll
 from ..relaxed import ESTIMATORS, SCHEDULES, RelaxedCategorical
 from ..relaxed.densities import categorical_kl
 from ..relaxed.entropy_weight import decayed_entropy_weight
@@ -26,7 +27,7 @@ from ..run_length import run_length
 from .base import MAX_HIDDEN, MAX_SIDE, PartialViewClassifier
 from .network import GlimpseNetwork
 from .places import PLACES
-from .rollouts import draw_path, expected_nll, nll, soft_logits
+from .rollouts import draw_path, expected_nll, soft_logits
 from .views import path_view, seen_view
 
 MAX_GRID, MAX_SCALES, MAX_GLIMPSES = 64, 6, 100
@@ -105,11 +106,11 @@ class GlimpseClassifier(PartialViewClassifier):
         check_sizes(grid=grid, window=window, scales=scales, hidden=hidden)
         check_sizes(0, glimpses=glimpses)
         check_weights(entropy=entropy)
-        limits = {"glimpses": MAX_GLIMPSES, "grid": MAX_GRID, "window": MAX_SIDE, "scales": MAX_SCALES}
-        given = {"glimpses": glimpses, "grid": grid, "window": window, "scales": scales, "hidden": hidden}
-        for name, limit in {**limits, "hidden": MAX_HIDDEN}.items():
-            if given[name] > limit:
-                raise ValueError(f"{name} must be at most {limit}, got {given[name]}")
+        check_most(MAX_GLIMPSES, glimpses=glimpses)
+        check_most(MAX_GRID, grid=grid)
+        check_most(MAX_SIDE, window=window)
+        check_most(MAX_SCALES, scales=scales)
+        check_most(MAX_HIDDEN, hidden=hidden)
         self.save_hyperparameters()
         self.use_optimizer(optimizer)
         PLACES.read(places)
@@ -130,7 +131,7 @@ class GlimpseClassifier(PartialViewClassifier):
                 used.requires_grad_()
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
-        """``loss``, which the model descends, and ``nll``, the mean of -log p(y) in nats over the drawn paths.
+        """Return ``loss``, which the model descends, and ``nll``, the mean of -log p(y) in nats over the drawn paths.
 
         Of estimators that nest, ``nll`` has the rewarded entropy in it.
         """
@@ -165,7 +166,8 @@ class GlimpseClassifier(PartialViewClassifier):
         value = expected_nll(self.network, self.layer, x, label, t, centre, weight).mean()
         return value, value
 
-    def _evaluate(self, batch: Batch, stage: str) -> None:
+    def evaluate(self, batch: Batch, stage: str) -> dict[str, Tensor]:
+        """Return loss, error and accuracy after the most probable path, and the share of a digit's ink that is seen."""
         x, label = self.checked(batch)
         codes, logits = self.follow(x, batch.get("centre"))
         error = (logits.argmax(-1) != label).float().mean()
@@ -174,8 +176,7 @@ class GlimpseClassifier(PartialViewClassifier):
             ink = batch["digit"][:, 0]
             seen = self.network.masks[codes].any(1)  # b h w
             metrics["seen"] = ((ink * seen).sum((1, 2)) / ink.sum((1, 2)).clamp(min=1e-6)).mean()
-        named = {f"{stage}/{name}": value for name, value in metrics.items()}
-        self.log_dict(named, on_epoch=True, batch_size=len(x), sync_dist=True)
+        return metrics
 
     # -- glimpses -----------------------------------------------------------------------------------------------------
 

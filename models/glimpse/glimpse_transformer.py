@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...interfaces import Batch
-from ...ranges import check_sizes
+from ...ranges import check_most, check_sizes
 from ...registry import Spec
 from ..base import ModelCard, OptimizerConfig, Part, ZooModel, check_draws, register_model
 from ..networks.strided import dense, strided_convolutions
@@ -82,10 +82,10 @@ class GlimpseTransformer(PartialViewClassifier):
     ) -> None:
         super().__init__()
         check_sizes(widths=widths, hidden=hidden)
+        check_most(MAX_HIDDEN, widths=widths, hidden=hidden)
         if window is not None:
             check_sizes(window=window)
-        if (window or 1) > MAX_SIDE or max([hidden, *widths]) > MAX_HIDDEN:
-            raise ValueError(f"window must be at most {MAX_SIDE}, and widths and hidden at most {MAX_HIDDEN}")
+            check_most(MAX_SIDE, window=window)
         self.save_hyperparameters()
         self.use_optimizer(optimizer)
         self.classes = classes
@@ -116,7 +116,7 @@ class GlimpseTransformer(PartialViewClassifier):
         return self.network(self.warped(x))
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
-        """``loss``, the mean of -log p(y) in nats, and the share of wrong classes as ``error``, and ``accuracy``."""
+        """Return ``loss``, the mean of -log p(y) in nats, the share of wrong classes as ``error``, and ``accuracy``."""
         x, label = self.checked(batch)
         logits = upcast(self.class_logits(x, batch))
         error = (logits.argmax(-1) != label).float().mean()

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...ranges import check_sizes
+from ...ranges import check_most, check_sizes
 from ...registry import Registry
 from ..networks.strided import Shape, dense, strided_convolutions
 from ..relaxed import select
@@ -50,8 +50,8 @@ class Localizer(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(widths=widths, hidden=hidden, coarse=coarse)
-        if coarse > MAX_SIDE or max([hidden, *widths]) > MAX_HIDDEN:
-            raise ValueError(f"coarse must be at most {MAX_SIDE}, and widths and hidden at most {MAX_HIDDEN}")
+        check_most(MAX_HIDDEN, widths=widths, hidden=hidden)
+        check_most(MAX_SIDE, coarse=coarse)
         self.coarse = coarse
         channels, height, width = image_shape
         self.features, shape = strided_convolutions((channels, -(-height // coarse), -(-width // coarse)), widths)

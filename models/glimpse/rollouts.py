@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from ..networks.image_classifier import nll
 from ..relaxed import RelaxedCategorical
 from ..relaxed.densities import categorical_kl, log_prob
 from ..relaxed.sampling import tempered_softmax
-from ..relaxed.surrogate import upcast
 from .network import GlimpseNetwork
 from .places import Choose
 
@@ -122,9 +121,3 @@ def soft_logits(
         chosen.append(network.choice(state, scene, step, centre))
         state = network.look(state, scene, tempered_softmax(chosen[-1], 1.0))
     return network.head(state), torch.stack(chosen, 1)
-
-
-def nll(logits: Tensor, label: Tensor) -> Tensor:
-    """Compute -log p(y) in nats, ``... b y`` and ``b -> ... b``."""
-    index = label.expand(logits.shape[:-1])[..., None]
-    return -F.log_softmax(upcast(logits), -1).gather(-1, index).squeeze(-1)

@@ -48,19 +48,19 @@ class LSTMStack(nn.ModuleList):
         self.widths, self.dropout = widths, dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features of every position, ``b t d -> b t h``."""
+        """Return the features of every position, ``b t d -> b t h``."""
         *input_masks, output_mask = self._masks(len(x))
         for layer, mask in zip(self, input_masks, strict=True):
             x, _ = layer(_masked(x, mask))
         return _masked(x, output_mask)
 
     def initial_state(self, b: int) -> LSTMState:
-        """Zeros, and dropout masks for all steps to come."""
+        """Return zeros, and dropout masks for all steps to come."""
         zero = next(self.parameters()).new_zeros(b, self.widths[-1])
         return [(zero, zero) for _ in self], self._masks(b)
 
     def step(self, x: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
-        """Features of the next position, ``b d -> b h``, and the state after it."""
+        """Return the features of the next position, ``b d -> b h``, and the state after it."""
         before, masks = state
         *input_masks, output_mask = masks
         after = []

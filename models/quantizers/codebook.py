@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ...ranges import check_numbers, check_sizes
 from ..relaxed.distributed import draw_inputs
 from ..relaxed.shapes import Float, Int
+from ..relaxed.surrogate import upcast
 from .distances import nearest
 from .kmeans import cluster_counts, cluster_sums, kmeans
 
@@ -85,7 +86,7 @@ class Codebook(nn.Module):
 
     def forward(self) -> Tensor:
         """Return the vectors ``k d``, in float32 at least."""
-        weight = self.weight.to(torch.promote_types(self.weight.dtype, torch.float32))
+        weight = upcast(self.weight)
         return F.normalize(weight, dim=-1) if self.unit_length else weight
 
     @torch.no_grad()

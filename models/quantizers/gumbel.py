@@ -20,6 +20,7 @@ from ...ranges import check_weights
 from ...registry import Spec
 from ..relaxed import ESTIMATORS, SCHEDULES, RelaxedCategorical
 from ..relaxed.distributed import total
+from ..relaxed.surrogate import upcast
 from .codebook import Codebook
 from .kmeans import cluster_variance
 from .quantizer import QUANTIZERS, Cost, Quantized, Quantizer, without_autocast
@@ -104,7 +105,7 @@ class GumbelQuantizer(Quantizer):
     def mix(self, weights: Tensor) -> Tensor:
         """Compute the vectors of one-hot or relaxed ``weights`` over the codes, ``... q k -> ... d``."""
         with without_autocast(weights):
-            weights = weights.to(torch.promote_types(weights.dtype, torch.float32))
+            weights = upcast(weights)
             return self._join([w @ table() for w, table in zip(weights.unbind(-2), self._tables(), strict=True)])
 
     def _posterior(self, z: Tensor, learn: bool = False) -> tuple[Tensor, Tensor]:
@@ -144,7 +145,7 @@ class GumbelQuantizer(Quantizer):
     # -- the interface -------------------------------------------------------------------------------------------------
 
     def learns(self) -> bool:
-        """Whether a training batch moves statistics; those of a linear head do not exist."""
+        """True if a training batch moves statistics; those of a linear head do not exist."""
         return self.head is None and super().learns()
 
     def quantize(self, z: Tensor) -> Quantized:

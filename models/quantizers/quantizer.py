@@ -18,6 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from ...ranges import check_sizes
 from ...registry import Registry
 from ..relaxed.checks import check_code_range, readable, refuse_recomputation
+from ..relaxed.surrogate import upcast
 from .codebook import Codebook
 from .gradients import Gradient, straight_through
 
@@ -144,11 +145,11 @@ class Quantizer(nn.Module):
         return self.encode(z)
 
     def rate(self) -> float:
-        """Nats per position of a uniform code."""
+        """Return the nats per position of a uniform code."""
         return self.codebooks * math.log(self.codebook_size)
 
     def learns(self) -> bool:
-        """Whether a training batch moves the statistics of a codebook."""
+        """True if a training batch moves the statistics of a codebook."""
         return any(isinstance(module, Codebook) and not module.frozen for module in self.modules())
 
     def admitted(self, z: Tensor) -> Tensor:
@@ -173,7 +174,7 @@ class Quantizer(nn.Module):
         if not z.ndim or z.shape[-1] != self.dim:
             width = z.shape[-1] if z.ndim else 0
             raise ValueError(f"this quantizer takes vectors of width {self.dim}, got {width}; set dim to that")
-        z = z.to(torch.promote_types(z.dtype, torch.float32))
+        z = upcast(z)
         own = torch.promote_types(self._dtype(z.dtype), torch.float32)
         if z.dtype != own:
             raise ValueError(f"this quantizer takes vectors of {own}, got {z.dtype}; use z.to({own})")

@@ -13,6 +13,7 @@ from torch import Tensor
 from .checks import check_codes, check_finite, check_logits
 from .shapes import Float, Int
 from .softmax import log_softmax
+from .surrogate import upcast
 from .temperature import align_temperature
 
 
@@ -97,7 +98,7 @@ def concrete_log_prob(
         ValueError: temperature <= 0.
     """
     temperature = torch.as_tensor(align_temperature(temperature, logits), device=logits.device)
-    log_y, log_p = log_y.to(torch.promote_types(log_y.dtype, torch.float32)), log_softmax(check_logits(logits))
+    log_y, log_p = upcast(log_y), log_softmax(check_logits(logits))
     masked = log_p.isneginf()
     x = log_p - temperature * log_y.masked_fill(masked, 0.0)  # ... k
     k = (~masked).sum(-1, keepdim=True).to(x.dtype)

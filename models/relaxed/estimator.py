@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from ...ranges import is_whole
 from ...registry import Registry
 from .densities import categorical_kl
 from .noise import NoiseFn
@@ -44,7 +45,7 @@ class Estimator(nn.Module):
 
     def __init__(self, samples: int = 1, event_shape: Sequence[int] | None = None) -> None:
         super().__init__()
-        if type(samples) is not int or samples < self.minimum_samples:
+        if not is_whole(samples) or samples < self.minimum_samples:
             raise ValueError(f"this estimator needs a whole number samples >= {self.minimum_samples}, got {samples!r}")
         self.samples = samples
 

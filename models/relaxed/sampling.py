@@ -27,6 +27,7 @@ from .checks import check_codes, check_finite, check_logits, readable
 from .noise import NoiseFn, draw_noise, exponential_noise, gumbel_noise, is_drawn
 from .shapes import Bool, Float, Int
 from .softmax import drawn_softmax, perturbed_softmax
+from .surrogate import upcast
 from .temperature import align_temperature, learns
 
 _BLOCK = 32
@@ -52,7 +53,7 @@ def gumbel_max(
     """
     logits = mask_logits(logits.detach(), mask)
     noise = gumbel_noise(logits, generator=generator) if noise is None else noise
-    scores = _compute(logits) + noise
+    scores = upcast(logits) + noise
     codes = argmax(scores)
     check_finite(scores.gather(-1, codes[..., None]), logits)
     return codes
@@ -134,7 +135,7 @@ def gumbel_softmax(
         noise = partial(draw_noise, generator=generator)
     soft = None
     if is_drawn(noise) and not learns(temperature):
-        soft = drawn_softmax(_compute(logits), temperature, noise.keywords.get("generator"))
+        soft = drawn_softmax(upcast(logits), temperature, noise.keywords.get("generator"))
     if soft is None:
         soft = _softmax(logits, temperature, noise if isinstance(noise, Tensor) else noise(logits))
     check_finite(soft[..., 0], logits)
@@ -205,10 +206,6 @@ def mask_logits(logits: Float[Tensor, "*b k"], mask: Bool[Tensor, "*m"] | None) 
         ) from error
 
 
-def _compute(logits: Tensor) -> Tensor:
-    return logits if logits.dtype == torch.float64 else logits.float()
-
-
 def _invert(weights: Tensor, generator: torch.Generator | None) -> Tensor:
     """Draw a class in proportion to ``weights``, ``... k -> ... 1``; never one of weight 0 by rounding."""
     weights = weights.double()
@@ -221,7 +218,7 @@ def _invert(weights: Tensor, generator: torch.Generator | None) -> Tensor:
 
 def _softmax(logits: Tensor, temperature: float | Tensor, noise: Tensor | None = None) -> Tensor:
     """Compute softmax((logits + noise) / temperature), ``... k``, float32 or float64."""
-    logits = _compute(logits)
+    logits = upcast(logits)
     if not learns(temperature):
         noise = None if noise is None else noise.to(logits.dtype)
         if (soft := perturbed_softmax(logits, temperature, noise)) is not None:

@@ -18,6 +18,7 @@ from torch.autograd import forward_ad
 
 from .checks import eager, refuse_recomputation
 from .noise import NoiseBlocks
+from .surrogate import upcast
 
 _BLOCK = 2**16  # numbers in a block
 # With fewer classes than a vector register holds, PyTorch's softmax is not vectorised.
@@ -88,7 +89,7 @@ def _rows(logits: Tensor) -> int:
 
 def log_softmax(logits: Tensor) -> Tensor:
     """Compute log-probabilities in float32 at least, ``... k``; NaN for a row without an allowed class."""
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    logits = upcast(logits)
     if logits.device.type != "cpu" or logits.shape[-1] >= _FEW:
         return logits.log_softmax(-1)
     shifted = logits - logits.detach().amax(-1, keepdim=True)
@@ -181,31 +182,19 @@ def _drawn_softmax(logits: Tensor, temperature: Tensor) -> Tensor:
 
 
 @library.register_fake("gumbelzoo::perturbed_softmax")
-def _perturbed_softmax_fake(logits: Tensor, noise: Tensor | None, temperature: Tensor) -> Tensor:
-    return torch.empty(logits.shape, dtype=logits.dtype, device=logits.device)
-
-
 @library.register_fake("gumbelzoo::drawn_softmax")
-def _drawn_softmax_fake(logits: Tensor, temperature: Tensor) -> Tensor:
-    return torch.empty(logits.shape, dtype=logits.dtype, device=logits.device)
-
-
 @library.register_fake("gumbelzoo::softmax_gradient")
-def _softmax_gradient_fake(grad: Tensor, soft: Tensor, temperature: Tensor) -> Tensor:
-    return torch.empty(soft.shape, dtype=soft.dtype, device=soft.device)
+def _fake(first: Tensor, *others: Tensor | None) -> Tensor:
+    return torch.empty(first.shape, dtype=first.dtype, device=first.device)
 
 
-def _keep_sample(ctx: Any, inputs: tuple[Tensor, Tensor | None, Tensor], output: Tensor) -> None:
-    ctx.save_for_backward(output, inputs[2])
+def _keep_sample(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(output, inputs[-1])  # the temperature
 
 
 def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None]:
     gradient = torch.ops.gumbelzoo.softmax_gradient(grad, *ctx.saved_tensors)
     return gradient, gradient if ctx.needs_input_grad[1] else None, None
-
-
-def _keep_drawn(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
-    ctx.save_for_backward(output, inputs[1])
 
 
 def _differentiate_drawn(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
@@ -225,5 +214,5 @@ def _differentiate_again(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
 
 
 library.register_autograd("gumbelzoo::perturbed_softmax", _differentiate, setup_context=_keep_sample)
-library.register_autograd("gumbelzoo::drawn_softmax", _differentiate_drawn, setup_context=_keep_drawn)
+library.register_autograd("gumbelzoo::drawn_softmax", _differentiate_drawn, setup_context=_keep_sample)
 library.register_autograd("gumbelzoo::softmax_gradient", _differentiate_again, setup_context=_keep_inputs)

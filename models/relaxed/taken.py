@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .checks import check_indices, check_logits
+from .surrogate import upcast
 
 
 def exclude_taken(logits: Tensor, *taken: Tensor) -> Tensor:
@@ -33,8 +34,7 @@ def exclude_taken(logits: Tensor, *taken: Tensor) -> Tensor:
         >>> assert (sum(slate) <= 1).all()  # no item twice
     """
     k = check_logits(logits).shape[-1]
-    compute = torch.promote_types(logits.dtype, torch.float32)
-    lowered = logits.to(compute)
+    lowered = upcast(logits)
     for z in taken:
         if not z.is_floating_point():
             gone = torch.arange(k, device=z.device) == check_indices(z, k)[..., None]
@@ -43,6 +43,6 @@ def exclude_taken(logits: Tensor, *taken: Tensor) -> Tensor:
         if not z.ndim or z.shape[-1] != k:
             raise ValueError(f"a choice taken must be among the {k} categories of the logits, got {tuple(z.shape)}")
         gone = z >= 1
-        left = torch.log1p(-torch.where(gone, 0.0, z.to(compute)))  # log1p(-1) has an infinite gradient
+        left = torch.log1p(-torch.where(gone, 0.0, z.to(lowered.dtype)))  # log1p(-1) has an infinite gradient
         lowered = torch.where(gone, -math.inf, lowered + left)
     return lowered.to(logits.dtype)

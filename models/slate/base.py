@@ -33,7 +33,7 @@ class SlateObjective(nn.Module):
     def metrics(
         self, network: SlateNetwork, layer: RelaxedCategorical, user: Tensor, source: SlateSource, entropy: float
     ) -> dict[str, Tensor]:
-        """Named scalars of a batch of users ``b d``; the model descends ``loss``.
+        """Return named scalars of a batch of users ``b d``; the model descends ``loss``.
 
         Args:
             network: the policy.

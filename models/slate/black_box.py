@@ -72,7 +72,7 @@ class BlackBox(SlateObjective):
     def metrics(
         self, network: SlateNetwork, layer: RelaxedCategorical, user: Tensor, source: SlateSource, entropy: float
     ) -> dict[str, Tensor]:
-        """``loss``, the mean drawn ``reward``, and with a critic ``critic_loss``.
+        """Return ``loss``, the mean drawn ``reward``, and with a critic ``critic_loss``.
 
         Raises:
             ValueError: ``shuffled`` in a batch of one user, who would get the purchases of its own slate.

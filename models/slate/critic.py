@@ -49,12 +49,12 @@ class Critic(nn.Module):
         return torch.stack(bought, -1), torch.stack(values, -1)
 
     def reward(self, user: Tensor, slate: Tensor) -> Tensor:
-        """Predicted reward of slates, ``...``, with a gradient for points but none for the critic's parameters."""
+        """Predict the reward of slates, ``...``, with a gradient for points but none for the critic's parameters."""
         frozen = {name: parameter.detach() for name, parameter in self.named_parameters()}
         return functional_call(self, frozen, (user, slate))[0].sum(-1)
 
     def loss(self, predicted: tuple[Tensor, Tensor], bought: Tensor) -> Tensor:
-        """Cross-entropy of the purchases ``... k`` in nats per slot, plus the squared error of the reward."""
+        """Return the cross-entropy of purchases ``... k`` in nats per slot, plus the squared error of the reward."""
         chances, values = predicted
         # Not ``binary_cross_entropy``, which torch refuses in mixed precision on a GPU; bfloat16 has no 1 - 1e-6.
         chances = upcast(chances).clamp(1e-6, 1 - 1e-6)

@@ -29,6 +29,7 @@ from .rollouts import draw_slates
 EXAMPLES = 64  # training users that a model keeps, for ``sample``
 MAX_ITEMS, MAX_SLOTS, MAX_WIDTH = 1_000_000, 1_000, 100_000
 ROWS = 1_000  # slates drawn at a time
+REFERENCES = ("random", "greedy", "best")  # policies whose rewards a batch has
 
 
 @register_model("slate_agent")
@@ -133,7 +134,7 @@ class SlateAgent(ZooModel):
         self.register_buffer("users", torch.zeros(EXAMPLES, user_width))
 
     def config(self) -> dict[str, Any]:
-        """Plain arguments that rebuild the model, with the sizes of its data."""
+        """Return plain arguments that rebuild the model, with the sizes of its data."""
         return {**super().config(), "items": self.items, "slots": self.slots, "user_width": self.user_width}
 
     def configure_model(self) -> None:
@@ -169,10 +170,10 @@ class SlateAgent(ZooModel):
         if self.source is None:
             raise ValueError("an agent needs the rewards of its slates: fit it with a data module, --data=slates")
         found = next(iter(self.source.train_dataloader()))["user"][:EXAMPLES]
-        self.users.copy_(found.repeat(-(-EXAMPLES // len(found)), 1)[:EXAMPLES])
+        self.users.copy_(found[torch.arange(EXAMPLES) % len(found)])
 
     def training_metrics(self, batch: Batch) -> dict[str, Tensor]:
-        """Metrics of the objective; ``loss`` is what it descends."""
+        """Return the metrics of the objective; ``loss`` is what it descends."""
         entropy = decayed_entropy_weight(self.entropy, self.global_step, run_length(self.trainer))
         return self.objective.metrics(self.network, self.layer, batch["user"], self.source, entropy)
 
@@ -247,9 +248,6 @@ class SlateAgent(ZooModel):
         parts = [draw_slates(network, self.users[part], slots, draw).codes for part in numbers.split(ROWS)]
         lines = zip(numbers.tolist(), torch.cat(parts).tolist(), strict=True)
         return [f"user {number}: {' '.join(map(str, codes))}" for number, codes in lines]
-
-
-REFERENCES = ("random", "greedy", "best")
 
 
 def _draw(layer: RelaxedCategorical, temperature: float, generator: torch.Generator | None, logits: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ class WhiteBox(SlateObjective):
     def metrics(
         self, network: SlateNetwork, layer: RelaxedCategorical, user: Tensor, source: SlateSource, entropy: float
     ) -> dict[str, Tensor]:
-        """``loss`` and ``reward``.
+        """Return ``loss`` and ``reward``.
 
         The reward is that of the drawn slates. For other estimators than REINFORCE these may be relaxed, and it is less
         ``entropy`` times the KL of each choice from uniform.

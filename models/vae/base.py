@@ -111,19 +111,18 @@ class VAE(BinaryImageModel):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the negative ELBO at exact samples."""
-        self.log_elbo(batch, self.posterior(batch["image"]), "val")
+        self.log_elbo(batch["image"], "val")
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the negative ELBO with its terms, and the importance-weighted bound."""
         x = batch["image"]
-        self.log_elbo(batch, self.posterior(x), "test")
+        self.log_elbo(x, "test")
         bound = self.importance_weighted_bound(x).mean()
         self.log("test/bound", bound, on_epoch=True, batch_size=len(x), sync_dist=True)
 
-    def log_elbo(self, batch: Batch, posterior: Tensor, stage: str) -> None:
-        """Log the negative ELBO and its terms under ``stage/``."""
-        x = batch["image"]
-        reconstruction, kl = (term.mean() for term in self.elbo_terms(x, posterior))
+    def log_elbo(self, x: Tensor, stage: str) -> None:
+        """Log the negative ELBO of images ``b c h w`` and its terms under ``stage/``."""
+        reconstruction, kl = (term.mean() for term in self.elbo_terms(x, self.posterior(x)))
         terms = {"elbo": reconstruction + kl, "kl": kl, "reconstruction": reconstruction}
         named = {f"{stage}/{name}": value for name, value in terms.items()}
         self.log_dict(named, on_epoch=True, batch_size=len(x), sync_dist=True)

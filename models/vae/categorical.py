@@ -132,7 +132,7 @@ class CategoricalVAE(VAE):
         return self.objective(batch["image"], self.posterior(batch["image"]))
 
     def objective(self, x: Tensor, logits: Tensor) -> dict[str, Tensor]:
-        """Training losses for images ``b c h w`` and their posterior logits ``b n k``."""
+        """Return the losses of training for images ``b c h w`` and their posterior logits ``b n k``."""
         if self.training_samples > 1:
             bound = self.training_bound(x, logits).mean()
             return {"loss": bound, "bound": bound}

@@ -98,7 +98,7 @@ class CodePrior(CodeModel):
         self.codebook_usage = CodebookUsage(quantizer.codebooks, quantizer.codebook_size)
 
     def config(self) -> dict[str, Any]:
-        """Plain arguments that rebuild the model, those of the VQ-VAE included: its own files are not needed again."""
+        """Return plain arguments that rebuild the model, those of the VQ-VAE included: its own files are not needed."""
         return {"vqvae": self.vqvae.config(), **super().config(), "classes": [*self.class_names] or self.classes}
 
     @classmethod

@@ -37,7 +37,7 @@ class Prior(Graph):
         self.network: Any = network
 
     def masks(self, grid: tuple[int | str, ...]) -> list[Value]:
-        """Further inputs."""
+        """Return further inputs."""
         return []
 
     def forward(self, codes: Tensor, label: Tensor | None = None) -> Tensor:
@@ -54,7 +54,7 @@ class MaskedPrior(Prior):
     codes_meaning = "known codes; masked ones have no influence"
 
     def masks(self, grid: tuple[int | str, ...]) -> list[Value]:
-        """The mask."""
+        """Return the mask."""
         return [Value("masked", grid, torch.bool, meaning="True where a code is not known yet")]
 
     def forward(self, codes: Tensor, masked: Tensor, label: Tensor | None = None) -> Tensor:  # type: ignore[override]
@@ -64,7 +64,7 @@ class MaskedPrior(Prior):
 
 
 def prior_graphs(model: ZooModel) -> list[Graph]:
-    """The graph of a prior's network, if it is autoregressive or masked."""
+    """Return the graph of a prior's network, if it is autoregressive or masked."""
     if not isinstance(model, CodePrior):
         return []
     if isinstance(model.network, MaskGIT):

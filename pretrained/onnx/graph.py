@@ -45,7 +45,7 @@ class Value:
         return self.low + (self.high - self.low) * torch.rand(shape, generator=generator)
 
     def describe(self) -> dict[str, Any]:
-        """Plain values for a JSON file."""
+        """Return plain values for a JSON file."""
         bounds = None if self.low is None and self.high is None else [self.low, self.high]
         dtype = str(self.dtype).removeprefix("torch.")
         described = {"name": self.name, "dtype": dtype, "shape": list(self.shape), "range": bounds}
@@ -69,7 +69,7 @@ class Graph(nn.Module):
         self.file, self.inputs, self.outputs, self.longest_past = file, list(inputs), list(outputs), longest_past
 
     def results(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Outputs for given inputs, computed by torch."""
+        """Return the outputs for given inputs, computed by torch."""
         with torch.no_grad():
             made = self(*inputs)
         return made if isinstance(made, tuple) else (made,)
@@ -83,12 +83,12 @@ class Graph(nn.Module):
         return False
 
     def axes(self) -> tuple[dict[int, Dim], ...]:
-        """Axes of each input that are of any length, as ``torch.export`` takes them."""
+        """Return the axes of each input that are of any length, as ``torch.export`` takes them."""
         lengths = {BATCH: Dim(BATCH), PAST: Dim(PAST, max=max(self.longest_past, 1))}
         return tuple(
             {i: lengths[axis] for i, axis in enumerate(value.shape) if isinstance(axis, str)} for value in self.inputs
         )
 
     def describe(self) -> dict[str, Any]:
-        """Inputs and outputs as plain values."""
+        """Return the inputs and outputs as plain values."""
         return {name: [value.describe() for value in getattr(self, name)] for name in ("inputs", "outputs")}

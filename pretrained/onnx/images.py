@@ -76,7 +76,7 @@ class Encoder(Verb):
 
 
 def image_graphs(model: Any) -> list[Graph]:
-    """Graphs of a model of images, of a user's own too: ``encode`` and ``decode``, or else ``reconstruct``."""
+    """Return the graphs of a model of images, a user's own too: ``encode`` and ``decode``, or else ``reconstruct``."""
     if not hasattr(model, "image_shape"):
         return []
     images = Value("images", (BATCH, *model.image_shape), low=0, high=1, meaning=_levels(model))
@@ -108,7 +108,7 @@ def codebook_size(model: ZooModel) -> int | None:
 
 
 def describe_images(model: Any) -> dict[str, Any]:
-    """Facts on the images that a model takes, as plain values; empty for other models."""
+    """Return facts on the images that a model takes, as plain values; empty for other models."""
     if not hasattr(model, "image_shape"):
         return {}
     images = {"shape": list(model.image_shape), "range": [0, 1], "binary": isinstance(model, BinaryImageModel)}

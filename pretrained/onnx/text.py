@@ -51,18 +51,18 @@ class Step(Graph):
         return (model.head(features), *model.pack_state(state))
 
     def axes(self) -> tuple[Any, ...]:
-        """The same, as ``forward`` takes them: all but the token in one tuple."""
+        """Return the same, as ``forward`` takes them: all but the token in one tuple."""
         token, *others = super().axes()
         return token, tuple(others)
 
 
 def text_graphs(model: ZooModel) -> list[Graph]:
-    """The graph of a text model's generator, none of a VAE's; ValueError for one whose state is not packed."""
+    """Return the graph of a text model's generator, none of a VAE's; ValueError for one whose state is not packed."""
     return [Step(model.generator)] if isinstance(model, TextModel) and not isinstance(model, TextVAE) else []
 
 
 def describe_text(model: ZooModel) -> dict[str, Any]:
-    """Vocabulary and length of a text model, as plain values; empty for other models."""
+    """Return the vocabulary and length of a text model, as plain values; empty for other models."""
     if not isinstance(model, TextModel):
         return {}
     vocabulary = model.require_vocabulary()

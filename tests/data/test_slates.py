@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -180,3 +181,10 @@ def test_leave_probability_is_at_most_one() -> None:
     visit = environment.visit(user).show(torch.tensor(2))
     assert world.LEAVE + world.REPEATED + world.POINTLESS > 1
     assert float(visit.leave(torch.tensor(7))[1]) == 1.0 and float(visit.show(torch.tensor(7)).stays[1]) == 0.0
+
+
+def test_effects_are_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a user, whose annotations are not checked: YAML reads 1e-3 as a text."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ValueError, match="effects must be a number"):
+        SlateData(effects="1e-3")

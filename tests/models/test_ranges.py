@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, get_type_hints
 
 import jaxtyping
+import numpy as np
 import pytest
 import torch
 from gumbelzoo.models import MODELS
@@ -20,10 +21,11 @@ from gumbelzoo.models.gates.networks import GATED_NETWORKS
 from gumbelzoo.models.gates.selectors import SELECTORS
 from gumbelzoo.models.glimpse.localizers import LOCALIZERS
 from gumbelzoo.models.glimpse.transforms import TRANSFORMS
+from gumbelzoo.models.inputs import check_image_shape
 from gumbelzoo.models.networks.convolutional import GRID_DECODERS, GRID_ENCODERS
 from gumbelzoo.models.networks.image import DECODERS, ENCODERS
 from gumbelzoo.models.quantizers import QUANTIZERS
-from gumbelzoo.models.relaxed import ESTIMATORS, SCHEDULES, RelaxedCategorical
+from gumbelzoo.models.relaxed import ESTIMATORS, SCHEDULES, RelaxedCategorical, RelaxedSubset
 from gumbelzoo.models.relaxed.baselines import BASELINES
 from gumbelzoo.models.relaxed.subset.estimator import SUBSET_ESTIMATORS
 from gumbelzoo.models.slate.base import SLATE_OBJECTIVES
@@ -36,7 +38,7 @@ from gumbelzoo.models.text.objectives.adversarial import Adversary
 from gumbelzoo.models.text.vae import LATENTS, MATCHINGS, PRIORS, GRUConfig
 from gumbelzoo.models.vqvae.likelihoods import LIKELIHOODS
 from gumbelzoo.models.vqvae.priors import CODE_NETWORKS
-from gumbelzoo.ranges import check_sizes
+from gumbelzoo.ranges import check_most, check_sizes
 from gumbelzoo.registry import Registry
 from gumbelzoo.vocabulary import Vocabulary
 
@@ -181,6 +183,24 @@ def test_sizes_are_whole(width: Any) -> None:
     """A float or a switch in a part's options is refused before a network is built."""
     with pytest.raises(ValueError, match=r"width must be .*whole number"):
         check_sizes(width=width)
+
+
+def test_whole_numbers_of_numpy_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes come from shapes and counts of arrays too."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    two = np.int64(2)
+    assert check_image_shape(np.array([1, 8, 8])) == (1, 8, 8)
+    assert GATES.build({"name": "fixed", "open": [two]}, channels=4).mode(torch.zeros(4)).tolist() == [0, 0, 1, 0]
+    assert RelaxedSubset(two)(torch.zeros(3)).sum() == 2
+    layer = RelaxedCategorical({"name": "gumbel_rao", "samples": two, "inner_samples": two})
+    assert layer.expectation(torch.zeros(5, 3), lambda z: z[..., 0]).shape == (5,)
+
+
+@pytest.mark.parametrize("size", [5, [1, 5]])
+def test_largest_sizes(size: Any) -> None:
+    check_most(5, width=size, none=[])
+    with pytest.raises(ValueError, match=re.escape(f"width must be at most 4, got {size}")):
+        check_most(4, depth=4, width=size)
 
 
 def sequences(name: str, kind: Callable[..., Any], context: dict[str, Any]) -> Iterator[str]:

@@ -5,13 +5,12 @@ Maddison, Mnih & Teh 2017 (arXiv:1611.00712), section 3.3 and appendix C.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from ....ranges import check_numbers
+from ....ranges import check_positive
 from ..densities import concrete_log_prob
 from ..estimator import ESTIMATORS
 from ..noise import NoiseFn
@@ -45,9 +44,7 @@ class Concrete(GumbelSoftmax):
         self, samples: int = 1, prior_temperature: float = 0.4, event_shape: Sequence[int] | None = None
     ) -> None:
         super().__init__(samples, event_shape)
-        check_numbers(prior_temperature=prior_temperature)
-        if not 0 < prior_temperature < math.inf:
-            raise ValueError(f"prior_temperature must be > 0 and finite, got {prior_temperature}; 0.4 is a good start")
+        check_positive(prior_temperature=prior_temperature)
         self.prior_temperature = prior_temperature
 
     def kl(self, logits: Tensor, prior_logits: Tensor | None, temperature: Tensor | float, noise_fn: NoiseFn) -> Tensor:

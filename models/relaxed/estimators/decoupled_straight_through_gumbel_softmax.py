@@ -5,12 +5,11 @@ Shah, Yan, Mozer & Liu 2024 (arXiv:2410.13331).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from torch import Tensor
 
-from ....ranges import check_numbers
+from ....ranges import check_positive
 from ..estimator import ESTIMATORS, Estimator
 from ..noise import NoiseFn
 from ..sampling import gumbel_max, gumbel_softmax, one_hot
@@ -41,11 +40,7 @@ class DecoupledStraightThroughGumbelSoftmax(Estimator):
         self, samples: int = 1, forward_temperature: float = 0.7, event_shape: Sequence[int] | None = None
     ) -> None:
         super().__init__(samples, event_shape)
-        check_numbers(forward_temperature=forward_temperature)
-        if not 0 < forward_temperature < math.inf:
-            raise ValueError(
-                f"forward_temperature must be > 0 and finite, got {forward_temperature}; 1 samples softmax(logits)"
-            )
+        check_positive(forward_temperature=forward_temperature)
         self.forward_temperature = forward_temperature
 
     def sample(self, logits: Tensor, temperature: Tensor | float, noise_fn: NoiseFn) -> Tensor:

@@ -5,12 +5,11 @@ Fan, Chi, Rudnicky & Ramadge 2022 (arXiv:2206.07235).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from torch import Tensor
 
-from ....ranges import check_numbers
+from ....ranges import check_weights
 from ..estimator import ESTIMATORS, Estimator
 from ..noise import NoiseFn
 from ..sampling import gumbel_max, one_hot, tempered_softmax
@@ -36,9 +35,7 @@ class GappedStraightThrough(Estimator):
 
     def __init__(self, samples: int = 1, gap: float = 1.0, event_shape: Sequence[int] | None = None) -> None:
         super().__init__(samples, event_shape)
-        check_numbers(gap=gap)
-        if not 0 <= gap < math.inf:
-            raise ValueError(f"estimator 'gapped_straight_through' needs a finite gap >= 0, got {gap}")
+        check_weights(gap=gap)
         self.gap = gap
 
     def sample(self, logits: Tensor, temperature: Tensor | float, noise_fn: NoiseFn) -> Tensor:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ....ranges import is_whole
 from ..estimator import ESTIMATORS, Estimator
 from ..noise import NoiseFn
 from ..sampling import gumbel_max, gumbel_softmax, one_hot
@@ -38,7 +39,7 @@ class GumbelRao(Estimator):
 
     def __init__(self, samples: int = 1, inner_samples: int = 10, event_shape: Sequence[int] | None = None) -> None:
         super().__init__(samples, event_shape)
-        if type(inner_samples) is not int or inner_samples < 1:
+        if not is_whole(inner_samples) or inner_samples < 1:
             raise ValueError(f"estimator 'gumbel_rao' needs a whole number inner_samples >= 1, got {inner_samples!r}")
         self.noise_draws = inner_samples
 

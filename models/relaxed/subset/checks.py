@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ....ranges import is_whole
 from ..checks import check_codes, check_finite, check_logits, readable
 
 
 def check_k(k: int) -> int:
     """Return k; ValueError unless it is a whole number >= 1."""
-    if type(k) is not int or k < 1:
+    if not is_whole(k) or k < 1:
         raise ValueError(f"k must be a whole number >= 1, got {k}")
     return k
 
@@ -52,8 +53,10 @@ def check_order(codes: Tensor, n: int, k: int) -> Tensor:
         ValueError: codes that are not whole numbers, another number of them, or outside [0, n).
     """
     if codes.is_floating_point():
-        raise ValueError("log_prob of a Plackett-Luce law is of ordered draws: give codes (..., k), such as those of "
-                         "plackett_luce.sample")  # fmt: skip
+        raise ValueError(
+            "log_prob of a Plackett-Luce law is of ordered draws: give codes (..., k), such as those of "
+            "plackett_luce.sample"
+        )
     codes = check_codes(codes)
     if not codes.ndim or codes.shape[-1] != k:
         raise ValueError(f"an ordered draw must have k={k} codes, got shape {tuple(codes.shape)}")

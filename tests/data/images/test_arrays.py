@@ -223,5 +223,7 @@ def test_unfit_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             ImageData("arrays", path=str(tmp_path / name)).setup()
     with pytest.raises(FileNotFoundError, match=r"there is no '.*b.npz'"):
         ImageData("arrays", path=str(tmp_path / "b.npz")).setup()
+    with pytest.raises(ValueError, match=r"'~nobody-of-that-name/b\.npz' is no path"):
+        ImageData("arrays", path="~nobody-of-that-name/b.npz").setup()
     with pytest.raises(ValueError, match="name='arrays' needs a path"):
         ImageData("arrays").setup()

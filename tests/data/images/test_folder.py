@@ -7,12 +7,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
 from gumbelzoo.data import ImageData
 from gumbelzoo.data.images import folder, folder_cache
 from gumbelzoo.data.images.folder_tree import hold_out_by_hash, read_tree
+from gumbelzoo.data.left_out import SHOWN
 from gumbelzoo.tests.data.images.photographs import CLASSES, FORMS, save, write_photographs
 from PIL import Image
 
@@ -277,8 +279,8 @@ def test_lines_of_files_left_out_are_bounded(pets: Path, capfd: pytest.CaptureFi
         (pets / f"{number:03d}.png").touch()
     data = read(pets)
     lines = capfd.readouterr().err.splitlines()
-    assert len(lines) == folder.SHOWN + 1 and lines[-1] == f"left out: 80 more in {pets}"
-    assert data.metadata()["left out"].endswith("004.png (empty), ...")
+    assert len(lines) == SHOWN + 1 and lines[-1] == f"left out: 80 more in {pets}"
+    assert data.metadata()["left out"].endswith("004.png (empty) and 95 more")
 
 
 def test_linked_folder_is_read_once(pets: Path, tmp_path: Path) -> None:
@@ -298,10 +300,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no user": ({"path": "~nobody-of-that-name/x"}, "there is no folder"),
     "a file": ({"path": "file.txt"}, r"'file\.txt' is a file; data\.path must be the folder"),
     "no pictures": ({"path": "."}, r"has too few pictures .*, 0; give more, .*\(files left out: 1, such as file\.txt"),
-    "size 0": ({"path": ".", "size": 0}, "size must be from 1 to 2048, got 0"),
+    "size 0": ({"path": ".", "size": 0}, "size must be a whole number from 1 to 2048, got 0"),
     "two channels": ({"path": ".", "channels": 2}, r"channels must be 1 \(grey\) or 3 \(colour\), got 2"),
     "colour binarized": ({"path": ".", "binarization": "static"}, "folder is in colour and cannot be binarized"),
 }
+
+
+def test_size_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a user, whose annotations are not checked."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ValueError, match=r"size must be a whole number from 1 to 2048, got 2\.5"):
+        folder.folder_shape(size=2.5)
 
 
 @pytest.mark.parametrize("case", REFUSED)

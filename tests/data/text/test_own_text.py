@@ -138,6 +138,9 @@ def test_labels_in_the_names_of_files(write: Any, tmp_path: Path) -> None:
 def test_numbers_are_classes_in_their_order() -> None:
     data = TextData.from_lines(LINES, labels=[(2, 10)[i % 2] for i in range(60)])
     assert data.metadata()["labels"] == "2 classes: 0 2, 1 10"
+    long = "1" * 5000  # Python reads no number of so many digits: it is a name
+    data = TextData.from_lines(LINES, labels=[("2", long)[i % 2] for i in range(60)])
+    assert data.metadata()["labels"] == f"2 classes: 0 {long[:40]}, 1 2"
 
 
 def test_mistakes_in_labels_raise(write: Any, tmp_path: Path) -> None:

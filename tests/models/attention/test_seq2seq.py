@@ -181,6 +181,15 @@ def test_saved_model_is_the_same(small: PairData, tmp_path: Path) -> None:
             {"source_vocabulary": CELLS, "target_vocabulary": LETTERS, "max_lengths": (3, 3), "encoder": "cells"},
             "these pictures have 4 places",
         ),
+        (
+            {"source_vocabulary": {"words": ["a"]}, "target_vocabulary": LETTERS, "max_lengths": (3, 3)},
+            "vocabulary must have 'tokens'",
+        ),
+        (
+            {"source_vocabulary": {**CELLS.config(), "depth": 2}, "target_vocabulary": LETTERS, "max_lengths": (3, 3)},
+            "unknown argument of cells: 'depth'",
+        ),
+        ({"width": 10**9}, "width must be at most 10000, got 1000000000"),
     ],
 )
 def test_wrong_arguments_raise(options: dict[str, Any], message: str) -> None:

@@ -258,7 +258,7 @@ def test_construction_errors_name_the_fix() -> None:
         RelaxedCategorical(temperature={"name": "learned", "minimum": 0.1})
     with pytest.raises(ValueError, match=r"inner_samples >= 1, got True"):
         RelaxedCategorical({"name": "gumbel_rao", "inner_samples": True})
-    with pytest.raises(ValueError, match="finite gap >= 0, got inf"):
+    with pytest.raises(ValueError, match="gap must be finite and >= 0, got inf"):
         RelaxedCategorical({"name": "gapped_straight_through", "gap": torch.inf})
 
 
