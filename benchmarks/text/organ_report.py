@@ -53,6 +53,8 @@ COLUMNS = {
     "heavy_atoms": ("largest", 0),
     "nll": ("NLL", 3),
 }
+# What the configuration is compared by, and the sense in which it is better.
+SENSES = {"domain_reward": 1, "unique_10k": 1, "descriptor_distance": -1, "nll": -1}
 NOTES = {
     "best_of_n": f"control: the best {SAMPLES:,} of {SCORED:,} samples of the start",
     "hill_climbing": "control: maximum likelihood of the best tenth of its own samples, ten rounds",
@@ -195,21 +197,22 @@ def longest(record: Record) -> str:
     """Return a line that compares the configuration with itself without a discriminator, seed by seed."""
     rows = [record.get(name, {}).get("runs", {}) for name in (LONGEST, LONGEST_CONTROL)]
     keys = [key for seed in SEEDS if all((key := f"{seed} {LONG}") in row for row in rows)]
-    pairs = [[row[key]["metrics"] for row in rows] for key in keys]
-    if not pairs:
+    if not keys:
         return "Not both have been run."
-    logp, distance = (
-        [one[f"test/{name}"] - other[f"test/{name}"] for one, other in pairs]
-        for name in ("domain_reward", "descriptor_distance")
-    )
-    said = (
-        f"With the discriminator minus without, the same seed: logP {mean_and_error(logp, 3)}, distance "
-        f"{mean_and_error(distance, 2)}, {_seeds(pairs)}."
-    )
-    if len(pairs) < 2:
-        return f"{said} One seed decides nothing."
-    helps = _exceeds(logp) or _exceeds([-gap for gap in distance])
-    return f"{said} The discriminator {'helps' if helps else 'adds nothing'}."
+    both, alone = ([row[key]["metrics"] for key in keys] for row in rows)
+    found = []
+    for name, sign in SENSES.items():
+        title, digits = COLUMNS[name]
+        gaps = [one[f"test/{name}"] - other[f"test/{name}"] for one, other in zip(both, alone, strict=True)]
+        found.append(f"{title} {mean_and_error(gaps, digits)} ({_sense([sign * gap for gap in gaps])})")
+    return f"With the discriminator minus without, the same seed: {', '.join(found)}; {_seeds(keys)}."
+
+
+def _sense(gains: Sequence[float]) -> str:
+    """Return whether differences, of which higher ones are better, say anything at two standard errors."""
+    if len(gains) < 2:
+        return "one seed decides nothing"
+    return "better" if _exceeds(gains) else "worse" if _exceeds([-gain for gain in gains]) else "no difference"
 
 
 def draw(record: Record, path: Path) -> None:
