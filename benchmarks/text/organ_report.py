@@ -71,9 +71,9 @@ rates fall, also those of maximum likelihood; its weight, steps and rate were ch
 
 - `logP`: the scaled reward, the mean over all samples, of which invalid ones have 0; then over different valid ones.
 - `closed shell`: share of valid samples without unpaired electrons and net charge.
-- `unique@10k` is of the first 10,000 valid samples, and blank with fewer; `novel` of different valid ones against all
-  molecules of training and validation, by canonical form; `IntDiv` is 1 - the mean Tanimoto similarity of pairs of
-  1,000 samples.
+- `unique@10k` is of the first 10,000 valid samples, over the seeds that have so many; `novel` of different valid ones
+  against all molecules of training and validation, by canonical form; `IntDiv` is 1 - the mean Tanimoto similarity of
+  pairs of 1,000 samples.
 - `distance`: Frechet distance of eleven descriptors to 498 held-out molecules. FCD's package was not used.
 - `largest`: most heavy atoms of a sample; `NLL`: held-out, nats per token.
 - Arms are compared at three levels of logP. That of 0.45 was added when the first seed had not reached the others.
