@@ -20,8 +20,8 @@ TITLES = {
 GOAL, GOAL_UNITS = 1.8, (266, 88, 33)
 DENSE = {"mlp": 266_200, "lenet5": 430_500}  # weights without biases
 HEAD = f"""\
-MNIST with its grey values, 55,000 training images in batches of 100, AdamW with a cosine schedule from 0.002, no
-augmentation. {STEPS["mlp"]:,} steps for LeNet-300-100 (9 epochs) and {STEPS["lenet5"]:,} for LeNet-5 (3 epochs): what
+MNIST with its grey values, 50,000 training images in batches of 100, AdamW with a cosine schedule from 0.002, no
+augmentation. {STEPS["mlp"]:,} steps for LeNet-300-100 (10 epochs) and {STEPS["lenet5"]:,} for LeNet-5 (3 epochs): what
 fits into about five minutes of one core. Publications train for 60 to 200 epochs, so this is a comparison between rows
 and no reproduction. Seeds {", ".join(map(str, SEEDS))}.
 

@@ -7,7 +7,7 @@ Molchanov, Ashukha & Vetrov 2017 (arXiv:1701.05369): E[cross-entropy] + KL / N. 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from itertools import pairwise
 from typing import ClassVar
 
@@ -36,7 +36,7 @@ class SparseVariationalDropout(ImageClassifier):
         image_shape: ``c h w`` of the images.
         classes: number of classes y.
         hidden: widths of the hidden layers.
-        examples: number of training images N.
+        examples: number of training images N, by which the KL is divided.
         warmup: optimizer steps over which the weight of the KL grows from 0.
         optimizer: AdamW and its learning-rate schedule; options of ``OptimizerConfig``.
 
@@ -44,7 +44,7 @@ class SparseVariationalDropout(ImageClassifier):
         ValueError: an unknown option of the optimizer (the nearest known one is named), a size below 1.
 
     Example:
-        >>> model = SparseVariationalDropout((1, 28, 28), hidden=[300, 100], examples=55_000, warmup=2_000)
+        >>> model = SparseVariationalDropout((1, 28, 28), hidden=[300, 100], examples=50_000, warmup=2_000)
         >>> model.units()  # pixels, and units of two hidden layers, that are left
         [784, 300, 100]
     """
@@ -63,7 +63,7 @@ class SparseVariationalDropout(ImageClassifier):
         image_shape: Sequence[int] = (1, 28, 28),
         classes: int = 10,
         hidden: Sequence[int] = (300, 100),
-        examples: int = 60_000,
+        examples: int = 50_000,
         warmup: int = 0,
         optimizer: OptimizerConfig | dict = ImageClassifier.optimizer_config,
     ) -> None:
@@ -76,6 +76,16 @@ class SparseVariationalDropout(ImageClassifier):
         self.examples, self.warmup = examples, warmup
         widths = [math.prod(self.image_shape), *hidden, classes]
         self.layers = nn.ModuleList(VariationalLinear(before, after) for before, after in pairwise(widths))
+
+    def setup(self, stage: str) -> None:
+        """Check what the data say; ValueError for more classes than the model has, or another number of images."""
+        super().setup(stage)
+        train = getattr(getattr(self.source, "splits", None), "train", None)
+        n = len(train) if isinstance(train, Sized) else self.examples
+        if stage == "fit" and n != self.examples:
+            raise ValueError(
+                f"examples must be the number of training images, {n}, got {self.examples}; set --model.examples={n}"
+            )
 
     @property
     def rows(self) -> list[VariationalLinear]:

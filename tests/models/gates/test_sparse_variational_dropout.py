@@ -116,7 +116,9 @@ def test_kl_rises_in_its_warmup(tmp_path: Path) -> None:
     import lightning as L
     from gumbelzoo.data import ImageData
 
-    model = SparseVariationalDropout((1, 8, 8), hidden=[4], warmup=4)
+    data = ImageData("digits", binarization="none", batch_size=16)
+    images = len(data.splits.train)
+    model = SparseVariationalDropout((1, 8, 8), hidden=[4], warmup=4, examples=images)
     seen: list[float] = []
     metrics = model.training_metrics
 
@@ -131,7 +133,8 @@ def test_kl_rises_in_its_warmup(tmp_path: Path) -> None:
         enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False, accelerator="cpu",
         default_root_dir=tmp_path,
     )  # fmt: skip
-    data = ImageData("digits", binarization="none", batch_size=16)
+    with pytest.raises(ValueError, match=f"training images, {images}, got 60000; set --model.examples={images}"):
+        trainer.fit(SparseVariationalDropout((1, 8, 8), examples=60_000), data)  # its KL would be too light
     trainer.fit(model, data)
     assert seen == pytest.approx([0, 0.25, 0.5, 0.75, 1, 1], abs=1e-3)
     (found,) = trainer.test(model, data, verbose=False)
