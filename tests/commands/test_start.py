@@ -58,6 +58,7 @@ print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}), f
 # Ctrl-C while a command starts, and again while Python ends.
 INTERRUPTED = """
 import atexit, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in what runs in the background
 from gumbelzoo import train
 train._dispatch = lambda *_: signal.raise_signal(signal.SIGINT)
 atexit.register(signal.raise_signal, signal.SIGINT)
