@@ -70,6 +70,8 @@ def small(name: str) -> list[str]:
     options: dict[str, Any] = {"data.name": NAMES[kind], **SMALL}
     if kind == "clutter":
         options |= {"data.side": 8, "data.piece": 2}
+    if "examples" in content["model"]["init_args"]:
+        options["model.examples"] = len(data.ImageData("digits").splits.train)
     if kind == "frequencies":
         del options["model.image_shape"]
     if content["model"]["init_args"].get("encoder") == "cells":
