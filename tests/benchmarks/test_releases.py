@@ -87,6 +87,12 @@ def test_metrics_agree_to_one_in_the_last_digit(found: str | None, stated: str |
     assert results.agree(found, stated) == same
 
 
+def test_near_ties_of_codes_may_fall_either_way() -> None:
+    """A perplexity that two processors gave; no other metric, and no more than that."""
+    assert results.agree("13.6012", "13.6004", results.TIES["test/perplexity"])
+    assert not results.agree("13.6012", "13.6004") and not results.agree("13.6024", "13.6004", 1e-4)
+
+
 @pytest.mark.parametrize("text", ["", START, f"{END}{START}", 2 * (START + END)])
 def test_page_without_the_two_comments_raises(text: str) -> None:
     """None, one, in the wrong order, or twice."""
