@@ -14,28 +14,22 @@ remove it from the record. The exit status is 1 if a run failed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from gumbelzoo.benchmarks.common.runs import finish, row_folder
-from gumbelzoo.benchmarks.common.table import Record, add_run, read_record, run_command, write_record
+from gumbelzoo.benchmarks.common.table import Record, add_run, read_record, run_command, seeds_of_rows, write_record
 from gumbelzoo.benchmarks.text.textvae_codes import code_figures
 from gumbelzoo.benchmarks.text.textvae_report import draw, page
-from gumbelzoo.benchmarks.text.textvae_rows import ADVERSARIAL, LM_CONFIG, ROWS
+from gumbelzoo.benchmarks.text.textvae_rows import ADVERSARIAL, LM_CONFIG, ROWS, SEEDS
 from gumbelzoo.commands.files.source import build_data, resolve_source
 from gumbelzoo.models.text.vae.figures import spread
 
 RECORD = Path(__file__).with_suffix(".json")
 SENTENCES = 1000  # as many as the bounds are of
 NO_SEARCH = {"search_minutes": 0.0}
-
-
-def jobs(names: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Rows and seeds in the order of their worth: a seed of every row, then the others."""
-    seeds = sorted({seed for name in names for seed in ROWS[name].seeds})
-    return ((name, seed) for seed in seeds for name in names if seed in ROWS[name].seeds)
 
 
 def run_job(out: Path, record: Record, name: str, seed: int) -> bool:
@@ -75,6 +69,7 @@ def write(record: Record) -> None:
 
 def main() -> None:
     """Run the command line."""
+    jobs = partial(seeds_of_rows, seeds=SEEDS)
     run_command(str(__doc__), "runs/textvae", list(ROWS), jobs, (run_job,), read_record(RECORD), write)
 
 
