@@ -17,6 +17,11 @@ def mean_and_error(values: Sequence[float], digits: int) -> str:
     return f"{statistics.mean(values):.{digits}f}{error}"
 
 
+def exceeds_two_errors(gains: Sequence[float]) -> bool:
+    """Whether the mean of two or more values exceeds 0 by more than two standard errors."""
+    return statistics.mean(gains) > 2 * statistics.stdev(gains) / len(gains) ** 0.5
+
+
 def difference(values: Sequence[float], others: Sequence[float]) -> tuple[float, float]:
     """Return the difference of two means, and its standard error; both have two values or more."""
     error = sum(statistics.variance(found) / len(found) for found in (values, others)) ** 0.5

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gumbelzoo.benchmarks.common.pages import goal_mark, markdown_table, mean_and_error
+from gumbelzoo.benchmarks.common.pages import exceeds_two_errors, goal_mark, markdown_table, mean_and_error
 from gumbelzoo.benchmarks.common.table import Record, budget, not_run
 from gumbelzoo.benchmarks.text.organ_rows import (
     ARMS,
@@ -185,12 +185,8 @@ def _claim(record: Record, level: float) -> str:
     said = f"{text}: {cells[0]} without a discriminator, {cells[1]} with it; difference {cells[2]}, {_seeds(pairs)}."
     if len(gains) < 2:
         return f"{said} One seed decides nothing."
-    return f"{said} The discriminator {'keeps samples closer to the data' if _exceeds(gains) else 'adds nothing'}."
-
-
-def _exceeds(gains: Sequence[float]) -> bool:
-    """Whether a mean exceeds 0 by more than two standard errors."""
-    return statistics.mean(gains) > 2 * statistics.stdev(gains) / len(gains) ** 0.5
+    does = "keeps samples closer to the data" if exceeds_two_errors(gains) else "adds nothing"
+    return f"{said} The discriminator {does}."
 
 
 def longest(record: Record) -> str:
@@ -212,7 +208,13 @@ def _sense(gains: Sequence[float]) -> str:
     """Return whether differences, of which higher ones are better, say anything at two standard errors."""
     if len(gains) < 2:
         return "one seed decides nothing"
-    return "better" if _exceeds(gains) else "worse" if _exceeds([-gain for gain in gains]) else "no difference"
+    return (
+        "better"
+        if exceeds_two_errors(gains)
+        else "worse"
+        if exceeds_two_errors([-gain for gain in gains])
+        else "no difference"
+    )
 
 
 def draw(record: Record, path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gumbelzoo.benchmarks.common.pages import goal_mark, markdown_table, mean_and_error
+from gumbelzoo.benchmarks.common.pages import exceeds_two_errors, goal_mark, markdown_table, mean_and_error
 from gumbelzoo.benchmarks.common.table import Record, budget, not_run
 from gumbelzoo.benchmarks.text.professor_forcing_probe import LEARNED
 from gumbelzoo.benchmarks.text.professor_forcing_rows import (
@@ -116,7 +116,7 @@ def above_zero(gains: Sequence[float]) -> str:
     """Return whether paired differences are above 0 by more than two standard errors."""
     if len(gains) < 2:
         return "One seed decides nothing."
-    return goal_mark(statistics.mean(gains) > 2 * statistics.stdev(gains) / len(gains) ** 0.5)
+    return goal_mark(exceeds_two_errors(gains))
 
 
 def draw(record: Record, path: Path) -> None:

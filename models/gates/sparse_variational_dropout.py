@@ -41,7 +41,8 @@ class SparseVariationalDropout(ImageClassifier):
         optimizer: AdamW and its learning-rate schedule; options of ``OptimizerConfig``.
 
     Raises:
-        ValueError: an unknown option of the optimizer (the nearest known one is named), a size below 1.
+        ValueError: an unknown option of the optimizer (the nearest known one is named), a size below 1; in training,
+            another number of images than ``examples``, where the data say it.
 
     Example:
         >>> model = SparseVariationalDropout((1, 28, 28), hidden=[300, 100], examples=50_000, warmup=2_000)

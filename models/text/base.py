@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ...interfaces import Batch
-from ...ranges import check_sizes
+from ...ranges import check_most, check_sizes
 from ...registry import Spec, plain
 from ...vocabulary import Vocabulary, read_vocabulary
 from ..base import ZooModel, check_draws
@@ -83,11 +83,9 @@ class TextModel(ZooModel):
 
     def _build(self, vocabulary: Vocabulary, max_length: int) -> None:
         check_sizes(max_length=max_length)
-        if max_length > MAX_LENGTH or len(vocabulary) < 2:
-            raise ValueError(
-                f"text needs a max_length of 1 to {MAX_LENGTH} and 2 tokens or more, "
-                f"got {max_length} and {len(vocabulary)}"
-            )
+        check_most(MAX_LENGTH, max_length=max_length)
+        if len(vocabulary) < 2:
+            raise ValueError(f"text needs a vocabulary of 2 tokens or more, got {len(vocabulary)}")
         self.vocabulary, self.max_length = vocabulary, max_length
         self.build(vocabulary, max_length)
 

@@ -113,7 +113,7 @@ OWN: dict[str, dict[str, tuple[Change, str]]] = {
         "a file for a vocabulary": (argument(vocabulary="/etc/passwd"), "vocabulary must"),
         "a vocabulary of more": (inside("vocabulary", path="/etc/passwd"), "vocabulary must have"),
         "no length": (argument(max_length=0), "max_length must be a whole number >= 1"),
-        "a long length": (argument(max_length=10**5), "a max_length of 1 to"),
+        "a long length": (argument(max_length=10**5), "max_length must be at most"),
         "a length that no weights fill": (argument(max_length=60_000), "needs (60000, 4)"),
         "a deep generator": (inside("generator", depth=10**6), LARGER),
         "a wide generator": (inside("generator", width=10**7), LARGER),

@@ -70,7 +70,7 @@ BUILT = [
     ({"vocabulary": {}}, "vocabulary must have 'tokens'"),
     ({"vocabulary": {"tokens": ["a"]}}, "2 tokens or more"),
     ({"max_length": 0}, "max_length must be a whole number >= 1"),
-    ({"max_length": 65_537}, "a max_length of 1 to 65536"),
+    ({"max_length": 65_537}, "max_length must be at most 65536"),
 ]
 
 
